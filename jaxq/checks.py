@@ -1,0 +1,109 @@
+"""Input errors that state what was expected, what was got, and the corrected call.
+
+Everything a user can get wrong is reported through the two exceptions below, before anything is
+traced, so that no mistake surfaces as a traceback from inside JAX. The command line turns them into
+one line and exit code 2; any other exception is a defect of jaxq and keeps its traceback.
+"""
+
+import difflib
+import math
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import numpy as np
+
+
+class InputError(Exception):
+    """A mistake in what the user passed; the base of the two exceptions that jaxq raises."""
+
+
+class InputValueError(InputError, ValueError):
+    """An argument of the right type with a value that cannot be used."""
+
+
+class InputTypeError(InputError, TypeError):
+    """An argument of the wrong type, or a keyword that does not exist."""
+
+
+def is_concrete(value: Any) -> bool:
+    """Tell whether a value can be looked at now, or is a tracer of a surrounding transformation."""
+    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
+
+
+def whole_number(name: str, value: Any, minimum: int = 1) -> int:
+    """Return `value` as an `int` of at least `minimum`.
+
+    Raises:
+        InputTypeError: If the value is not a whole number.
+        InputValueError: If it is below the minimum.
+    """
+    whole = isinstance(value, numbers.Real | np.number) and float(value).is_integer()
+    if isinstance(value, bool) or not whole:
+        raise InputTypeError(
+            f"{name} must be a whole number of at least {minimum}, got {value!r}; "
+            f"for example {name}={max(minimum, 1)}"
+        )
+    if value < minimum:
+        raise InputValueError(
+            f"{name} must be at least {minimum}, got {value}; for example {name}={max(minimum, 1)}"
+        )
+    return int(value)
+
+
+def in_range(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
+    """Check that every element of a number or array is finite and inside `[low, high]`.
+
+    Args:
+        name: What the value is called in the call to correct.
+        value: A number or an array of numbers; tracers are passed over, they have no value yet.
+        low: Smallest allowed value.
+        high: Largest allowed value, `inf` for none.
+        open_low: Whether `low` itself is excluded.
+
+    Raises:
+        InputTypeError: If the value is not numeric.
+        InputValueError: If an element is not finite or lies outside.
+    """
+    if not is_concrete(value):
+        return
+    try:
+        array = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InputTypeError(f"{name} must be a number or an array, got {value!r}") from None
+    inside = np.isfinite(array) & ((array > low) if open_low else (array >= low)) & (array <= high)
+    if not inside.all():
+        got = array[~inside].flat[0]
+        raise InputValueError(f"{name} must be {_interval(low, high, open_low)}, got {got:g}")
+
+
+def known(kind: str, name: Any, choices: Iterable[str], hint: str = "") -> str:
+    """Return `name` if it is among the choices, and name the nearest ones if it is not.
+
+    Raises:
+        InputTypeError: If the name is not text.
+        InputValueError: If it is not among the choices.
+    """
+    choices = list(choices)
+    if not isinstance(name, str):
+        raise InputTypeError(f"{kind} must be a name, got {name!r}; for example {choices[0]!r}")
+    if name in choices:
+        return name
+    raise InputValueError(f"unknown {kind} {name!r}; {nearest(name, choices)}{hint}")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """Say which of the choices come nearest to a name that is not one of them."""
+    choices = list(choices)
+    folded = {choice.lower(): choice for choice in choices}
+    matches = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.5)
+    if matches:
+        return "did you mean " + " or ".join(folded[match] for match in matches) + "?"
+    return "choose from " + ", ".join(choices)
+
+
+def _interval(low: float, high: float, open_low: bool) -> str:
+    if math.isinf(high):
+        return f"a finite number {'above' if open_low else 'of at least'} {low:g}"
+    return f"a number in {'(' if open_low else '['}{low:g}, {high:g}]"

@@ -1,0 +1,155 @@
+"""The gymnax adapter: any gymnax 1.0 environment with discrete actions as the engine's `Environment`."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from gymnax.environments import spaces
+from gymnax.environments.environment import Environment as GymnaxBase
+
+from jaxq import checks
+from jaxq.types import ObservationSpec, PyTree, TimeStep
+
+
+class GymnaxEnvironment:
+    """A gymnax environment seen as pure functions with fixed shapes and types.
+
+    gymnax leaves Python numbers and weak types in its states; here every leaf has one type, so that
+    a loop over steps keeps its carry. Observations keep the type they come in unless
+    `observation_dtype` narrows it, as for boards that only hold 0 and 1.
+
+    Attributes:
+        name: The environment's name.
+        num_actions: Number of actions A.
+        observation_spec: Shape and type of one observation.
+        params: Default environment parameters, a pytree of arrays; any leaf may differ per agent.
+    """
+
+    def __init__(self, env: Any, params: PyTree, name: str, observation_dtype: Any = None) -> None:
+        self._env = env
+        self._static_params = params
+        self.name = name
+        self.params = jax.tree.map(_strong, params)
+        self.num_actions = int(env.action_space(params).n)
+        self.observation_spec = self._observation_spec(observation_dtype)
+
+    def __repr__(self) -> str:
+        """Say what the environment is and what its observations look like."""
+        spec = self.observation_spec
+        shape, dtype = list(spec.shape), jnp.dtype(spec.dtype).name
+        return f"{self.name}({self.num_actions} actions, observation {dtype}{shape})"
+
+    def reset(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
+        """Begin an episode and return its state and first observation."""
+        observation, state = self._env.reset(key, params)
+        return jax.tree.map(_strong, state), self._cast(observation)
+
+    def step(
+        self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree
+    ) -> tuple[PyTree, TimeStep]:
+        """Take one action; where it ends the episode, the returned state is a new episode's."""
+        observation, stepped, reward, terminated, truncated, info = self._env.step(
+            key, state, action, params
+        )
+        stepped = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), stepped, state)
+        return stepped, TimeStep(
+            observation=self._cast(observation),
+            reward=jnp.asarray(reward, jnp.float32),
+            terminated=jnp.asarray(terminated, bool),
+            truncated=jnp.asarray(truncated, bool) & ~jnp.asarray(terminated, bool),
+            final_observation=self._cast(info["final_observation"]),
+        )
+
+    def _cast(self, observation: jax.Array) -> jax.Array:
+        return jnp.asarray(observation, self.observation_spec.dtype)
+
+    def _observation_spec(self, dtype: Any) -> ObservationSpec:
+        """Trace one reset and one step, and check that the engine can work with what they give."""
+        observation, outputs = jax.eval_shape(self._trace, jax.random.key(0), self.params)
+        shapes = {leaf.shape for leaf in (observation, outputs[0], outputs[5]["final_observation"])}
+        if len(shapes) != 1:
+            raise checks.InputValueError(
+                f"{self.name}: the observation must have one shape, got {sorted(shapes)} from reset, "
+                "step and info['final_observation']"
+            )
+        space = self._env.observation_space(self._static_params)
+        categories = int(space.n) if isinstance(space, spaces.Discrete) else None
+        if dtype is None:
+            dtype = jnp.promote_types(observation.dtype, outputs[0].dtype)
+        return ObservationSpec(observation.shape, jnp.dtype(dtype), categories, _scale(space))
+
+    def _trace(self, key: jax.Array, params: PyTree) -> tuple[Any, tuple]:
+        observation, state = self._env.reset(key, params)
+        outputs = self._env.step(key, state, jnp.int32(0), params)
+        _check_outputs(self.name, observation, outputs)
+        return observation, outputs
+
+
+def _scale(space: Any) -> tuple[float, ...]:
+    """Read the largest absolute values off a space, 1 where they are not finite or all zero."""
+    if not isinstance(space, spaces.Box):
+        return (1.0,)
+    bound = np.maximum(np.abs(np.asarray(space.low)), np.abs(np.asarray(space.high))).ravel()
+    # Some spaces write the largest float where they mean that there is no bound.
+    bound = np.where((bound > 0) & (bound < np.finfo(np.float32).max), bound, 1.0)
+    return (float(bound[0]),) if (bound == bound[0]).all() else tuple(bound.tolist())
+
+
+def _strong(leaf: Any) -> jax.Array:
+    """Give a leaf a type of its own, so that arithmetic with it does not depend on where it stood."""
+    array = jnp.asarray(leaf)
+    return array if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else array.astype(array.dtype)
+
+
+def _check_outputs(name: str, observation: Any, outputs: Any) -> None:
+    if not (isinstance(outputs, tuple) and len(outputs) == 6):
+        raise checks.InputTypeError(
+            f"{name}: step must return the six values of gymnax 1.0 (observation, state, reward, "
+            "terminated, truncated, info); derive from gymnax.environments.environment.Environment"
+        )
+    if "final_observation" not in outputs[5]:
+        raise checks.InputTypeError(
+            f"{name}: info must hold 'final_observation', the observation before the automatic "
+            "reset; keep the step method of gymnax.environments.environment.Environment"
+        )
+    if not hasattr(observation, "shape"):
+        raise checks.InputTypeError(
+            f"{name}: the observation must be one array, got {type(observation).__name__}; "
+            "concatenate its parts in the environment's get_obs"
+        )
+
+
+def from_gymnax(
+    env: Any, params: PyTree = None, *, name: str | None = None, observation_dtype: Any = None
+) -> GymnaxEnvironment:
+    """Use a gymnax 1.0 environment object, the user's own included.
+
+    Args:
+        env: A `gymnax.environments.environment.Environment` with discrete actions.
+        params: Its parameters; `env.default_params` if not given.
+        name: What to call it; `env.name` if not given.
+        observation_dtype: Type to store observations in, for example `bool` for a board of zeros and
+            ones that the environment gives as float32; the environment's own if not given.
+
+    Returns:
+        The environment as `jaxq.Trainer` takes it.
+
+    Raises:
+        InputTypeError: If it is no gymnax 1.0 environment.
+        InputValueError: If its actions are continuous.
+    """
+    if not isinstance(env, GymnaxBase):
+        raise checks.InputTypeError(
+            f"expected a gymnax environment object, got {env!r}; "
+            'for a registered one use jaxq.envs.make("CartPole-v1")'
+        )
+    params = env.default_params if params is None else params
+    name = name or env.name
+    space = env.action_space(params)
+    if not isinstance(space, spaces.Discrete):
+        raise checks.InputValueError(
+            f"{name} has continuous actions ({space}), and Q-learning compares a finite number of "
+            "actions; use an environment with a Discrete action space"
+        )
+    return GymnaxEnvironment(env, params, name, observation_dtype)

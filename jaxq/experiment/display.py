@@ -1,0 +1,114 @@
+"""What the terminal shows of a run: live progress, then a table of the final evaluation."""
+
+import datetime
+from types import TracebackType
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from jaxq.experiment.config import Config
+from jaxq.experiment.runner import Progress
+from jaxq.statistics import Interval, bootstrap_interval, iqm
+
+
+class Display:
+    """Shows the progress of a run: in place on a terminal, line by line anywhere else."""
+
+    def __init__(self, console: Console, config: Config) -> None:
+        self._console = console
+        self._config = config
+        self._bar = Bar(TextColumn("{task.description}"), BarColumn(None), console=console)
+        self._task = self._bar.add_task("compiling", total=config.steps)
+        self._live = Live(self._bar, console=console, refresh_per_second=4)
+        self._lines = 0
+
+    def __enter__(self) -> "Display":
+        """Begin to show."""
+        if self._console.is_terminal:
+            self._live.start()
+        else:
+            self._console.print("compiling", highlight=False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the last state standing."""
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def update(self, progress: Progress) -> None:
+        """Show one more segment."""
+        if self._console.is_terminal:
+            self._bar.update(self._task, completed=progress.steps, description="training")
+            self._live.update(Group(self._table(progress), self._bar))
+            return
+        # A log keeps every line, so it gets one for each tenth of the run.
+        tenth = 10 * progress.steps // self._config.steps
+        if tenth > self._lines:
+            self._lines = tenth
+            self._console.print(
+                f"{progress.steps:,} steps  {progress.steps_per_second:,.0f} steps/s  "
+                f"IQM {with_interval(progress.iqm, progress.interval)}  "
+                f"{time_left(progress, self._config)} left",
+                highlight=False,
+                soft_wrap=True,
+            )
+
+    def _table(self, progress: Progress) -> Table:
+        config, returns = self._config, progress.returns
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        table.add_row("steps", f"{progress.steps:,} of {config.steps:,} x {config.agents} agents")
+        table.add_row("steps/s", f"{progress.steps_per_second:,.0f} in all")
+        table.add_row("return, IQM", with_interval(progress.iqm, progress.interval))
+        if np.isfinite(returns).any():
+            for label, agent in ("best", np.nanargmax(returns)), ("worst", np.nanargmin(returns)):
+                table.add_row(f"{label} agent", f"{returns[agent]:.1f} (agent {agent})")
+        table.add_row("time left", time_left(progress, config))
+        return table
+
+
+def evaluation_table(config: Config, returns: np.ndarray) -> Table:
+    """Make the table of the final evaluation, one row for each combination of a sweep.
+
+    Args:
+        config: What was trained.
+        returns: Undiscounted returns, `[N, episodes]`.
+    """
+    table = Table(title=f"Greedy evaluation, {returns.shape[1]} episodes per agent")
+    names = list(config.sweep)
+    for name in [*names, "agents", "return, IQM [95% interval]", "mean", "best agent", "worst agent"]:
+        table.add_column(name, justify="right")
+    scores = np.nanmean(returns, axis=1).reshape(len(config.combinations), -1)
+    for combination, row in zip(config.combinations, scores, strict=True):
+        table.add_row(
+            *[f"{combination[name]:g}" for name in names],
+            str(row.size),
+            with_interval(iqm(row), bootstrap_interval(row)),
+            f"{row.mean():.1f}",
+            f"{row.max():.1f}",
+            f"{row.min():.1f}",
+        )
+    return table
+
+
+def with_interval(value: float, interval: Interval) -> str:
+    """Write a value with its interval behind it, where it has one."""
+    if np.isnan(value):
+        return "no episode has ended yet"
+    if np.isnan(interval.low):
+        return f"{value:.1f}"
+    return f"{value:.1f} \\[{interval.low:.1f}, {interval.high:.1f}]"
+
+
+def time_left(progress: Progress, config: Config) -> str:
+    """Say how long the rest of a run takes at the speed of its last segment."""
+    rest = (config.steps - progress.steps) * config.agents / progress.steps_per_second
+    return str(datetime.timedelta(seconds=round(max(rest, 0))))

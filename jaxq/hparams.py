@@ -1,0 +1,164 @@
+"""Hyperparameters that are data: every leaf may differ between the agents of one compiled program."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+
+from jaxq import checks
+
+Leaf = Any  # a number, or an array with one element per agent
+
+
+def _leaf(low: float, high: float = math.inf, *, open_low: bool = False) -> Any:
+    allowed = {"low": low, "high": high, "open_low": open_low}
+    return struct.field(default=None, metadata={"allowed": allowed})
+
+
+@struct.dataclass
+class Hparams:
+    """The numbers of a recipe; a leaf that a recipe has no use for is `None`, and then no leaf.
+
+    Attributes:
+        learning_rate: Step size of the optimizer at env step 0, > 0.
+        learning_rate_steps: Env steps of the agent over which the step size falls linearly to zero,
+            >= 0; with 0 it stays constant.
+        discount: gamma, what a reward one step later counts for, in [0, 1].
+        epsilon_start: Probability of a random action at env step 0, in [0, 1].
+        epsilon_end: The same once the schedule has ended, in [0, 1].
+        epsilon_steps: Env steps of the agent over which epsilon falls linearly, >= 0.
+        target_rate: How far the target network moves toward the online one at each target update,
+            in (0, 1]; 1 is a hard copy, less is Polyak averaging.
+        max_gradient_norm: Gradients with a larger global norm are scaled down to it, > 0.
+    """
+
+    learning_rate: Leaf = _leaf(0, open_low=True)
+    learning_rate_steps: Leaf = _leaf(0)
+    discount: Leaf = _leaf(0, 1)
+    epsilon_start: Leaf = _leaf(0, 1)
+    epsilon_end: Leaf = _leaf(0, 1)
+    epsilon_steps: Leaf = _leaf(0)
+    target_rate: Leaf = _leaf(0, 1, open_low=True)
+    max_gradient_norm: Leaf = _leaf(0, open_low=True)
+
+
+_FIELDS = {field.name: field for field in dataclasses.fields(Hparams)}
+
+
+def names(hparams: Hparams) -> list[str]:
+    """List the leaves that a recipe uses, which are those that may vary over a population."""
+    return [name for name in _FIELDS if getattr(hparams, name) is not None]
+
+
+def validated(hparams: Any, template: Hparams, shape: tuple[int, ...] = ()) -> Hparams:
+    """Return `hparams` as float32 leaves of one shape, every value checked against its range.
+
+    Args:
+        hparams: Leaves that are numbers or arrays of shape `[]` or `shape`.
+        template: The recipe's own hyperparameters, which say what leaves there must be.
+        shape: `()` for one agent, `(N,)` for a population.
+
+    Raises:
+        InputTypeError: If it is no `Hparams`, or has other leaves than the recipe.
+        InputValueError: If a leaf has another shape or a value out of range.
+    """
+    if not isinstance(hparams, Hparams):
+        raise checks.InputTypeError(
+            f"hparams must be jaxq.Hparams, got {type(hparams).__name__}; "
+            "start from trainer.hparams.replace(learning_rate=1e-3) or jaxq.grid(...)"
+        )
+    if names(hparams) != names(template):
+        raise checks.InputTypeError(
+            f"hparams must have the leaves {', '.join(names(template))}, "
+            f"got {', '.join(names(hparams))}; start from trainer.hparams"
+        )
+    return Hparams(**{name: _checked_leaf(name, hparams, shape) for name in names(template)})
+
+
+def _checked_leaf(name: str, hparams: Hparams, shape: tuple[int, ...]) -> jax.Array:
+    value = getattr(hparams, name)
+    checks.in_range(name, value, **_FIELDS[name].metadata["allowed"])
+    array = jnp.asarray(value, jnp.float32)
+    if array.shape not in ((), shape):
+        expected = f"shape {shape} or a single number" if shape else "a single number"
+        raise checks.InputValueError(f"{name} must have {expected}, got shape {array.shape}")
+    return jnp.broadcast_to(array, shape)
+
+
+def leaf_number(name: str, value: Any) -> float:
+    """Return one value of one leaf as a float, checked against its range."""
+    checks.in_range(name, value, **_FIELDS[name].metadata["allowed"])
+    if np.ndim(value) != 0:
+        raise checks.InputValueError(
+            f"{name} must be a single number here, got shape {np.shape(value)}; "
+            f"use jaxq.grid(trainer.hparams, {name}=[...]) for several"
+        )
+    return float(value)
+
+
+def grid(hparams: Hparams, *, seeds: int = 1, **values: Iterable[float]) -> Hparams:
+    """Make the hyperparameters of a population: every combination of values, `seeds` times each.
+
+    Agents are ordered with the first keyword slowest and the seeds fastest, so agents `k * seeds` to
+    `(k + 1) * seeds - 1` share combination k.
+
+    Args:
+        hparams: The hyperparameters to start from, usually `trainer.hparams`.
+        seeds: Number of agents per combination.
+        **values: For each leaf to vary, the values it takes.
+
+    Returns:
+        Hyperparameters with leading axis `N = seeds * number of combinations` on every leaf.
+
+    Raises:
+        InputTypeError: If a name is no leaf of these hyperparameters, or its values are no sequence.
+        InputValueError: If a value is out of range, or there are none.
+
+    Example:
+        >>> import jaxq
+        >>> trainer = jaxq.Trainer(jaxq.envs.make("CartPole-v1"), jaxq.dqn())
+        >>> jaxq.grid(trainer.hparams, learning_rate=[1e-4, 1e-3], seeds=8).discount.shape
+        (16,)
+    """
+    seeds = checks.whole_number("seeds", seeds)
+    for name in values:
+        check_may_vary(name, hparams)
+    columns = [_sequence(name, column) for name, column in values.items()]
+    combinations = list(itertools.product(*columns))
+    shape = (len(combinations) * seeds,)
+    leaves = {
+        name: jnp.repeat(jnp.asarray(column, jnp.float32), seeds)
+        for name, column in zip(values, zip(*combinations, strict=True), strict=True)
+    }
+    return validated(hparams.replace(**leaves), hparams, shape)
+
+
+def check_may_vary(name: str, hparams: Hparams) -> None:
+    """Check that a name is a leaf of the hyperparameters.
+
+    Raises:
+        InputTypeError: Naming the leaves that there are.
+    """
+    if name not in names(hparams):
+        raise checks.InputTypeError(
+            f"{name!r} cannot vary inside one population: it is not a leaf of the hyperparameters. "
+            f"These may vary: {', '.join(names(hparams))}. What shapes the program, such as "
+            "batch_size or hidden_sizes, is static: make one Trainer for each of its values"
+        )
+
+
+def _sequence(name: str, values: Any) -> Sequence[float]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise checks.InputTypeError(f"{name} must be a sequence, got {values!r}; {name}=[{values}]")
+    values = list(values)
+    if not values:
+        raise checks.InputValueError(f"{name} must have at least one value, got none")
+    for value in values:
+        leaf_number(name, value)
+    return values

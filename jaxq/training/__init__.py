@@ -1,0 +1,7 @@
+"""Training: one agent, a population, and how they are evaluated."""
+
+from jaxq.training.devices import use_all_cores
+from jaxq.training.population import Population
+from jaxq.training.trainer import AGENT_AXES, AgentState, Metrics, Trainer
+
+__all__ = ["AGENT_AXES", "AgentState", "Metrics", "Population", "Trainer", "use_all_cores"]

@@ -1,0 +1,63 @@
+"""Evaluation: whole episodes, played greedily."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jaxq.types import Environment, PyTree
+
+
+def greedy_returns(
+    env: Environment,
+    env_params: PyTree,
+    q_values: Callable[[jax.Array], jax.Array],
+    key: jax.Array,
+    num_episodes: int,
+    max_steps: int,
+) -> jax.Array:
+    """Play one episode to its end in each of several environments.
+
+    One environment each: counting the first episodes to end in fewer environments would favour
+    short ones.
+
+    Args:
+        env: The environment.
+        env_params: Its parameters.
+        q_values: Maps observations `[B, ...]` to action values `[B, A]`.
+        key: PRNG key.
+        num_episodes: Number of episodes M.
+        max_steps: Steps after which an episode that does not end is given up.
+
+    Returns:
+        Undiscounted returns, float32 `[M]`; NaN for an episode that was given up.
+    """
+    reset_key, step_key = jax.random.split(key)
+    env_state, observation = jax.vmap(env.reset, in_axes=(0, None))(
+        jax.random.split(reset_key, num_episodes), env_params
+    )
+
+    def unfinished(carry: tuple) -> jax.Array:
+        time, _, _, _, ended = carry
+        return (time < max_steps) & ~ended.all()
+
+    def step(carry: tuple) -> tuple:
+        time, env_state, observation, returns, ended = carry
+        keys = jax.random.split(jax.random.fold_in(step_key, time), num_episodes)
+        action = jnp.argmax(q_values(observation), axis=-1).astype(jnp.int32)
+        env_state, timestep = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
+            keys, env_state, action, env_params
+        )
+        returns = returns + jnp.where(ended, 0, timestep.reward)
+        ended = ended | timestep.terminated | timestep.truncated
+        return time + 1, env_state, timestep.observation, returns, ended
+
+    carry = (
+        jnp.int32(0),
+        env_state,
+        observation,
+        jnp.zeros(num_episodes),
+        jnp.zeros(num_episodes, bool),
+    )
+    _, _, _, returns, ended = jax.lax.while_loop(unfinished, step, carry)
+    return jnp.where(ended, returns, jnp.nan)

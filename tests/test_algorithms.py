@@ -1,0 +1,65 @@
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxq
+
+
+class Mine(nn.Module):
+    width: int = 2
+
+    @nn.compact
+    def __call__(self, observation):
+        return nn.Dense(self.width)(nn.tanh(nn.Dense(8)(observation)))
+
+
+def test_a_network_of_the_users_own(cartpole, small):
+    keywords = small()
+    del keywords["hidden_sizes"]
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(network=Mine(), **keywords))
+    state, metrics = trainer.run(trainer.init(jax.random.key(0)), 100)
+    assert state.learner.params["params"]["Dense_1"]["kernel"].shape == (4, 8)
+    assert jnp.isfinite(metrics.loss)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "message"),
+    [
+        ({"batchsize": 3}, TypeError, "did you mean batch_size"),
+        ({"learning_rate": 0}, ValueError, "above 0"),
+        ({"learning_rate": float("nan")}, ValueError, "got nan"),
+        ({"learning_rate": "fast"}, TypeError, "must be a number"),
+        ({"learning_rate": [1e-3, 1e-4]}, ValueError, r"jaxq.grid\(trainer.hparams, learning_rate="),
+        ({"discount": 1.01}, ValueError, r"in \[0, 1\]"),
+        ({"discount": -0.1}, ValueError, r"in \[0, 1\]"),
+        ({"epsilon_end": 2}, ValueError, r"in \[0, 1\]"),
+        ({"target_rate": 0}, ValueError, r"in \(0, 1\]"),
+        ({"batch_size": 0}, ValueError, "at least 1"),
+        ({"batch_size": 2.5}, TypeError, "whole number"),
+        ({"num_envs": True}, TypeError, "whole number"),
+        ({"batch_size": 300, "buffer_size": 200}, ValueError, "buffer_size=300"),
+        ({"n_step": 100, "num_envs": 10, "buffer_size": 500}, ValueError, "buffer_size=1000"),
+        ({"hidden_sizes": (64, 0)}, ValueError, "at least 1"),
+        ({"hidden_sizes": "64"}, TypeError, r"hidden_sizes=\(64, 64\)"),
+        ({"loss": "hubert"}, ValueError, "did you mean huber"),
+        ({"double": 1}, TypeError, "True or False"),
+        ({"network": Mine}, TypeError, "flax.linen module"),
+        ({"network": Mine(), "dueling": True}, ValueError, "DuelingHead"),
+        ({"learning_starts": -1}, ValueError, "at least 0"),
+    ],
+)
+def test_mistakes_are_refused(keywords, error, message):
+    with pytest.raises(error, match=message) as caught:
+        jaxq.dqn(**keywords)
+    assert isinstance(caught.value, jaxq.InputError)
+
+
+@pytest.mark.parametrize("network", [Mine(3), nn.Embed(4, 5)])
+def test_a_network_that_does_not_fit_is_refused(cartpole, network):
+    with pytest.raises(ValueError, match=r"must map observations float32\[10, 4\].*float32\[10, 2\]"):
+        jaxq.Trainer(cartpole, jaxq.dqn(network=network))
+
+
+def test_whole_numbers_may_come_as_floats():
+    assert jaxq.dqn(buffer_size=2e4).settings.buffer_size == 20_000

@@ -1,0 +1,158 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from jaxq import cli
+
+
+def run(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "jaxq.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=cwd,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "new" / "run"
+    arguments = "--agents 4 --steps 4000 --seed 3 --set hidden_sizes=16 dueling=true --set loss=huber"
+    sweep = "--sweep learning_rate=1e-3,1e-2"
+    result = run("train", "CartPole-v1", *arguments.split(), *sweep.split(), "--out", str(out))
+    return result, out
+
+
+def test_train_prints_where_it_writes_and_how_it_went(trained):
+    result, out = trained
+    assert result.returncode == 0, result.stderr
+    assert str(out) in result.stdout
+    assert "steps/s" in result.stdout
+    assert "IQM" in result.stdout
+    assert "learning_rate" in result.stdout
+
+
+def test_the_run_directory(trained):
+    _, out = trained
+    config = json.loads((out / "config.json").read_text())
+    assert config["agents"] == 4
+    assert config["settings"]["hidden_sizes"] == [16]
+    assert config["settings"]["dueling"] is True
+    assert config["settings"]["loss"] == "huber"
+    assert config["sweep"] == {"learning_rate": [1e-3, 1e-2]}
+    assert config["versions"]["gymnax"].startswith("1.")
+    rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert rows[-1]["steps"] == 4000
+    assert [row["steps"] for row in rows] == sorted({row["steps"] for row in rows})
+    for name in ("episode_return", "episode_length", "episodes", "loss", "td_error", "q_value"):
+        assert len(rows[-1]["agents"][name]) == 4
+    assert (out / "report" / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    evaluation = json.loads((out / "report" / "evaluation.json").read_text())
+    assert [len(row) for row in evaluation["returns"]] == [32] * 4
+
+
+def test_the_same_seed_gives_the_same_numbers(trained, tmp_path):
+    _, first = trained
+    command = json.loads((first / "config.json").read_text())["command"][1:-1]
+    assert run(*command, str(tmp_path / "again")).returncode == 0
+    evaluations = [
+        json.loads((out / "report" / "evaluation.json").read_text())["returns"]
+        for out in (first, tmp_path / "again")
+    ]
+    assert evaluations[0] == evaluations[1]
+
+
+def test_without_out_it_writes_below_runs(tmp_path):
+    words = "train Catch-bsuite --agents 1 --steps 2000 --set hidden_sizes=8"
+    result = run(*words.split(), cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    (directory,) = (tmp_path / "runs").iterdir()
+    assert directory.name.startswith("Catch-bsuite-dqn-")
+    assert (directory / "metrics.jsonl").exists()
+
+
+def test_lists_and_help():
+    envs = run("envs")
+    assert envs.returncode == 0, envs.stderr
+    assert "CartPole-v1" in envs.stdout
+    algorithms = run("algorithms")
+    assert algorithms.returncode == 0
+    assert "dqn" in algorithms.stdout
+    for words in (["--help"], ["train", "--help"], ["envs", "--help"], []):
+        result = run(*words)
+        assert result.returncode == 0, result.stderr
+        assert "usage" in result.stdout.lower()
+    assert run("--version").stdout.startswith("jaxq ")
+
+
+MISTAKES = {
+    "": "ENV",
+    "CartPole-v2": "did you mean CartPole-v1",
+    "Pendulum-v1": "continuous actions",
+    "CartPole-v1 --algorithm dqnn": "did you mean dqn",
+    "CartPole-v1 --agent 3": "--agent",
+    "CartPole-v1 --agents 0": "agents must be at least 1",
+    "CartPole-v1 --agents -2": "agents must be at least 1",
+    "CartPole-v1 --agents many": "--agents",
+    "CartPole-v1 --steps 0": "steps must be at least 1",
+    "CartPole-v1 --steps -5": "steps must be at least 1",
+    "CartPole-v1 --steps 10": "more than",
+    "CartPole-v1 --steps 99999999999": "at most",
+    "CartPole-v1 --seed -1": "seed",
+    "CartPole-v1 --seed 4294967296": "seed",
+    "CartPole-v1 --set learning_rate=nan": "got nan",
+    "CartPole-v1 --set learning_rate=inf": "got inf",
+    "CartPole-v1 --set learning_rate": "name=value",
+    "CartPole-v1 --set learning_rate=": "name=value",
+    "CartPole-v1 --set learning_rat=1": "did you mean learning_rate",
+    "CartPole-v1 --set discount=1.5": "[0, 1]",
+    "CartPole-v1 --set discount=0.9 discount=0.8": "twice",
+    "CartPole-v1 --set batch_size=20000 --set buffer_size=10000": "buffer_size",
+    "CartPole-v1 --set hidden_sizes=64,x": "hidden_sizes",
+    "CartPole-v1 --set double=maybe": "True or False",
+    "CartPole-v1 --set optimizer=adam": "optimizer",
+    "CartPole-v1 --set network=mlp": "network",
+    "CartPole-v1 --sweep batch_size=1,2": "These may vary",
+    "CartPole-v1 --sweep learning_rate=1e-3,": "learning_rate",
+    "CartPole-v1 --sweep learning_rate=1e-3,2e-3 --agents 3": "--agents 4",
+    "CartPole-v1 --out /dev/null/run": "cannot be written",
+    "CartPole-v1 --out /dev": "exists already",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_mistake_is_one_line_and_exit_code_2(words, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "use_all_cores", lambda: None)  # this process has its devices already
+    assert cli.main(["train", *words.split()]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    (line,) = output.err.splitlines()
+    assert MISTAKES[words] in line
+
+
+def test_an_unknown_command_is_one_line_and_exit_code_2(capsys):
+    assert cli.main(["fly"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_mistake_leaves_no_directory_behind(tmp_path):
+    out = tmp_path / "run"
+    result = run("train", "CartPole-v1", "--set", "discount=2", "--out", str(out))
+    assert result.returncode == 2
+    assert not out.exists()
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_directory_is_refused(tmp_path):
+    tmp_path.chmod(0o500)
+    result = run("train", "CartPole-v1", "--out", str(tmp_path / "run"))
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert not Path(tmp_path / "run").exists()

@@ -1,0 +1,58 @@
+"""Imports run one way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import jaxq
+
+ROOT = Path(jaxq.__file__).parent
+# Each layer may import those before it; inside a layer, what stands to the left.
+LAYERS = [
+    ["checks", "types", "hparams", "statistics", "presets"],
+    ["learning", "envs", "networks", "replay"],
+    ["algorithms"],
+    ["training"],
+    ["experiment"],
+    ["cli"],
+]
+ORDER = [module for layer in LAYERS for module in layer]
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+OUTSIDE = {"pathlib", "socket", "urllib", "http", "time", "datetime", "shutil", "tempfile"}
+
+
+def imported(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def home(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_run_one_way(path):
+    position = ORDER.index(home(path))
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "jaxq" and len(parts) > 1 and parts[1] in ORDER:
+            assert ORDER.index(parts[1]) <= position, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in FILES if home(path) not in ("experiment", "cli")],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_the_core_touches_no_files_clocks_or_network(path):
+    roots = {name.split(".")[0] for name in imported(path)}
+    # The registry only names the error that a download of gymnax's ends in.
+    allowed = {"urllib"} if path.name == "registry.py" else set()
+    assert not roots & OUTSIDE - allowed
+    assert "open(" not in path.read_text()

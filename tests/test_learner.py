@@ -1,0 +1,110 @@
+"""One gradient step against numbers worked out by hand."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+import jaxq
+from jaxq.training import learner
+from jaxq.types import Sample
+
+
+class Table(nn.Module):
+    """Two states, two actions, and nothing else."""
+
+    @nn.compact
+    def __call__(self, observation):
+        table = self.param("table", nn.initializers.zeros, (2, 2))
+        return table[observation.astype(jnp.int32)[:, 0]]
+
+
+def gradient_descent(hparams):
+    return optax.chain(
+        optax.clip_by_global_norm(hparams.max_gradient_norm), optax.sgd(hparams.learning_rate)
+    )
+
+
+def step(target_due=False, target_rate=1.0, max_gradient_norm=1e9, **keywords):
+    """One step from online [[1, 2], [3, 1]] and target [[0, 0], [2, 4]] on one transition."""
+    recipe = jaxq.dqn(network=Table(), optimizer=gradient_descent, **keywords)
+    hparams = jax.tree.map(
+        jnp.float32,
+        recipe.hparams.replace(
+            learning_rate=0.5, target_rate=target_rate, max_gradient_norm=max_gradient_norm
+        ),
+    )
+    online = {"params": {"table": jnp.array([[1.0, 2.0], [3.0, 1.0]])}}
+    target = {"params": {"table": jnp.array([[0.0, 0.0], [2.0, 4.0]])}}
+    learned = learner.Learner(online, target, recipe.settings.optimizer(hparams).init(online))
+    sample = Sample(
+        s_tm1=jnp.array([[0.0]]),
+        a_tm1=jnp.array([1]),
+        r_t=jnp.array([1.0]),
+        discount_t=jnp.array([0.5]),
+        s_t=jnp.array([[1.0]]),
+    )
+    learned, statistics = learner.learn(recipe, Table(), learned, hparams, sample, jnp.bool_(target_due))
+    return learned.params["params"]["table"], learned.target_params["params"]["table"], statistics
+
+
+def test_dqn_with_squared_loss():
+    # target = 1 + 0.5 * max(2, 4) = 3, error = 3 - 2 = 1, loss = 1/2, gradient = -1.
+    table, _, statistics = step(loss="squared")
+    assert_allclose(table, [[1.0, 2.5], [3.0, 1.0]])
+    assert_allclose(statistics, (0.5, 1.0, 2.0, 1.0))
+
+
+def test_double_dqn():
+    # The online network prefers action 0 at s_t, which the target network values at 2:
+    # target = 1 + 0.5 * 2 = 2, error = 0.
+    table, _, statistics = step(loss="squared", double=True)
+    assert_allclose(table, [[1.0, 2.0], [3.0, 1.0]])
+    assert_allclose(statistics, (0.0, 0.0, 2.0, 0.0))
+
+
+def test_huber_loss_is_linear_beyond_one():
+    losses = jaxq.dqn(loss="huber").loss(jnp.array([-3.0, -0.5, 0.0, 1.0, 4.0]))
+    assert_allclose(losses, [2.5, 0.125, 0.0, 0.5, 3.5])
+    losses = jaxq.dqn(loss="squared").loss(jnp.array([-3.0, 2.0]))
+    assert_allclose(losses, [4.5, 2.0])
+
+
+def test_gradients_are_clipped_by_their_global_norm():
+    table, _, statistics = step(loss="squared", max_gradient_norm=0.5)
+    assert_allclose(table, [[1.0, 2.25], [3.0, 1.0]])
+    assert_allclose(statistics.gradient_norm, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("due", "rate", "expected"),
+    [
+        (False, 1.0, [[0.0, 0.0], [2.0, 4.0]]),
+        (True, 1.0, [[1.0, 2.5], [3.0, 1.0]]),
+        (True, 0.5, [[0.5, 1.25], [2.5, 2.5]]),
+    ],
+)
+def test_the_target_network_is_copied_or_averaged_when_due(due, rate, expected):
+    _, target, _ = step(loss="squared", target_due=due, target_rate=rate)
+    assert_allclose(target, expected)
+
+
+@pytest.mark.parametrize(("num_envs", "train_interval"), [(4, 4), (3, 4), (4, 1), (1, 4), (6, 4)])
+def test_target_updates_come_every_target_interval(cartpole, small, num_envs, train_interval):
+    """Steps of the optimizer and copies of the target follow from env steps alone."""
+    keywords = small(num_envs=num_envs, train_interval=train_interval, target_interval=12)
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**keywords))
+    state = trainer.init(jax.random.key(0))
+    while state.steps - trainer.warmup_steps < 48:
+        before = state
+        state, _ = trainer.run(state, 1)
+        since = int(state.steps) - trainer.warmup_steps
+        assert int(state.learner.opt_state[1][0].count) == since // train_interval
+        copies = (since // 12) - ((since - trainer.iteration_steps) // 12)
+        same = jax.tree.map(np.array_equal, before.learner.target_params, state.learner.target_params)
+        assert all(jax.tree.leaves(same)) == (copies == 0)
+        if since % 12 == 0:
+            jax.tree.map(assert_array_equal, state.learner.params, state.learner.target_params)

@@ -1,0 +1,177 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from worlds import OneStep
+
+import jaxq
+
+
+@pytest.fixture(scope="module")
+def trainer(cartpole, small):
+    return jaxq.Trainer(cartpole, jaxq.dqn(**small()))
+
+
+def test_a_population_may_differ_in_every_leaf(trainer):
+    one = trainer.hparams
+    hparams = jax.tree.map(lambda leaf: jnp.stack([leaf * 0.5, leaf * 0.9]), one)
+    hparams = hparams.replace(epsilon_steps=jnp.array([10.0, 0.0]))
+    population = jaxq.Population(trainer, size=2)
+    state, metrics = population.run(population.init(jax.random.key(0), hparams), 100)
+    assert_allclose(metrics.epsilon, hparams.epsilon_end, rtol=1e-5)
+    assert np.isfinite(metrics.loss).all()
+    for i, key in enumerate(jax.random.split(jax.random.key(0), 2)):
+        alone = jaxq.Population(trainer, size=1)
+        leaves = jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], hparams)
+        single, _ = alone.run(alone.init(key[None], leaves), 100)
+        jax.tree.map(
+            lambda a, b, i=i: assert_array_equal(a[i], b[0]),
+            state.learner.params,
+            single.learner.params,
+        )
+
+
+def test_environment_parameters_may_differ_per_agent(small):
+    env = jaxq.envs.from_gymnax(OneStep(), OneStep().default_params)
+    population = jaxq.Population(jaxq.Trainer(env, jaxq.dqn(**small())), size=3)
+    params = env.params.replace(reward=jnp.array([1.0, 2.0, 3.0]))
+    state = population.init(jax.random.key(0), env_params=params)
+    returns = population.evaluate(state, jax.random.key(1), num_episodes=2)
+    assert_array_equal(returns, [[1, 1], [2, 2], [3, 3]])
+
+
+@pytest.mark.parametrize(("size", "chunk"), [(1, None), (2, None), (3, 2), (7, 2), (8, 1), (4, 100)])
+def test_every_size_is_padded_and_trimmed(trainer, size, chunk):
+    population = jaxq.Population(trainer, size, chunk=chunk)
+    state, metrics = population.run(population.init(jax.random.key(0)), 8)
+    assert state.key.shape == metrics.loss.shape == (size,)
+    assert state.memory.action.shape[0] == size
+    assert state.steps.shape == ()
+    assert population.evaluate(state, jax.random.key(1), num_episodes=2).shape == (size, 2)
+
+
+def test_a_mesh_of_the_users_own(trainer):
+    mesh = jax.make_mesh((1,), ("agents",), devices=jax.devices()[-1:])
+    population = jaxq.Population(trainer, 4, mesh=mesh)
+    state, _ = population.run(population.init(jax.random.key(0)), 8)
+    spread = jaxq.Population(trainer, 4)
+    other, _ = spread.run(spread.init(jax.random.key(0)), 8)
+    assert_allclose(state.memory.observation, other.memory.observation, atol=1e-5)
+    assert state.memory.action.devices() == {jax.devices()[-1]}
+
+
+def test_a_grid_orders_its_combinations(trainer):
+    hparams = jaxq.grid(trainer.hparams, learning_rate=[1e-4, 1e-3], discount=[0.9, 0.8, 0.7], seeds=2)
+    assert_allclose(hparams.learning_rate, np.repeat([1e-4, 1e-3], 6), rtol=1e-6)
+    assert_allclose(hparams.discount, np.tile(np.repeat([0.9, 0.8, 0.7], 2), 2), rtol=1e-6)
+    assert hparams.epsilon_end.shape == (12,)
+
+
+CALLS = {
+    "static field": (
+        lambda t: jaxq.grid(t.hparams, batch_size=[1, 2]),
+        TypeError,
+        "These may vary: learning_rate, .*static",
+    ),
+    "no sequence": (lambda t: jaxq.grid(t.hparams, discount=0.5), TypeError, r"discount=\[0.5\]"),
+    "no values": (lambda t: jaxq.grid(t.hparams, discount=[]), ValueError, "at least one"),
+    "discount": (lambda t: jaxq.grid(t.hparams, discount=[0.5, 1.5]), ValueError, r"in \[0, 1\]"),
+    "no seeds": (lambda t: jaxq.grid(t.hparams, seeds=0), ValueError, "at least 1"),
+    "nan": (
+        lambda t: t.init(jax.random.key(0), t.hparams.replace(learning_rate=float("nan"))),
+        ValueError,
+        "learning_rate must be a finite number above 0, got nan",
+    ),
+    "nan in one agent": (
+        lambda t: jaxq.Population(t, 2).init(
+            jax.random.key(0), t.hparams.replace(discount=jnp.array([0.5, jnp.nan]))
+        ),
+        ValueError,
+        "got nan",
+    ),
+    "leading axis": (
+        lambda t: jaxq.Population(t, 2).init(jax.random.key(0), jaxq.grid(t.hparams, seeds=3)),
+        ValueError,
+        r"shape \(2,\) or a single number, got shape \(3,\)",
+    ),
+    "a dict": (lambda t: t.init(jax.random.key(0), {"learning_rate": 1}), TypeError, "replace"),
+    "missing leaf": (
+        lambda t: t.init(jax.random.key(0), jaxq.Hparams(learning_rate=1.0)),
+        TypeError,
+        "start from trainer.hparams",
+    ),
+    "no key": (lambda t: t.init(0), TypeError, r"jax.random.key\(0\)"),
+    "key count": (
+        lambda t: jaxq.Population(t, 2).init(jax.random.split(jax.random.key(0), 3)),
+        ValueError,
+        "one key or 2 keys",
+    ),
+    "no agents": (lambda t: jaxq.Population(t, 0), ValueError, "size must be at least 1"),
+    "half an agent": (lambda t: jaxq.Population(t, 1.5), TypeError, "whole number"),
+    "no chunk": (lambda t: jaxq.Population(t, 2, chunk=0), ValueError, "chunk"),
+    "no mesh": (lambda t: jaxq.Population(t, 2, mesh=2), TypeError, "jax.make_mesh"),
+    "other mesh": (
+        lambda t: jaxq.Population(t, 2, mesh=jax.make_mesh((1,), ("x",))),
+        ValueError,
+        "the one axis 'agents'",
+    ),
+    "no trainer": (lambda t: jaxq.Population("dqn", 2), TypeError, "jaxq.Trainer"),
+    "no environment": (lambda t: jaxq.Trainer("CartPole-v1", jaxq.dqn()), TypeError, "envs.make"),
+    "no recipe": (lambda t: jaxq.Trainer(t.env, "dqn"), TypeError, r"jaxq.dqn\(\)"),
+    "no steps": (lambda t: t.run(t.init(jax.random.key(0)), 0), ValueError, "num_steps"),
+    "NaN steps": (lambda t: t.run(t.init(jax.random.key(0)), float("nan")), TypeError, "whole"),
+    "too many steps": (lambda t: t.run(t.init(jax.random.key(0)), 2**40), ValueError, "at most"),
+    "no state": (lambda t: t.run(None, 10), TypeError, "state, metrics"),
+    "another population's": (
+        lambda t: jaxq.Population(t, 2).run(jaxq.Population(t, 3).init(jax.random.key(0)), 9),
+        ValueError,
+        "must hold 2 agents",
+    ),
+    "an agent's": (
+        lambda t: jaxq.Population(t, 2).run(t.init(jax.random.key(0)), 9),
+        ValueError,
+        "must hold 2 agents",
+    ),
+    "no episodes": (
+        lambda t: t.evaluate(t.init(jax.random.key(0)), jax.random.key(0), 0),
+        ValueError,
+        "num_episodes",
+    ),
+    "observation": (
+        lambda t: t.q_values(t.init(jax.random.key(0)), jnp.zeros(3)),
+        ValueError,
+        r"shape \[..., 4\], got \(3,\)",
+    ),
+    "environment parameters": (
+        lambda t: t.init(jax.random.key(0), env_params={"gravity": 1}),
+        TypeError,
+        "start from trainer.env.params",
+    ),
+    "their axis": (
+        lambda t: jaxq.Population(t, 2).init(
+            jax.random.key(0),
+            env_params=t.env.params.replace(gravity=jnp.ones(3)),
+        ),
+        ValueError,
+        r"\(2,\), got \(3,\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_mistakes_are_refused_with_the_corrected_call(trainer, case):
+    call, error, message = CALLS[case]
+    with pytest.raises(error, match=message) as caught:
+        call(trainer)
+    assert isinstance(caught.value, jaxq.InputError)
+
+
+def test_an_episode_that_does_not_end_is_given_up(small):
+    from worlds import Endless
+
+    env = jaxq.envs.from_gymnax(Endless(), Endless().default_params)
+    trainer = jaxq.Trainer(env, jaxq.dqn(**small()))
+    state = trainer.init(jax.random.key(0))
+    returns = trainer.evaluate(state, jax.random.key(0), num_episodes=3, max_steps=10)
+    assert np.isnan(returns).all()

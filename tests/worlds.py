@@ -1,0 +1,123 @@
+"""Small environments with answers that can be worked out on paper."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import struct
+from gymnax.environments import environment, spaces
+
+
+@struct.dataclass
+class State(environment.EnvState):
+    time: jax.Array
+    cue: jax.Array
+
+
+@struct.dataclass
+class Params(environment.EnvParams):
+    max_steps_in_episode: int = 1_000_000
+    reward: float = 1.0
+
+
+class World(environment.Environment):
+    """An episode of `length` steps; observation, reward and ending are for subclasses to say."""
+
+    num_actions = 2
+    length = 1
+    observation_shape = (1,)
+
+    @property
+    def default_params(self) -> Params:
+        return Params()
+
+    def action_space(self, params: Any = None) -> spaces.Discrete:
+        return spaces.Discrete(self.num_actions)
+
+    def observation_space(self, params: Any) -> spaces.Box:
+        return spaces.Box(-1, self.length, self.observation_shape)
+
+    def reset_env(self, key: jax.Array, params: Params) -> tuple:
+        state = State(time=jnp.int32(0), cue=jax.random.randint(key, (), 0, 2))
+        return self.see(state), state
+
+    def step_env(self, key: jax.Array, state: State, action: jax.Array, params: Params) -> tuple:
+        reward = self.reward(state, action, params)
+        state = state.replace(time=state.time + 1)
+        return self.see(state), state, reward, self.is_terminated(state, params), {}
+
+    def is_terminated(self, state: State, params: Params) -> jax.Array:
+        return state.time >= self.length
+
+    def see(self, state: State) -> jax.Array:
+        return jnp.ones(1)
+
+    def reward(self, state: State, action: jax.Array, params: Params) -> jax.Array:
+        return params.reward
+
+
+class OneStep(World):
+    """One step, reward 1: q = 1."""
+
+
+class TwoSteps(World):
+    """Two steps told apart by the observation, reward 1 at the second: q = gamma, then 1."""
+
+    length = 2
+
+    def see(self, state: State) -> jax.Array:
+        return state.time.astype(jnp.float32)[None]
+
+    def reward(self, state: State, action: jax.Array, params: Params) -> jax.Array:
+        return jnp.where(state.time == 1, params.reward, 0.0)
+
+
+class Cue(World):
+    """One step, reward for the action that matches the cue, -reward for the other one."""
+
+    def see(self, state: State) -> jax.Array:
+        return state.cue.astype(jnp.float32)[None]
+
+    def reward(self, state: State, action: jax.Array, params: Params) -> jax.Array:
+        return jnp.where(action == state.cue, params.reward, -params.reward)
+
+
+class Delayed(World):
+    """The first action decides the reward, three steps later."""
+
+    length = 4
+    observation_shape = (2,)
+
+    def see(self, state: State) -> jax.Array:
+        return jnp.stack([state.time, state.cue]).astype(jnp.float32)
+
+    def reset_env(self, key: jax.Array, params: Params) -> tuple:
+        state = State(time=jnp.int32(0), cue=jnp.int32(0))
+        return self.see(state), state
+
+    def step_env(self, key: jax.Array, state: State, action: jax.Array, params: Params) -> tuple:
+        state = state.replace(cue=jnp.where(state.time == 0, action, state.cue).astype(jnp.int32))
+        return super().step_env(key, state, action, params)
+
+    def reward(self, state: State, action: jax.Array, params: Params) -> jax.Array:
+        return jnp.where((state.time == 3) & (state.cue == 1), params.reward, 0.0)
+
+
+class Endless(World):
+    """Reward 1 for ever, without a clock to see; only a time limit cuts it off."""
+
+    num_actions = 1
+
+    def is_terminated(self, state: State, params: Params) -> jax.Array:
+        return jnp.zeros((), bool)
+
+
+class Countdown(World):
+    """Reward 1 for five steps that can be told apart, and then the episode is over."""
+
+    num_actions = 1
+    length = 5
+    observation_shape = (5,)
+
+    def see(self, state: State) -> jax.Array:
+        return jax.nn.one_hot(state.time, self.length)
