@@ -56,7 +56,8 @@ class Settings:
         learning_starts: Env steps of the agent that fill the replay before the first gradient step,
             rounded up to whole iterations.
         train_interval: Env steps of the agent per gradient step, whatever the number of environments.
-        target_interval: Env steps of the agent per update of the target network.
+        target_interval: Env steps of the agent per update of the target network, which can follow
+            no more than once on each gradient step.
         double: Whether the online network chooses the action that the target network values.
         dueling: Whether the head splits action values into a state's value and advantages.
         n_step: Steps whose rewards are summed before bootstrapping.
@@ -168,7 +169,7 @@ def dqn(**keywords: Any) -> Algorithm:
     `loss = huber(r_t + discount_t * max_a q_target(s_t, a) - q(s_tm1, a_tm1))`
 
     The defaults are made for populations on low-dimensional tasks: one gradient step of batch 128
-    per 10 env steps in 10 environments, a third layer's worth narrower than the paper's networks.
+    per 10 env steps in 10 environments.
 
     Args:
         **keywords: Fields of `jaxq.algorithms.Settings`, and starting values of the leaves

@@ -27,19 +27,23 @@ class InputTypeError(InputError, TypeError):
     """An argument of the wrong type, or a keyword that does not exist."""
 
 
+MOST = 2**31 - 1
+"""The largest whole number that fits the 32-bit integers that sizes and steps are counted in."""
+
+
 def is_concrete(value: Any) -> bool:
     """Tell whether a value can be looked at now, or is a tracer of a surrounding transformation."""
     return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(value))
 
 
 def whole_number(name: str, value: Any, minimum: int = 1) -> int:
-    """Return `value` as an `int` of at least `minimum`.
+    """Return `value` as an `int` of at least `minimum` that fits 32 bits.
 
     Raises:
         InputTypeError: If the value is not a whole number.
-        InputValueError: If it is below the minimum.
+        InputValueError: If it is below the minimum or does not fit.
     """
-    whole = isinstance(value, numbers.Real | np.number) and float(value).is_integer()
+    whole = isinstance(value, numbers.Integral | np.floating | float) and value % 1 == 0
     if isinstance(value, bool) or not whole:
         raise InputTypeError(
             f"{name} must be a whole number of at least {minimum}, got {value!r}; "
@@ -49,17 +53,19 @@ def whole_number(name: str, value: Any, minimum: int = 1) -> int:
         raise InputValueError(
             f"{name} must be at least {minimum}, got {value}; for example {name}={max(minimum, 1)}"
         )
+    if value > MOST:
+        raise InputValueError(f"{name} must be at most {MOST}, got more; for example {name}={MOST}")
     return int(value)
 
 
 def in_range(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
-    """Check that every element of a number or array is finite and inside `[low, high]`.
+    """Check that every element of a number or array, as float32, is inside `[low, high]`.
 
     Args:
         name: What the value is called in the call to correct.
         value: A number or an array of numbers; tracers are passed over, they have no value yet.
         low: Smallest allowed value.
-        high: Largest allowed value, `inf` for none.
+        high: Largest allowed value; with `inf` every finite one.
         open_low: Whether `low` itself is excluded.
 
     Raises:
@@ -69,16 +75,20 @@ def in_range(name: str, value: Any, low: float, high: float, *, open_low: bool =
     if not is_concrete(value):
         return
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InputTypeError(f"{name} must be a number or an array, got {value!r}") from None
+        # In the type that it will be used in, where 1e-50 is zero and 1e39 infinite.
+        with np.errstate(over="ignore"):
+            array = np.asarray(value, dtype=np.float64).astype(np.float32)
+    except (TypeError, ValueError, OverflowError):
+        array = None
+    if array is None or value is None or isinstance(value, bool):
+        raise InputTypeError(f"{name} must be {_interval(low, high, open_low)}, got {value!r}")
     inside = np.isfinite(array) & ((array > low) if open_low else (array >= low)) & (array <= high)
     if not inside.all():
         got = array[~inside].flat[0]
         raise InputValueError(f"{name} must be {_interval(low, high, open_low)}, got {got:g}")
 
 
-def known(kind: str, name: Any, choices: Iterable[str], hint: str = "") -> str:
+def known(kind: str, name: Any, choices: Iterable[str]) -> str:
     """Return `name` if it is among the choices, and name the nearest ones if it is not.
 
     Raises:
@@ -90,7 +100,7 @@ def known(kind: str, name: Any, choices: Iterable[str], hint: str = "") -> str:
         raise InputTypeError(f"{kind} must be a name, got {name!r}; for example {choices[0]!r}")
     if name in choices:
         return name
-    raise InputValueError(f"unknown {kind} {name!r}; {nearest(name, choices)}{hint}")
+    raise InputValueError(f"unknown {kind} {name!r}; {nearest(name, choices)}")
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
@@ -105,5 +115,5 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
 def _interval(low: float, high: float, open_low: bool) -> str:
     if math.isinf(high):
-        return f"a finite number {'above' if open_low else 'of at least'} {low:g}"
+        return f"a finite float32 {'above' if open_low else 'of at least'} {low:g}"
     return f"a number in {'(' if open_low else '['}{low:g}, {high:g}]"

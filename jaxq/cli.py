@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or 'output'}", 1)
     except KeyboardInterrupt:
-        return _fail("interrupted; metrics up to the last segment are in the run directory", 130)
+        return _fail("interrupted; what was written stays where it is", 130)
     return 0
 
 
@@ -122,7 +122,9 @@ def _one_line(box: str) -> str:
 
 
 def _train(command: Train) -> None:
-    use_all_cores()
+    # Inside a process that has its devices already, those are what there is to use.
+    with contextlib.suppress(RuntimeError):
+        use_all_cores()
     # Imported here because drawing takes a while to import, which --help has no need of.
     from jaxq.experiment import Experiment, configure
     from jaxq.experiment.directory import default_path

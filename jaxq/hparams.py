@@ -35,7 +35,8 @@ class Hparams:
         epsilon_steps: Env steps of the agent over which epsilon falls linearly, >= 0.
         target_rate: How far the target network moves toward the online one at each target update,
             in (0, 1]; 1 is a hard copy, less is Polyak averaging.
-        max_gradient_norm: Gradients with a larger global norm are scaled down to it, > 0.
+        max_gradient_norm: Gradients with a larger global norm are scaled down to it, > 0; a huge
+            value turns that off.
     """
 
     learning_rate: Leaf = _leaf(0, open_low=True)
@@ -97,7 +98,7 @@ def leaf_number(name: str, value: Any) -> float:
     if np.ndim(value) != 0:
         raise checks.InputValueError(
             f"{name} must be a single number here, got shape {np.shape(value)}; "
-            f"use jaxq.grid(trainer.hparams, {name}=[...]) for several"
+            f"for several use jaxq.grid(trainer.hparams, {name}=[...]), or --sweep {name}=..."
         )
     return float(value)
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxq.types import ObservationSpec
 
@@ -17,8 +16,8 @@ from jaxq.types import ObservationSpec
 def encode(observation: jax.Array, spec: ObservationSpec) -> jax.Array:
     """Turn raw observations into float32 network input.
 
-    State numbers become one-hot vectors. Everything else is divided by its largest absolute value,
-    where it has one: a car's velocity of at most 0.07 would otherwise be lost beside its position.
+    State numbers become one-hot vectors, uint8 images are scaled to [0, 1], and everything else is
+    cast.
 
     Args:
         observation: Observations in their own type, `[B, ...]`.
@@ -29,9 +28,8 @@ def encode(observation: jax.Array, spec: ObservationSpec) -> jax.Array:
     """
     if spec.num_categories is not None and spec.shape == ():
         return jax.nn.one_hot(observation, spec.num_categories)
-    scale = np.asarray(spec.scale, np.float32)
-    scale = scale.reshape(spec.shape if scale.size > 1 else (1,) * len(spec.shape))
-    return observation.astype(jnp.float32) / scale[None]
+    scale = 1 / 255 if spec.dtype == jnp.uint8 else 1
+    return observation.astype(jnp.float32) * scale
 
 
 class SlicedConv(nn.Module):

@@ -21,7 +21,7 @@ def iqm(scores: Any) -> float:
     Less noisy than a mean when a few agents fail or excel, and unlike a median it uses half of them.
 
     Args:
-        scores: One score per agent, `[N]`; NaN for agents that have none.
+        scores: One score per agent, `[N]`; those that are not finite are left out.
 
     Returns:
         The mean of the scores between the quartiles; NaN if there are no scores.
@@ -43,7 +43,7 @@ def bootstrap_interval(
     """Estimate the interval in which the IQM over as many other seeds would lie.
 
     Args:
-        scores: One score per agent, `[N]`; NaN for agents that have none.
+        scores: One score per agent, `[N]`; those that are not finite are left out.
         confidence: Probability that the interval is to cover, in (0, 1).
         resamples: Number of bootstrap resamples.
         seed: Seed of the resampling; the same scores give the same interval.
@@ -74,5 +74,10 @@ def bootstrap_interval(
 
 
 def _finite(scores: Any) -> np.ndarray:
-    scores = np.asarray(scores, dtype=np.float64).ravel()
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.ndim != 1:
+        raise checks.InputValueError(
+            f"scores must be one number per agent, got shape {scores.shape}; "
+            "average over episodes first: returns.mean(axis=1)"
+        )
     return scores[np.isfinite(scores)]

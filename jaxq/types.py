@@ -14,14 +14,11 @@ class ObservationSpec(NamedTuple):
         shape: Shape of one observation, `()` for a state number.
         dtype: Type it is stored in; bool and uint8 stay as they are in the replay.
         num_categories: Number of states where the observation is a state number, else `None`.
-        scale: Largest absolute value that the environment says an element can have, one for all
-            elements or one for each in their flat order; 1 where it has no bound.
     """
 
     shape: tuple[int, ...]
     dtype: Any
     num_categories: int | None = None
-    scale: tuple[float, ...] = (1.0,)
 
 
 class TimeStep(NamedTuple):

@@ -29,7 +29,14 @@ def test_a_network_of_the_users_own(cartpole, small):
         ({"batchsize": 3}, TypeError, "did you mean batch_size"),
         ({"learning_rate": 0}, ValueError, "above 0"),
         ({"learning_rate": float("nan")}, ValueError, "got nan"),
-        ({"learning_rate": "fast"}, TypeError, "must be a number"),
+        ({"learning_rate": "fast"}, TypeError, "finite float32 above 0"),
+        ({"learning_rate": None}, TypeError, "got None"),
+        ({"learning_rate": True}, TypeError, "got True"),
+        ({"learning_rate": 10**400}, TypeError, "finite float32"),
+        ({"learning_rate": 1e39}, ValueError, "got inf"),
+        ({"learning_rate": 1e-50}, ValueError, "above 0"),
+        ({"buffer_size": 10**400}, ValueError, "at most"),
+        ({"target_interval": 1e10}, ValueError, "at most"),
         ({"learning_rate": [1e-3, 1e-4]}, ValueError, r"jaxq.grid\(trainer.hparams, learning_rate="),
         ({"discount": 1.01}, ValueError, r"in \[0, 1\]"),
         ({"discount": -0.1}, ValueError, r"in \[0, 1\]"),
@@ -55,7 +62,19 @@ def test_mistakes_are_refused(keywords, error, message):
     assert isinstance(caught.value, jaxq.InputError)
 
 
-@pytest.mark.parametrize("network", [Mine(3), nn.Embed(4, 5)])
+class Noisy(Mine):
+    @nn.compact
+    def __call__(self, observation):
+        return nn.Dense(2)(nn.Dropout(0.5, deterministic=False)(observation))
+
+
+class Normed(Mine):
+    @nn.compact
+    def __call__(self, observation):
+        return nn.Dense(2)(nn.BatchNorm(use_running_average=True)(observation))
+
+
+@pytest.mark.parametrize("network", [Mine(3), nn.Embed(4, 5), Noisy(), Normed()])
 def test_a_network_that_does_not_fit_is_refused(cartpole, network):
     with pytest.raises(ValueError, match=r"must map observations float32\[10, 4\].*float32\[10, 2\]"):
         jaxq.Trainer(cartpole, jaxq.dqn(network=network))

@@ -77,6 +77,13 @@ def test_without_out_it_writes_below_runs(tmp_path):
     assert (directory / "metrics.jsonl").exists()
 
 
+def test_the_shortest_run_that_learns(tmp_path):
+    words = "train CartPole-v1 --agents 1 --steps 1005 --set hidden_sizes=8 --out"
+    result = run(*words.split(), str(tmp_path / "run"))
+    assert result.returncode == 0, result.stderr
+    assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
+
+
 def test_lists_and_help():
     envs = run("envs")
     assert envs.returncode == 0, envs.stderr
@@ -104,6 +111,10 @@ MISTAKES = {
     "CartPole-v1 --steps -5": "steps must be at least 1",
     "CartPole-v1 --steps 10": "more than",
     "CartPole-v1 --steps 99999999999": "at most",
+    "CartPole-v1 --set discount=0.9 --sweep discount=0.8,0.9": "both set and swept",
+    "CartPole-v1 --set learning_rate=0.1,0.2": "--sweep learning_rate",
+    "CartPole-v1 --set target_interval=1e10": "at most",
+    f"CartPole-v1 --agents {10**400}": "at most",
     "CartPole-v1 --seed -1": "seed",
     "CartPole-v1 --seed 4294967296": "seed",
     "CartPole-v1 --set learning_rate=nan": "got nan",

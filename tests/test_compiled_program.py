@@ -1,66 +1,63 @@
 """What the compiler made of the training loop: the replay is written in place and never copied."""
 
-import itertools
 import re
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 import jaxq
 
-ROWS, ENVS, AGENTS = 730, 4, 6
+ROWS, ENVS, AGENTS, CHUNK = 730, 4, 6, 3  # so that no other array has the shape of a ring
 
 
-@pytest.fixture(scope="module")
-def computations(cartpole, small):
-    """The optimized program as {name: lines}, for a ring whose size nothing else has."""
-    keywords = small(buffer_size=ROWS * ENVS)
-    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**keywords))
-    mesh = jax.make_mesh((1,), ("agents",), devices=jax.devices()[:1])
-    population = jaxq.Population(trainer, AGENTS, chunk=3, mesh=mesh)
-    state = population.init(jax.random.key(0))
-    text = (
-        population._run.func.lower(*population._run.args, state, trainer.iterations(40))
-        .compile()
-        .as_text()
-    )
-    found, name = {}, ""
-    for line in text.splitlines():
-        if line and not line.startswith((" ", "}")) and line.endswith("{"):
-            name = line.split()[0].removeprefix("%")
-        found.setdefault(name, []).append(line)
-    return found
-
-
-def all_lines(computations):
-    return list(itertools.chain.from_iterable(computations.values()))
+def outside_entry(compiled):
+    """The lines of a compiled program but for its entry, which runs once and holds no loop's body."""
+    lines, inside = [], True
+    for line in compiled.as_text().splitlines():
+        if line and not line.startswith((" ", "}")):
+            inside = not line.startswith("ENTRY")
+        lines += [line] if inside else []
+    return lines
 
 
 def whole_rings(lines, operation):
     """Lines that make a whole ring, of one chunk or of all agents, by an operation."""
-    shape = rf"\[(3|{AGENTS}),{ROWS},{ENVS}[,\]]"
+    shape = rf"\[({CHUNK}|{AGENTS}),{ROWS},{ENVS}[,\]]"
     return [line for line in lines if re.search(rf"= \w+{shape}\S* {operation}\(", line)]
 
 
-def loops(computations):
-    """The loops that carry a ring, each with the lines of its body."""
-    bodies = set(re.findall(r"body=%?([\w.\-]+)", "\n".join(all_lines(computations))))
-    ring = rf",{ROWS},{ENVS}[,\]]"
-    return {name: computations[name] for name in bodies if re.search(ring, "".join(computations[name]))}
+@pytest.fixture(scope="module")
+def lines(cartpole, small):
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**small(buffer_size=ROWS * ENVS)))
+    mesh = jax.make_mesh((1,), ("agents",), devices=jax.devices()[:1])
+    population = jaxq.Population(trainer, AGENTS, chunk=CHUNK, mesh=mesh)
+    state = population.init(jax.random.key(0))
+    run = population._run
+    return outside_entry(run.func.lower(*run.args, state, trainer.iterations(40)).compile())
 
 
-def test_the_loops_carry_the_replay(computations):
-    assert len(loops(computations)) >= 2  # over chunks, and over iterations
-
-
-def test_no_loop_copies_the_replay(computations):
-    for name, lines in loops(computations).items():
-        assert not whole_rings(lines, "copy"), name
-        assert not whole_rings(lines, "select"), name
-
-
-def test_the_replay_is_written_by_slices(computations):
-    lines = all_lines(computations)
+def test_the_replay_is_written_by_slices(lines):
     assert whole_rings(lines, "dynamic-update-slice")
     assert not whole_rings(lines, "scatter")
     assert not [line for line in lines if " conditional(" in line]
+
+
+@pytest.mark.parametrize("operation", ["copy", "select", "concatenate", "gather"])
+def test_nothing_inside_the_loops_makes_a_ring_anew(lines, operation):
+    assert not whole_rings(lines, operation)
+
+
+@pytest.mark.parametrize("operation", ["copy", "select"])
+def test_a_loop_that_makes_a_ring_anew_would_be_seen(operation):
+    """The trap itself: a write under a condition, where the old ring is still read."""
+
+    def step(i, ring):
+        if operation == "select":
+            return jnp.where(ring[0, 0, 0] > i, ring * 2, ring)
+        new = jax.lax.dynamic_update_slice_in_dim(ring, ring[:, :1] + i, i, axis=1)
+        return jax.lax.cond(ring.sum() > 0, lambda: new, lambda: ring)
+
+    ring = jnp.ones((CHUNK, ROWS, ENVS))
+    loop = jax.jit(lambda ring: jax.lax.fori_loop(0, 9, step, ring))
+    assert whole_rings(outside_entry(loop.lower(ring).compile()), operation)

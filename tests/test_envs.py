@@ -49,6 +49,9 @@ def test_every_discrete_environment_steps_inside_a_scan(id):
     for part in (observation, timestep.observation, timestep.final_observation):
         assert part.shape == (STEPS, *spec.shape)
         assert part.dtype == spec.dtype
+        trainer = jaxq.Trainer(env, jaxq.dqn(**jaxq.preset(id).keywords))
+        state = trainer.template
+        assert jax.eval_shape(trainer.run_agent, state, jnp.int32(1))[0] == state
     assert timestep.reward.dtype == jnp.float32
     assert timestep.terminated.dtype == timestep.truncated.dtype == bool
     assert not (timestep.terminated & timestep.truncated).any()
@@ -122,6 +125,7 @@ def test_keywords_reach_the_environment():
         (lambda: jaxq.envs.from_gymnax(Old()), TypeError, "six values"),
         (lambda: jaxq.envs.from_gymnax(Pair()), TypeError, "must be one array"),
         (lambda: jaxq.envs.from_gymnax(Growing()), ValueError, "must have one shape"),
+        (lambda: jaxq.envs.from_gymnax(Vector()), ValueError, "single numbers"),
     ],
 )
 def test_what_cannot_be_used_is_refused(call, error, message):
@@ -137,6 +141,11 @@ class Hot(World):
 class Old(World):
     def step(self, key, state, action, params):
         return super().step(key, state, action, params)[:5]
+
+
+class Vector(World):
+    def reward(self, state, action, params):
+        return jnp.ones(1)
 
 
 class Pair(World):

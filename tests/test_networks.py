@@ -38,19 +38,12 @@ def test_dueling_advantages_average_to_zero():
 def test_observations_are_encoded_by_their_kind():
     state = ObservationSpec((), jnp.dtype("int32"), 4)
     assert_array_equal(encode(jnp.array([2]), state), [[0, 0, 1, 0]])
-    image = ObservationSpec((1,), jnp.dtype("uint8"), scale=(255.0,))
+    image = ObservationSpec((1,), jnp.dtype("uint8"))
     assert_allclose(encode(jnp.array([[255], [51]], jnp.uint8), image), [[1.0], [0.2]], rtol=1e-6)
     board = ObservationSpec((1,), jnp.dtype("bool"))
     assert_array_equal(encode(jnp.array([[True]]), board), [[1.0]])
-    numbers = ObservationSpec((2,), jnp.dtype("int32"), scale=(6.0, 1.0))
-    assert_array_equal(encode(jnp.array([[3, -1]]), numbers), [[0.5, -1.0]])
-
-
-def test_bounds_are_read_off_the_space(cartpole):
-    assert_allclose(cartpole.observation_spec.scale, [4.8, 1.0, 0.41887903, 1.0])
-    car = jaxq.envs.make("MountainCar-v0").observation_spec
-    assert_allclose(car.scale, [1.2, 0.07])
-    assert jaxq.envs.make("Breakout-MinAtar").observation_spec.scale == (1.0,)
+    numbers = ObservationSpec((2,), jnp.dtype("int32"))
+    assert_array_equal(encode(jnp.array([[3, -1]]), numbers), [[3.0, -1.0]])
 
 
 @pytest.mark.parametrize(

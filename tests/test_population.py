@@ -16,7 +16,9 @@ def trainer(cartpole, small):
 def test_a_population_may_differ_in_every_leaf(trainer):
     one = trainer.hparams
     hparams = jax.tree.map(lambda leaf: jnp.stack([leaf * 0.5, leaf * 0.9]), one)
-    hparams = hparams.replace(epsilon_steps=jnp.array([10.0, 0.0]))
+    hparams = hparams.replace(
+        epsilon_steps=jnp.array([10.0, 0.0]), learning_rate_steps=jnp.array([0.0, 500.0])
+    )
     population = jaxq.Population(trainer, size=2)
     state, metrics = population.run(population.init(jax.random.key(0), hparams), 100)
     assert_allclose(metrics.epsilon, hparams.epsilon_end, rtol=1e-5)
@@ -81,7 +83,7 @@ CALLS = {
     "nan": (
         lambda t: t.init(jax.random.key(0), t.hparams.replace(learning_rate=float("nan"))),
         ValueError,
-        "learning_rate must be a finite number above 0, got nan",
+        "learning_rate must be a finite float32 above 0, got nan",
     ),
     "nan in one agent": (
         lambda t: jaxq.Population(t, 2).init(
@@ -133,6 +135,21 @@ CALLS = {
         ValueError,
         "must hold 2 agents",
     ),
+    "a population's": (
+        lambda t: t.run(jaxq.Population(t, 2).init(jax.random.key(0)), 9),
+        ValueError,
+        "must hold one agent",
+    ),
+    "another trainer's": (
+        lambda t: t.run(jaxq.Trainer(t.env, jaxq.dqn(hidden_sizes=(3,))).init(jax.random.key(0)), 9),
+        ValueError,
+        "of this trainer",
+    ),
+    "beyond 32 bits": (
+        lambda t: t.run(t.init(jax.random.key(0))._replace(steps=jnp.int32(2**31 - 50)), 90),
+        ValueError,
+        "32 bits",
+    ),
     "no episodes": (
         lambda t: t.evaluate(t.init(jax.random.key(0)), jax.random.key(0), 0),
         ValueError,
@@ -147,6 +164,21 @@ CALLS = {
         lambda t: t.init(jax.random.key(0), env_params={"gravity": 1}),
         TypeError,
         "start from trainer.env.params",
+    ),
+    "their text": (
+        lambda t: t.init(jax.random.key(0), env_params=t.env.params.replace(gravity="strong")),
+        TypeError,
+        "must be numeric",
+    ),
+    "one agent's axis": (
+        lambda t: t.init(jax.random.key(0), env_params=t.env.params.replace(gravity=jnp.ones(3))),
+        ValueError,
+        r"shape \(\), got \(3,\)",
+    ),
+    "observation's text": (
+        lambda t: t.q_values(t.init(jax.random.key(0)), "left"),
+        TypeError,
+        "must be numbers",
     ),
     "their axis": (
         lambda t: jaxq.Population(t, 2).init(

@@ -33,3 +33,8 @@ def test_the_interval_of_equal_scores_is_a_point_and_of_one_score_nothing():
 def test_a_confidence_that_is_no_probability_is_refused():
     with pytest.raises(ValueError, match=r"\(0, 1\)"):
         jaxq.bootstrap_interval([1.0, 2.0], confidence=95)
+
+
+def test_scores_are_one_per_agent():
+    with pytest.raises(ValueError, match=r"returns.mean\(axis=1\)"):
+        jaxq.iqm([[1.0, 2.0], [3.0, 4.0]])

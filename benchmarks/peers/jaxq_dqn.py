@@ -1,6 +1,7 @@
 """One timed training of jaxq's DQN with the same hyperparameters as rejax_dqn.py, warm-up included.
 
-python jaxq_dqn.py AGENTS STEPS prints one JSON object: env steps of all agents per second.
+python jaxq_dqn.py AGENTS STEPS prints one JSON object: env steps of all agents per second. One agent is
+trained by a Trainer, more by a Population, as a user would.
 """
 
 import json
@@ -27,9 +28,9 @@ recipe = jaxq.dqn(
     epsilon_steps=steps // 10,
 )
 trainer = jaxq.Trainer(jaxq.envs.make("CartPole-v1"), recipe)
-population = jaxq.Population(trainer, agents)
+learners = trainer if agents == 1 else jaxq.Population(trainer, agents)
 key = jax.random.key(0)
-jax.block_until_ready(population.run(population.init(key), 10))  # compiles
+jax.block_until_ready(learners.run(learners.init(key), 10))  # compiles
 began = time.perf_counter()
-jax.block_until_ready(population.run(population.init(key), steps - trainer.warmup_steps))
+jax.block_until_ready(learners.run(learners.init(key), steps - trainer.warmup_steps))
 print(json.dumps({"steps_per_second": agents * steps / (time.perf_counter() - began)}))

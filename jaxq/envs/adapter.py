@@ -4,9 +4,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from gymnax.environments import spaces
-from gymnax.environments.environment import Environment as GymnaxBase
 
 from jaxq import checks
 from jaxq.types import ObservationSpec, PyTree, TimeStep
@@ -77,7 +75,7 @@ class GymnaxEnvironment:
         categories = int(space.n) if isinstance(space, spaces.Discrete) else None
         if dtype is None:
             dtype = jnp.promote_types(observation.dtype, outputs[0].dtype)
-        return ObservationSpec(observation.shape, jnp.dtype(dtype), categories, _scale(space))
+        return ObservationSpec(observation.shape, jnp.dtype(dtype), categories)
 
     def _trace(self, key: jax.Array, params: PyTree) -> tuple[Any, tuple]:
         observation, state = self._env.reset(key, params)
@@ -86,20 +84,13 @@ class GymnaxEnvironment:
         return observation, outputs
 
 
-def _scale(space: Any) -> tuple[float, ...]:
-    """Read the largest absolute values off a space, 1 where they are not finite or all zero."""
-    if not isinstance(space, spaces.Box):
-        return (1.0,)
-    bound = np.maximum(np.abs(np.asarray(space.low)), np.abs(np.asarray(space.high))).ravel()
-    # Some spaces write the largest float where they mean that there is no bound.
-    bound = np.where((bound > 0) & (bound < np.finfo(np.float32).max), bound, 1.0)
-    return (float(bound[0]),) if (bound == bound[0]).all() else tuple(bound.tolist())
-
-
 def _strong(leaf: Any) -> jax.Array:
     """Give a leaf a type of its own, so that arithmetic with it does not depend on where it stood."""
     array = jnp.asarray(leaf)
     return array if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else array.astype(array.dtype)
+
+
+_SCALARS = {"reward": 2, "terminated": 3, "truncated": 4}
 
 
 def _check_outputs(name: str, observation: Any, outputs: Any) -> None:
@@ -107,6 +98,11 @@ def _check_outputs(name: str, observation: Any, outputs: Any) -> None:
         raise checks.InputTypeError(
             f"{name}: step must return the six values of gymnax 1.0 (observation, state, reward, "
             "terminated, truncated, info); derive from gymnax.environments.environment.Environment"
+        )
+    shapes = {part: jnp.shape(outputs[index]) for part, index in _SCALARS.items()}
+    if set(shapes.values()) != {()}:
+        raise checks.InputValueError(
+            f"{name}: reward, terminated and truncated must be single numbers, got shapes {shapes}"
         )
     if "final_observation" not in outputs[5]:
         raise checks.InputTypeError(
@@ -120,13 +116,16 @@ def _check_outputs(name: str, observation: Any, outputs: Any) -> None:
         )
 
 
+_NEEDED = ("reset", "step", "default_params", "action_space", "observation_space")
+
+
 def from_gymnax(
     env: Any, params: PyTree = None, *, name: str | None = None, observation_dtype: Any = None
 ) -> GymnaxEnvironment:
     """Use a gymnax 1.0 environment object, the user's own included.
 
     Args:
-        env: A `gymnax.environments.environment.Environment` with discrete actions.
+        env: A `gymnax.environments.environment.Environment` with discrete actions, wrapped or not.
         params: Its parameters; `env.default_params` if not given.
         name: What to call it; `env.name` if not given.
         observation_dtype: Type to store observations in, for example `bool` for a board of zeros and
@@ -139,7 +138,8 @@ def from_gymnax(
         InputTypeError: If it is no gymnax 1.0 environment.
         InputValueError: If its actions are continuous.
     """
-    if not isinstance(env, GymnaxBase):
+    # By what it can do and not by its class, as gymnax's wrappers are no environments by class.
+    if isinstance(env, str | type) or not all(hasattr(env, name) for name in _NEEDED):
         raise checks.InputTypeError(
             f"expected a gymnax environment object, got {env!r}; "
             'for a registered one use jaxq.envs.make("CartPole-v1")'

@@ -1,6 +1,5 @@
 """Environments by name: every id that gymnax has registered."""
 
-import re
 from typing import Any, NamedTuple
 from urllib.error import URLError
 
@@ -11,7 +10,7 @@ from jaxq import checks
 from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
 
 # These give boards of zeros and ones as float32; as bool they take a quarter of the memory.
-_BINARY = re.compile(r".*-MinAtar")
+_BINARY = "-MinAtar"
 # Building it downloads a data set, so it is not built only to be listed.
 _NEEDS_DOWNLOAD = "MNISTBandit-bsuite"
 
@@ -55,13 +54,12 @@ def make(id: str, **kwargs: Any) -> GymnaxEnvironment:
     checks.known("environment", id, gymnax.registered_envs)
     env, params = _build(id, kwargs)
     if not _is_discrete(env, params):
-        working = ", ".join(info.id for info in listing() if info.actions or not info.note)
+        working = ", ".join(info.id for info in listing() if info.actions)
         raise checks.InputValueError(
             f"{id} has continuous actions, and Q-learning compares a finite number of actions; "
-            f"these environments work: {working}, {_NEEDS_DOWNLOAD}"
+            f"these environments work: {working}"
         )
-    dtype = bool if _BINARY.fullmatch(id) else None
-    return from_gymnax(env, params, name=id, observation_dtype=dtype)
+    return _adapt(id, env, params)
 
 
 def listing() -> list[EnvironmentInfo]:
@@ -75,7 +73,7 @@ def _describe(id: str) -> EnvironmentInfo:
     env, params = _build(id, {})
     if not _is_discrete(env, params):
         return EnvironmentInfo(id, None, "", "continuous actions: not for Q-learning")
-    made = make(id)
+    made = _adapt(id, env, params)
     spec = made.observation_spec
     return EnvironmentInfo(id, made.num_actions, f"{spec.dtype.name}{list(spec.shape)}", "")
 
@@ -90,6 +88,11 @@ def _build(id: str, kwargs: dict[str, Any]) -> tuple[Any, Any]:
         raise checks.InputValueError(f"{id} cannot be made with these values: {error}") from None
     except URLError as error:
         raise checks.InputValueError(f"{id} needs a download that failed: {error.reason}") from None
+
+
+def _adapt(id: str, env: Any, params: Any) -> GymnaxEnvironment:
+    dtype = bool if id.endswith(_BINARY) else None
+    return from_gymnax(env, params, name=id, observation_dtype=dtype)
 
 
 def _is_discrete(env: Any, params: Any) -> bool:

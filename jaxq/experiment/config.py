@@ -94,6 +94,8 @@ def configure(
     sweep = sweep or {}
     for name in sweep:
         check_may_vary(name, hparams)
+        if name in (keywords or {}):
+            raise checks.InputValueError(f"{name} is both set and swept; leave out one of the two")
     combinations = math.prod(len(values) for values in sweep.values())
     agents = AGENTS_PER_COMBINATION * combinations if agents is None else agents
     agents = checks.whole_number("agents", agents)
@@ -103,11 +105,7 @@ def configure(
             f"agents must be a multiple of the {combinations} combinations in the sweep, "
             f"got {agents}; for example --agents {more}"
         )
-    if steps is not None:
-        steps = checks.whole_number("steps", steps)
     seed = checks.whole_number("seed", seed, minimum=0)
-    if seed >= 2**31:
-        raise checks.InputValueError(f"seed must be below 2**31, got {seed}; for example --seed 0")
     steps, defaults = preset(environment, steps)
     merged = {**defaults, **(keywords or {})}
     return Config(environment, algorithm, agents, steps, seed, merged, sweep)
@@ -141,7 +139,11 @@ def describe(plan: Plan) -> dict[str, Any]:
         field.name: _plain(getattr(recipe.settings, field.name))
         for field in dataclasses.fields(recipe.settings)
     }
-    leaves = {name: float(getattr(recipe.hparams, name)) for name in names(recipe.hparams)}
+    leaves = {
+        name: float(getattr(recipe.hparams, name))
+        for name in names(recipe.hparams)
+        if name not in plan.config.sweep
+    }
     described = dataclasses.asdict(plan.config)
     del described["keywords"]
     return {**described, "settings": settings, "hparams": leaves}

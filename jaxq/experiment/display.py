@@ -83,18 +83,15 @@ def evaluation_table(config: Config, returns: np.ndarray) -> Table:
         returns: Undiscounted returns, `[N, episodes]`.
     """
     table = Table(title=f"Greedy evaluation, {returns.shape[1]} episodes per agent")
-    names = list(config.sweep)
-    for name in [*names, "agents", "return, IQM [95% interval]", "mean", "best agent", "worst agent"]:
-        table.add_column(name, justify="right")
-    scores = np.nanmean(returns, axis=1).reshape(len(config.combinations), -1)
+    for name in [*config.sweep, "agents", "IQM [95% interval]", "mean", "best", "worst"]:
+        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
+    scores = returns.mean(axis=1).reshape(len(config.combinations), -1)
     for combination, row in zip(config.combinations, scores, strict=True):
         table.add_row(
-            *[f"{combination[name]:g}" for name in names],
+            *[f"{value:g}" for value in combination.values()],
             str(row.size),
             with_interval(iqm(row), bootstrap_interval(row)),
-            f"{row.mean():.1f}",
-            f"{row.max():.1f}",
-            f"{row.min():.1f}",
+            *[f"{value:.1f}" for value in (np.mean(row), np.max(row), np.min(row))],
         )
     return table
 
@@ -102,7 +99,7 @@ def evaluation_table(config: Config, returns: np.ndarray) -> Table:
 def with_interval(value: float, interval: Interval) -> str:
     """Write a value with its interval behind it, where it has one."""
     if np.isnan(value):
-        return "no episode has ended yet"
+        return "no episode has ended"
     if np.isnan(interval.low):
         return f"{value:.1f}"
     return f"{value:.1f} \\[{interval.low:.1f}, {interval.high:.1f}]"

@@ -1,6 +1,7 @@
 """Running an experiment: segments of training, and between them everything that touches the outside."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxq.checks import MOST
 from jaxq.experiment.config import Plan
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 from jaxq.training import AgentState, Metrics
@@ -36,7 +38,7 @@ class Progress:
         """The interquartile mean of the returns over agents."""
         return iqm(self.returns)
 
-    @property
+    @functools.cached_property
     def interval(self) -> Interval:
         """The 95% bootstrap interval of the interquartile mean."""
         return bootstrap_interval(self.returns, resamples=500)
@@ -70,9 +72,9 @@ def train(plan: Plan, on_segment: Callable[[Progress], None]) -> AgentState:
     population, config = plan.population, plan.config
     trainer = population.trainer
     state = population.init(jax.random.key(config.seed), plan.hparams)
-    # One iteration first: it compiles, and the clock starts behind it.
-    state, metrics = jax.block_until_ready(population.run(state, trainer.iteration_steps))
-    returns = np.asarray(metrics.episode_return)
+    # A run from the same state compiles; it is thrown away, and the clock starts behind it.
+    jax.block_until_ready(population.run(state, trainer.iteration_steps))
+    returns = np.full(config.agents, np.nan)
     began = before = time.perf_counter()
     steps = int(state.steps)
     segment = -(-(config.steps - steps) // config.segments)
@@ -89,7 +91,7 @@ def train(plan: Plan, on_segment: Callable[[Progress], None]) -> AgentState:
 
 def evaluate(plan: Plan, state: AgentState) -> np.ndarray:
     """Play whole episodes with every agent, and return undiscounted returns, `[N, episodes]`."""
-    # A seed of its own, apart from those that the agents were trained with.
-    key = jax.random.fold_in(jax.random.key(plan.config.seed), 1)
+    # Agent i was trained with number i folded in; no population has as many agents as this number.
+    key = jax.random.fold_in(jax.random.key(plan.config.seed), MOST)
     episodes = plan.config.evaluation_episodes
     return np.asarray(plan.population.evaluate(state, key, num_episodes=episodes))

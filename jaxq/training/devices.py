@@ -12,7 +12,7 @@ AXIS = "agents"
 _ONE_THREAD_PER_PRODUCT = "--xla_cpu_multi_thread_eigen=false"
 
 
-def use_all_cores() -> int:
+def use_all_cores() -> None:
     """Make JAX see one CPU device per core, so that a population runs on all of them.
 
     The matrix products of one small agent are slower on two threads than on one (0.39 ms against
@@ -20,24 +20,22 @@ def use_all_cores() -> int:
     own. Call this before anything else touches JAX; the command line does. It changes nothing where
     JAX runs on a GPU or TPU.
 
-    Returns:
-        The number of cores.
-
     Raises:
-        RuntimeError: If JAX has already chosen its devices.
+        RuntimeError: If JAX has already chosen other devices.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     flags = os.environ.get("XLA_FLAGS", "")
     try:
         jax.config.update("jax_num_cpu_devices", cores)
     except RuntimeError as error:
+        if len(jax.devices("cpu")) == cores:
+            return
         raise RuntimeError(
             "JAX has already chosen its devices; call jaxq.use_all_cores() first, before any array "
             "is made and before jax.devices()"
         ) from error
     if "xla_cpu_multi_thread_eigen" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD_PER_PRODUCT}".strip()
-    return cores
 
 
 def all_devices() -> Mesh:

@@ -1,5 +1,6 @@
 """Learning: one gradient step of one agent on one sample."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -84,9 +85,8 @@ def learn(
     optimizer = algorithm.settings.optimizer(hparams)
     updates, opt_state = optimizer.update(gradient, learner.opt_state, learner.params)
     params = optax.apply_updates(learner.params, updates)
-    # A rate of zero leaves the target as it is, bit for bit, and a rate of one copies.
-    rate = jnp.where(target_due, hparams.target_rate, 0.0)
-    target_params = optax.incremental_update(params, learner.target_params, rate)
+    moved = optax.incremental_update(params, learner.target_params, hparams.target_rate)
+    target_params = jax.tree.map(partial(jnp.where, target_due), moved, learner.target_params)
     statistics = LearningStatistics(
         loss, jnp.abs(td_error).mean(), taken.mean(), optax.tree.norm(gradient)
     )

@@ -18,14 +18,15 @@ from jax.sharding import PartitionSpec as P
 from jaxq import checks
 from jaxq.hparams import Hparams, validated
 from jaxq.training.devices import AXIS, all_devices, checked_mesh
-from jaxq.training.trainer import (
+from jaxq.training.state import (
     AGENT_AXES,
     AgentState,
     Metrics,
-    Trainer,
-    checked_key,
-    checked_state,
+    check_key,
+    check_state,
+    env_params_like,
 )
+from jaxq.training.trainer import Trainer
 from jaxq.types import PyTree
 
 # On CPU a few small agents share the cost of dispatching an operation, while their weights and the
@@ -110,7 +111,7 @@ class Population:
         return self._init(
             self._keys(key),
             validated(hparams, self.trainer.hparams, (self.size,)),
-            self._env_params(env_params),
+            env_params_like(self.trainer.env.params, env_params, (self.size,)),
         )
 
     def run(self, state: AgentState, num_steps: int) -> tuple[AgentState, Metrics]:
@@ -123,8 +124,8 @@ class Population:
         Returns:
             The population after these steps, and each agent's metrics, leaves `[N]`.
         """
-        self._check_state(state)
-        return self._run(state, self.trainer.iterations(num_steps))
+        check_state(state, self.trainer.template, (self.size,))
+        return self._run(state, self.trainer.iterations(num_steps, state.steps))
 
     def evaluate(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
@@ -140,7 +141,7 @@ class Population:
         Returns:
             Undiscounted returns, float32 `[N, num_episodes]`; NaN for an episode given up.
         """
-        self._check_state(state)
+        check_state(state, self.trainer.template, (self.size,))
         length = (
             checks.whole_number("num_episodes", num_episodes),
             checks.whole_number("max_steps", max_steps),
@@ -234,8 +235,8 @@ class Population:
         if self.mesh.devices.flat[0].platform != "cpu":
             # One operation over all agents fills an accelerator.
             return -(-self.size // self.mesh.size)
-        learned = jax.eval_shape(self.trainer.init, jax.random.key(0)).learner
-        size = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(learned))
+        learned = jax.tree.leaves(self.trainer.template.learner)
+        size = sum(leaf.size * leaf.dtype.itemsize for leaf in learned)
         return CPU_CHUNK if size * CPU_CHUNK <= CPU_CHUNK_BYTES else 1
 
     def _keys(self, key: jax.Array) -> jax.Array:
@@ -248,30 +249,8 @@ class Population:
                 f"key must be one key or {self.size} keys, got shape {key.shape}; "
                 f"for example jax.random.split(jax.random.key(0), {self.size})"
             )
-        checked_key(key)
+        check_key(key)
         return jax.random.split(key, self.size)
-
-    def _env_params(self, env_params: PyTree) -> PyTree:
-        own = self.trainer.env.params
-        given = self.trainer.env_params(env_params)
-
-        def spread(new: jax.Array, default: jax.Array) -> jax.Array:
-            if new.shape not in (default.shape, (self.size, *default.shape)):
-                raise checks.InputValueError(
-                    f"a leaf of env_params must have shape {default.shape} or "
-                    f"{(self.size, *default.shape)}, got {new.shape}"
-                )
-            return jnp.broadcast_to(new, (self.size, *default.shape))
-
-        return jax.tree.map(spread, given, own)
-
-    def _check_state(self, state: Any) -> None:
-        checked_state(state)
-        if state.key.shape[:1] != (self.size,):
-            raise checks.InputValueError(
-                f"state must hold {self.size} agents, got key shape {state.key.shape}; "
-                "use the population's own init()"
-            )
 
 
 def _zeros(leaf: jax.ShapeDtypeStruct) -> jax.Array:

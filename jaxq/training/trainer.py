@@ -1,11 +1,14 @@
 """The trainer: one agent's whole training as pure functions of one pytree."""
 
+import functools
 import math
 from functools import partial
 from typing import Any, NamedTuple
 
+import flax
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxq import checks
 from jaxq.algorithms import Algorithm
@@ -14,61 +17,17 @@ from jaxq.learning import epsilon_greedy, linear_schedule
 from jaxq.replay import UniformReplay
 from jaxq.training import evaluation, learner
 from jaxq.training.learner import Learner, LearningStatistics
-from jaxq.training.rollout import Actors, EpisodeTotals, rollout, start
-from jaxq.types import Environment, PyTree, Transition
-
-MAX_STEPS = 2**31 - 1
-
-
-class AgentState(NamedTuple):
-    """All there is to an agent; a population's state has a leading axis N on all leaves but `steps`.
-
-    Attributes:
-        key: The agent's PRNG key, which never changes: randomness is folded in from `steps`.
-        hparams: Hyperparameters.
-        env_params: Environment parameters.
-        actors: The environments it acts in.
-        memory: What it remembers, leaves `[R, E, ...]`.
-        learner: What it has learned.
-        steps: Env steps of the agent so far, in all its environments, int32 `[]`. Agents of a
-            population march in step, so it has no agent axis, which keeps replay writes in place.
-    """
-
-    key: jax.Array
-    hparams: Hparams
-    env_params: PyTree
-    actors: Actors
-    memory: Transition
-    learner: Learner
-    steps: jax.Array
-
-
-AGENT_AXES = AgentState(0, 0, 0, 0, 0, 0, None)
-"""The axes of a population's state, as `in_axes` and `out_axes` of `jax.vmap` take them."""
-
-
-class Metrics(NamedTuple):
-    """What happened during one call of `run`; every leaf is float32 `[]`, or `[N]` in a population.
-
-    Attributes:
-        episodes: Episodes that ended.
-        episode_return: Their mean undiscounted return; NaN if none ended.
-        episode_length: Their mean length in steps; NaN if none ended.
-        loss: Mean loss of the gradient steps.
-        td_error: Mean absolute TD error.
-        q_value: Mean value of the actions in the samples.
-        gradient_norm: Mean global norm of the gradients before clipping.
-        epsilon: Probability of a random action at the end.
-    """
-
-    episodes: jax.Array
-    episode_return: jax.Array
-    episode_length: jax.Array
-    loss: jax.Array
-    td_error: jax.Array
-    q_value: jax.Array
-    gradient_norm: jax.Array
-    epsilon: jax.Array
+from jaxq.training.rollout import EpisodeTotals, rollout, start
+from jaxq.training.state import (
+    RESERVED,
+    AgentState,
+    Metrics,
+    check_key,
+    check_state,
+    describe,
+    env_params_like,
+)
+from jaxq.types import Environment, PyTree
 
 
 class _Totals(NamedTuple):
@@ -146,9 +105,9 @@ class Trainer:
             InputTypeError: If the key is no PRNG key or the hyperparameters are of another recipe.
             InputValueError: If a hyperparameter is out of range.
         """
-        checked_key(key)
+        check_key(key)
         hparams = validated(self.hparams if hparams is None else hparams, self.hparams)
-        return self._init(key, hparams, self.env_params(env_params))
+        return self._init(key, hparams, env_params_like(self.env.params, env_params))
 
     def run(self, state: AgentState, num_steps: int) -> tuple[AgentState, Metrics]:
         """Train on.
@@ -163,10 +122,11 @@ class Trainer:
 
         Raises:
             InputTypeError: If `state` is no agent or `num_steps` no whole number.
-            InputValueError: If `num_steps` is not positive.
+            InputValueError: If `state` is another trainer's, or `num_steps` is not positive or takes
+                the agent beyond 2**31 env steps.
         """
-        checked_state(state)
-        return self._run(state, self.iterations(num_steps))
+        check_state(state, self.template)
+        return self._run(state, self.iterations(num_steps, state.steps))
 
     def evaluate(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
@@ -182,8 +142,8 @@ class Trainer:
         Returns:
             Undiscounted returns, float32 `[num_episodes]`; NaN for an episode that was given up.
         """
-        checked_state(state)
-        checked_key(key)
+        check_state(state, self.template)
+        check_key(key)
         num_episodes = checks.whole_number("num_episodes", num_episodes)
         return self._evaluate(state, key, num_episodes, checks.whole_number("max_steps", max_steps))
 
@@ -200,9 +160,14 @@ class Trainer:
         Raises:
             InputValueError: If the observations have another shape.
         """
-        checked_state(state)
+        check_state(state, self.template)
         spec = self.env.observation_spec
-        observation = jnp.asarray(observation, spec.dtype)
+        try:
+            observation = jnp.asarray(observation, spec.dtype)
+        except (TypeError, ValueError):
+            raise checks.InputTypeError(
+                f"observation must be numbers, got {describe(observation)}"
+            ) from None
         split = observation.ndim - len(spec.shape)
         if split < 0 or observation.shape[split:] != spec.shape:
             raise checks.InputValueError(
@@ -211,40 +176,40 @@ class Trainer:
             )
         batch = observation.reshape(-1, *spec.shape)
         q = self.network.apply(state.learner.params, batch)
-        return q.reshape(*observation.shape[:split], -1)
+        return q.reshape(*observation.shape[:split], self.env.num_actions)
 
-    def iterations(self, num_steps: int) -> jax.Array:
-        """Return how many whole iterations cover a number of env steps, int32 `[]`."""
+    def iterations(self, num_steps: int, steps: jax.Array | int = 0) -> jax.Array:
+        """Return how many whole iterations cover `num_steps` more env steps after `steps`, int32 `[]`.
+
+        Raises:
+            InputTypeError: If `num_steps` is no whole number.
+            InputValueError: If it is not positive, or the agent's steps would leave 32 bits.
+        """
         if not checks.is_concrete(num_steps):
             return (num_steps - 1) // self.iteration_steps + 1
         num_steps = checks.whole_number("num_steps", num_steps)
-        if num_steps > MAX_STEPS:
+        rounded = self._whole_iterations(num_steps)
+        # A vmap of the user's own gives every agent a clock; they all show the same.
+        so_far = int(np.max(steps)) if checks.is_concrete(steps) else 0
+        if so_far + rounded >= RESERVED:
             raise checks.InputValueError(
-                f"num_steps must be at most {MAX_STEPS}, got {num_steps}; train in several runs"
+                f"an agent's env steps are counted in 32 bits: it has {so_far}, so num_steps must be "
+                f"at most {max(RESERVED - so_far - self.iteration_steps, 0)}, got {num_steps}"
             )
-        return jnp.int32(self._whole_iterations(num_steps) // self.iteration_steps)
+        return jnp.int32(rounded // self.iteration_steps)
 
-    def env_params(self, env_params: PyTree = None) -> PyTree:
-        """Return environment parameters as arrays of the types that the environment's own have.
-
-        Raises:
-            InputTypeError: If they have another structure.
-        """
-        if env_params is None:
-            return self.env.params
-        if jax.tree.structure(env_params) != jax.tree.structure(self.env.params):
-            raise checks.InputTypeError(
-                f"env_params must have the structure of {type(self.env.params).__name__}, "
-                f"got {type(env_params).__name__}; start from trainer.env.params"
-            )
-        return jax.tree.map(lambda new, own: jnp.asarray(new, own.dtype), env_params, self.env.params)
+    @functools.cached_property
+    def template(self) -> AgentState:
+        """The shapes and types of an agent's state."""
+        arguments = (jax.random.key(0), self.hparams, self.env.params)
+        return jax.eval_shape(self.init_agent, *arguments)
 
     def init_agent(self, key: jax.Array, hparams: Hparams, env_params: PyTree) -> AgentState:
         """Do what `init` does, on checked arguments."""
         settings, spec = self.algorithm.settings, self.env.observation_spec
         # Training folds in step counts, which stay below these.
-        network_key = jax.random.fold_in(key, MAX_STEPS)
-        actors_key = jax.random.fold_in(key, MAX_STEPS - 1)
+        network_key = jax.random.fold_in(key, RESERVED)
+        actors_key = jax.random.fold_in(key, RESERVED + 1)
         batch = jnp.zeros((1, *spec.shape), spec.dtype)
         state = AgentState(
             key=key,
@@ -359,9 +324,11 @@ class Trainer:
         spec, num_envs = self.env.observation_spec, self.algorithm.settings.num_envs
         batch = jax.ShapeDtypeStruct((num_envs, *spec.shape), spec.dtype)
         try:
-            q, _ = jax.eval_shape(self.network.init_with_output, jax.random.key(0), batch)
-            got = f"{q.dtype}{list(q.shape)}"
-        except (TypeError, ValueError) as error:
+            variables = jax.eval_shape(self.network.init, jax.random.key(0), batch)
+            q = jax.eval_shape(self.network.apply, variables, batch)
+            others = sorted(set(variables) - {"params"})
+            got = f"variables {others} beside its params" if others else f"{q.dtype}{list(q.shape)}"
+        except (TypeError, ValueError, flax.errors.FlaxError) as error:
             got = f"an error: {str(error).splitlines()[0]}"
         expected = f"float32[{num_envs}, {self.env.num_actions}]"
         if got != expected:
@@ -376,46 +343,13 @@ def _learning_rate(state: AgentState) -> jax.Array:
     return jnp.where(steps > 0, linear_schedule(state.steps, start, 0.0, steps), start)
 
 
-def checked_key(key: Any) -> None:
-    """Check that a value is one PRNG key.
-
-    Raises:
-        InputTypeError: If it is something else.
-    """
-    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
-    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
-    if not (shape == () if typed else dtype == jnp.uint32 and shape == (2,)):
-        raise checks.InputTypeError(
-            f"key must be one PRNG key, got {_describe(key)}; for example jax.random.key(0)"
-        )
-
-
-def checked_state(state: Any) -> None:
-    """Check that a value is the state of an agent or a population.
-
-    Raises:
-        InputTypeError: If it is something else.
-    """
-    if not isinstance(state, AgentState):
-        raise checks.InputTypeError(
-            f"state must come from init() or run(), got {_describe(state)}; "
-            "run() returns two values: state, metrics = trainer.run(state, num_steps)"
-        )
-
-
 def _check_arguments(env: Any, algorithm: Any) -> None:
     if not hasattr(env, "observation_spec"):
         raise checks.InputTypeError(
-            f"env must come from jaxq.envs, got {_describe(env)}; "
+            f"env must come from jaxq.envs, got {describe(env)}; "
             'for example jaxq.envs.make("CartPole-v1") or jaxq.envs.from_gymnax(env, params)'
         )
     if not isinstance(algorithm, Algorithm):
         raise checks.InputTypeError(
-            f"algorithm must be a recipe, got {_describe(algorithm)}; for example jaxq.dqn()"
+            f"algorithm must be a recipe, got {describe(algorithm)}; for example jaxq.dqn()"
         )
-
-
-def _describe(value: Any) -> str:
-    if hasattr(value, "shape") and hasattr(value, "dtype"):
-        return f"{value.dtype}{list(value.shape)}"
-    return repr(value) if isinstance(value, str | int | float | None) else type(value).__name__

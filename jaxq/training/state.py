@@ -1,0 +1,157 @@
+"""The state of an agent and of a population, what a run reports, and the checks of both."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxq import checks
+from jaxq.hparams import Hparams
+from jaxq.training.learner import Learner
+from jaxq.training.rollout import Actors
+from jaxq.types import PyTree, Transition
+
+RESERVED = checks.MOST - 1
+"""Numbers from here on are folded into an agent's key for what is not a step of training."""
+
+
+class AgentState(NamedTuple):
+    """All there is to an agent; a population's state has a leading axis N on all leaves but `steps`.
+
+    Attributes:
+        key: The agent's PRNG key, which never changes: randomness is folded in from `steps`.
+        hparams: Hyperparameters.
+        env_params: Environment parameters.
+        actors: The environments it acts in.
+        memory: What it remembers, leaves `[R, E, ...]`.
+        learner: What it has learned.
+        steps: Env steps of the agent so far, in all its environments, int32 `[]`. Agents of a
+            population march in step, so it has no agent axis, which keeps replay writes in place.
+    """
+
+    key: jax.Array
+    hparams: Hparams
+    env_params: PyTree
+    actors: Actors
+    memory: Transition
+    learner: Learner
+    steps: jax.Array
+
+
+AGENT_AXES = AgentState(0, 0, 0, 0, 0, 0, None)
+"""The axes of a population's state, as `in_axes` and `out_axes` of `jax.vmap` take them."""
+
+
+class Metrics(NamedTuple):
+    """What happened during one call of `run`; every leaf is float32 `[]`, or `[N]` in a population.
+
+    Attributes:
+        episodes: Episodes that ended.
+        episode_return: Their mean undiscounted return; NaN if none ended.
+        episode_length: Their mean length in steps; NaN if none ended.
+        loss: Mean loss of the gradient steps.
+        td_error: Mean absolute TD error.
+        q_value: Mean value of the actions in the samples.
+        gradient_norm: Mean global norm of the gradients before clipping.
+        epsilon: Probability of a random action at the end.
+    """
+
+    episodes: jax.Array
+    episode_return: jax.Array
+    episode_length: jax.Array
+    loss: jax.Array
+    td_error: jax.Array
+    q_value: jax.Array
+    gradient_norm: jax.Array
+    epsilon: jax.Array
+
+
+def check_key(key: Any) -> None:
+    """Check that a value is one PRNG key.
+
+    Raises:
+        InputTypeError: If it is something else.
+    """
+    dtype, shape = getattr(key, "dtype", None), getattr(key, "shape", None)
+    typed = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    if not (shape == () if typed else dtype == jnp.uint32 and shape == (2,)):
+        raise checks.InputTypeError(
+            f"key must be one PRNG key, got {describe(key)}; for example jax.random.key(0)"
+        )
+
+
+def check_state(state: Any, template: AgentState, lead: tuple[int, ...] = ()) -> None:
+    """Check that a value is a state with the shapes and types of a template.
+
+    Args:
+        state: What should be a state.
+        template: The state of one agent as its trainer makes it, as arrays or their shapes.
+        lead: `()` for one agent, `(N,)` for a population.
+
+    Raises:
+        InputTypeError: If it is no state at all.
+        InputValueError: If it has other shapes or types.
+    """
+    if not isinstance(state, AgentState):
+        raise checks.InputTypeError(
+            f"state must come from init() or run(), got {describe(state)}; "
+            "run() returns two values: state, metrics = trainer.run(state, num_steps)"
+        )
+    if _shapes(state, lead) != _shapes(template, ()):
+        agents = f"{lead[0]} agents" if lead else "one agent"
+        raise checks.InputValueError(
+            f"state must hold {agents} of this trainer, as its own init() makes them; got one of other "
+            f"shapes, with running episodes of shape {list(state.actors.episode_length.shape)}"
+        )
+
+
+def _shapes(state: AgentState, lead: tuple[int, ...]) -> list[tuple]:
+    """List where each leaf stands, its shape without the leading axis, its type, and that axis."""
+    # The clock has no agent axis, and keys come in two kinds.
+    leaves = jax.tree.leaves_with_path(state._replace(steps=None, key=None))
+    cut = len(lead)
+    return [(path, leaf.shape[cut:], leaf.dtype, leaf.shape[:cut] == lead) for path, leaf in leaves]
+
+
+def env_params_like(own: PyTree, env_params: PyTree, lead: tuple[int, ...] = ()) -> PyTree:
+    """Return environment parameters as arrays of the types that the environment's own have.
+
+    Args:
+        own: The environment's own parameters.
+        env_params: The parameters to use; the environment's own if `None`.
+        lead: `()` for one agent, `(N,)` for a population; leaves may have it in front or not.
+
+    Returns:
+        The parameters, every leaf with `lead` in front.
+
+    Raises:
+        InputTypeError: If they have another structure, or a leaf is not numeric.
+        InputValueError: If a leaf has another shape.
+    """
+    env_params = own if env_params is None else env_params
+    if jax.tree.structure(env_params) != jax.tree.structure(own):
+        raise checks.InputTypeError(
+            f"env_params must be a {type(own).__name__} whose leaves are all set, "
+            f"got {env_params!r}; start from trainer.env.params"
+        )
+    return jax.tree.map(lambda new, default: _env_param(new, default, lead), env_params, own)
+
+
+def _env_param(new: Any, default: jax.Array, lead: tuple[int, ...]) -> jax.Array:
+    try:
+        array = jnp.asarray(new, default.dtype)
+    except (TypeError, ValueError):
+        raise checks.InputTypeError(f"a leaf of env_params must be numeric, got {new!r}") from None
+    if array.shape not in (default.shape, lead + default.shape):
+        raise checks.InputValueError(
+            f"a leaf of env_params must have shape {lead + default.shape}, got {array.shape}; "
+            "start from trainer.env.params"
+        )
+    return jnp.broadcast_to(array, lead + default.shape)
+
+
+def describe(value: Any) -> str:
+    """Say briefly what a value is."""
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{value.dtype}{list(value.shape)}"
+    return repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
