@@ -8,13 +8,38 @@
     >>> population.evaluate(state, jax.random.key(1), num_episodes=8).shape
     (4, 8)
 
-In reading order: `envs` is the world; `dqn` a recipe; `Trainer` trains one agent of it and `Population`
-many; `Hparams` and `grid` say in what they differ; `learning` holds the maths.
+In reading order: `envs` is the world; `q_learning` and `dqn` are the first of the recipes; `Trainer`
+trains one agent of a recipe and `Population` many; `Hparams` and `grid` say in what they differ;
+`learning` holds the maths; `value_iteration` says what a table has to come to.
 """
 
 from jaxq import envs, learning, networks
-from jaxq.algorithms import Algorithm, dqn
+from jaxq.algorithms import (
+    Algorithm,
+    bootstrapped_dqn,
+    c51,
+    conservative_dqn,
+    double_dqn,
+    double_q_learning,
+    dqn,
+    dueling_dqn,
+    dyna_q,
+    expected_sarsa,
+    iqn,
+    munchausen_dqn,
+    n_step_dqn,
+    noisy_dqn,
+    pqn,
+    prioritized_dqn,
+    q_lambda,
+    q_learning,
+    qr_dqn,
+    r2d2,
+    rainbow,
+    sarsa,
+)
 from jaxq.checks import InputError
+from jaxq.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
 from jaxq.hparams import Hparams, grid
 from jaxq.presets import preset
 from jaxq.statistics import bootstrap_interval, iqm
@@ -42,12 +67,35 @@ __all__ = [
     "Trainer",
     "Transition",
     "bootstrap_interval",
+    "bootstrapped_dqn",
+    "c51",
+    "conservative_dqn",
+    "double_dqn",
+    "double_q_learning",
     "dqn",
+    "dueling_dqn",
+    "dyna_q",
     "envs",
+    "expected_sarsa",
+    "greedy_policy",
     "grid",
     "iqm",
+    "iqn",
     "learning",
+    "munchausen_dqn",
+    "n_step_dqn",
     "networks",
+    "noisy_dqn",
+    "policy_evaluation",
+    "pqn",
     "preset",
+    "prioritized_dqn",
+    "q_lambda",
+    "q_learning",
+    "qr_dqn",
+    "r2d2",
+    "rainbow",
+    "sarsa",
     "use_all_cores",
+    "value_iteration",
 ]

@@ -58,6 +58,16 @@ def whole_number(name: str, value: Any, minimum: int = 1) -> int:
     return int(value)
 
 
+def true_or_false(name: str, value: Any) -> None:
+    """Check that a value is a `bool`.
+
+    Raises:
+        InputTypeError: If it is something else.
+    """
+    if not isinstance(value, bool):
+        raise InputTypeError(f"{name} must be True or False, got {value!r}")
+
+
 def in_range(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
     """Check that every element of a number or array, as float32, is inside `[low, high]`.
 
@@ -114,6 +124,8 @@ def nearest(name: str, choices: Iterable[str]) -> str:
 
 
 def _interval(low: float, high: float, open_low: bool) -> str:
+    if math.isinf(low):
+        return "a finite float32" + ("" if math.isinf(high) else f" of at most {high:g}")
     if math.isinf(high):
         return f"a finite float32 {'above' if open_low else 'of at least'} {low:g}"
     return f"a number in {'(' if open_low else '['}{low:g}, {high:g}]"

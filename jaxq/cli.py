@@ -137,7 +137,7 @@ def _train(command: Train) -> None:
         command.steps,
         command.seed,
         parse_settings(_flat(command.set)),
-        parse_sweep(_flat(command.sweep), command.algorithm),
+        parse_sweep(_flat(command.sweep)),
     )
     directory = command.out or default_path(command.env, command.algorithm)
     Experiment(config, directory).run(Console())

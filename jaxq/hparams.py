@@ -26,27 +26,61 @@ class Hparams:
     """The numbers of a recipe; a leaf that a recipe has no use for is `None`, and then no leaf.
 
     Attributes:
-        learning_rate: Step size of the optimizer at env step 0, > 0.
+        learning_rate: Step size at env step 0, > 0; of a table, its factor before the visit count.
         learning_rate_steps: Env steps of the agent over which the step size falls linearly to zero,
             >= 0; with 0 it stays constant.
+        visit_exponent: omega of a table's step size `learning_rate / N(s, a)^omega`, in [0, 1]; 0
+            is a constant step size.
         discount: gamma, what a reward one step later counts for, in [0, 1].
+        initial_value: What every action is thought to be worth at first, finite; more than can be
+            had makes an agent try everything.
         epsilon_start: Probability of a random action at env step 0, in [0, 1].
-        epsilon_end: The same once the schedule has ended, in [0, 1].
-        epsilon_steps: Env steps of the agent over which epsilon falls linearly, >= 0.
+        epsilon_end: The same once the schedule has ended, in [0, 1]; of a ladder, that of the last
+            environment.
+        epsilon_steps: Env steps of the agent over which epsilon falls, >= 0.
+        temperature_start: Temperature of Boltzmann exploration at env step 0, > 0, in units of value.
+        temperature_end: The same once the schedule has ended, > 0.
+        temperature_steps: Env steps of the agent over which the temperature falls, >= 0.
+        count_bonus: Weight of what is added to the value of actions that were tried seldom, >= 0.
         target_rate: How far the target network moves toward the online one at each target update,
             in (0, 1]; 1 is a hard copy, less is Polyak averaging.
         max_gradient_norm: Gradients with a larger global norm are scaled down to it, > 0; a huge
             value turns that off.
+        priority_exponent: How much priorities count in the draw from the replay, in [0, 1]; 0 draws
+            uniformly.
+        importance_start: How much of the bias of that draw is corrected at env step 0, in [0, 1].
+        importance_steps: Env steps of the agent over which that rises linearly to 1, >= 0.
+        munchausen_scale: Weight of the log-policy that is added to the reward, in [0, 1].
+        munchausen_clip: The least that the log-policy may add before it is weighted, <= 0.
+        munchausen_temperature: Temperature of the policy, > 0, in units of value.
+        conservatism: Weight of the pull toward low values of actions that were not taken, >= 0.
+        trace_decay: lambda, what a longer return counts for against a shorter one, in [0, 1].
+        mask_probability: Probability that a member of an ensemble learns from a transition, (0, 1].
     """
 
     learning_rate: Leaf = _leaf(0, open_low=True)
     learning_rate_steps: Leaf = _leaf(0)
+    visit_exponent: Leaf = _leaf(0, 1)
     discount: Leaf = _leaf(0, 1)
+    initial_value: Leaf = _leaf(-math.inf)
     epsilon_start: Leaf = _leaf(0, 1)
     epsilon_end: Leaf = _leaf(0, 1)
     epsilon_steps: Leaf = _leaf(0)
+    temperature_start: Leaf = _leaf(0, open_low=True)
+    temperature_end: Leaf = _leaf(0, open_low=True)
+    temperature_steps: Leaf = _leaf(0)
+    count_bonus: Leaf = _leaf(0)
     target_rate: Leaf = _leaf(0, 1, open_low=True)
     max_gradient_norm: Leaf = _leaf(0, open_low=True)
+    priority_exponent: Leaf = _leaf(0, 1)
+    importance_start: Leaf = _leaf(0, 1)
+    importance_steps: Leaf = _leaf(0)
+    munchausen_scale: Leaf = _leaf(0, 1)
+    munchausen_clip: Leaf = _leaf(-math.inf, 0)
+    munchausen_temperature: Leaf = _leaf(0, open_low=True)
+    conservatism: Leaf = _leaf(0)
+    trace_decay: Leaf = _leaf(0, 1)
+    mask_probability: Leaf = _leaf(0, 1, open_low=True)
 
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Hparams)}

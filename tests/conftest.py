@@ -1,3 +1,4 @@
+import tempfile
 import warnings
 
 import jax
@@ -8,11 +9,27 @@ import jaxq
 # One CPU device per core, as the command line has it, so that populations are really spread.
 jaxq.use_all_cores()
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Several tests compile the same program; a session compiles it once.
+jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="jaxq-tests-"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 with warnings.catch_warnings():
     # What gymnax's own dependencies warn of while they are imported is not ours to mend.
     warnings.simplefilter("ignore")
     import gymnax  # noqa: F401
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Compile with few optimizations, which takes half the time, but where a test asks for all."""
+    jax.config.update("jax_disable_most_optimizations", not item.get_closest_marker("optimized"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forget_programs():
+    """Give back the memory of a module's compiled programs."""
+    yield
+    jax.clear_caches()
 
 
 @pytest.fixture(scope="session")

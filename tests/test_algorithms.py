@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxq
+from jaxq import algorithms
 
 
 class Mine(nn.Module):
@@ -47,6 +48,26 @@ def test_a_network_of_the_users_own(cartpole, small):
         ({"num_envs": True}, TypeError, "whole number"),
         ({"batch_size": 300, "buffer_size": 200}, ValueError, "buffer_size=300"),
         ({"n_step": 100, "num_envs": 10, "buffer_size": 500}, ValueError, "buffer_size=1000"),
+        ({"value": "quantiles"}, ValueError, "did you mean quantile"),
+        ({"exploration": "greedy"}, ValueError, "epsilon_greedy"),
+        ({"temperature_end": 0.1}, TypeError, "belongs to exploration='boltzmann'"),
+        ({"priority_exponent": 0.1}, TypeError, "belongs to prioritized=True"),
+        ({"value": "categorical", "value_min": 1, "value_max": 1}, ValueError, "less than value_max"),
+        ({"value": "categorical", "initial_value": 1.0}, TypeError, "no keyword 'initial_value'"),
+        ({"value": "categorical", "num_atoms": 1}, ValueError, "at least 2"),
+        ({"value": "quantile", "network": Mine()}, ValueError, "leave out one of the two"),
+        ({"munchausen": True, "double": True}, ValueError, "leave them out"),
+        ({"munchausen": True, "n_step": 3}, ValueError, "leave them out"),
+        ({"memory": "window", "prioritized": True}, ValueError, "nothing to prioritize"),
+        ({"memory": "window", "n_step": 3}, ValueError, "trace_decay"),
+        ({"memory": "window", "value": "quantile"}, ValueError, "need memory='replay'"),
+        ({"memory": "window", "buffer_size": 1000}, ValueError, "must divide buffer_size"),
+        ({"memory": "window", "train_interval": 7, "buffer_size": 1280}, ValueError, "whole epochs"),
+        ({"exploration": "ensemble", "noisy": True}, ValueError, "disagreement"),
+        ({"recurrent_size": 8, "prioritized": True}, ValueError, "drawn uniformly"),
+        ({"recurrent_size": 8, "n_step": 20}, ValueError, "fit into the sequence"),
+        ({"exploration": "ucb", "count_bits": 40}, ValueError, "at most 20"),
+        ({"exploration": "ensemble", "prior_scale": -1}, ValueError, "at least 0"),
         ({"hidden_sizes": (64, 0)}, ValueError, "at least 1"),
         ({"hidden_sizes": "64"}, TypeError, r"hidden_sizes=\(64, 64\)"),
         ({"loss": "hubert"}, ValueError, "did you mean huber"),
@@ -82,3 +103,32 @@ def test_a_network_that_does_not_fit_is_refused(cartpole, network):
 
 def test_whole_numbers_may_come_as_floats():
     assert jaxq.dqn(buffer_size=2e4).settings.buffer_size == 20_000
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"dueling": True, "prioritized": True, "n_step": 3, "value": "quantile"},
+        {"munchausen": True, "value": "implicit_quantile", "prioritized": True},
+        {"exploration": "boltzmann", "noisy": True, "value": "categorical"},
+        {"exploration": "ucb", "layer_norm": True, "conservative": True},
+        {"exploration": "ensemble", "munchausen": True, "prioritized": True, "conservative": True},
+        {"memory": "window", "buffer_size": 128, "learning_starts": 0, "double": True, "noisy": True},
+        {"recurrent_size": 8, "dueling": True, "double": True, "layer_norm": True},
+        {"epsilon_schedule": "ladder", "network": Mine(), "exploration": "ensemble"},
+    ],
+)
+def test_sensible_mixes_train(cartpole, small, keywords):
+    keywords = small(**{"learning_starts": 60, **keywords})
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**keywords))
+    state, metrics = trainer.run(trainer.init(jax.random.key(0)), 100)
+    assert jnp.isfinite(metrics.loss)
+    assert trainer.q_values(state, jnp.ones((3, 4))).shape == (3, 2)
+
+
+def test_every_recipe_says_in_one_line_what_it_is():
+    for name in algorithms.ALGORITHMS:
+        line = algorithms.summary(name)
+        assert 20 < len(line) < 105
+        assert line.endswith(".")
+        assert "References:" in algorithms.recipe(name).__doc__

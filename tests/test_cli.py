@@ -77,6 +77,22 @@ def test_without_out_it_writes_below_runs(tmp_path):
     assert (directory / "metrics.jsonl").exists()
 
 
+def test_a_table_is_trained_in_the_same_way(tmp_path):
+    arguments = "train FrozenLake-v1 --algorithm sarsa --agents 4 --steps 2000 --sweep discount=0.9,0.99"
+    assert cli.main([*arguments.split(), "--out", str(tmp_path / "run")]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["settings"]["rule"] == "sampled"
+    assert config["sweep"] == {"discount": [0.9, 0.99]}
+
+
+def test_leaves_of_a_setting_can_be_swept_with_it(tmp_path):
+    arguments = (
+        "train FrozenLake-v1 --algorithm q_learning --agents 4 --steps 200 "
+        "--set exploration=boltzmann --sweep temperature_end=0.01,0.1"
+    )
+    assert cli.main([*arguments.split(), "--out", str(tmp_path / "run")]) == 0
+
+
 def test_the_shortest_run_that_learns(tmp_path):
     words = "train CartPole-v1 --agents 1 --steps 1005 --set hidden_sizes=8 --out"
     result = run(*words.split(), str(tmp_path / "run"))

@@ -8,6 +8,8 @@ import pytest
 
 import jaxq
 
+pytestmark = pytest.mark.optimized
+
 ROWS, ENVS, AGENTS, CHUNK = 730, 4, 6, 3  # so that no other array has the shape of a ring
 
 
@@ -33,8 +35,7 @@ def lines(cartpole, small):
     mesh = jax.make_mesh((1,), ("agents",), devices=jax.devices()[:1])
     population = jaxq.Population(trainer, AGENTS, chunk=CHUNK, mesh=mesh)
     state = population.init(jax.random.key(0))
-    run = population._run
-    return outside_entry(run.func.lower(*run.args, state, trainer.iterations(40)).compile())
+    return outside_entry(population._run.lower(state, trainer.iterations(40)).compile())
 
 
 def test_the_replay_is_written_by_slices(lines):

@@ -10,9 +10,9 @@ import jaxq
 ROOT = Path(jaxq.__file__).parent
 # Each layer may import those before it; inside a layer, what stands to the left.
 LAYERS = [
-    ["checks", "types", "hparams", "statistics", "presets"],
+    ["checks", "types", "hparams", "statistics"],
     ["learning", "envs", "networks", "replay"],
-    ["algorithms"],
+    ["algorithms", "presets", "dynamic_programming"],
     ["training"],
     ["experiment"],
     ["cli"],

@@ -10,7 +10,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
 from jaxq.training import learner
-from jaxq.types import Sample
+from jaxq.training.q_function import make_q_function
+from jaxq.training.replay_learning import ReplayLearning
+from jaxq.types import ObservationSpec, Sample
 
 
 class Table(nn.Module):
@@ -28,15 +30,14 @@ def gradient_descent(hparams):
     )
 
 
-def step(target_due=False, target_rate=1.0, max_gradient_norm=1e9, **keywords):
+def step(target_due=False, target_rate=1.0, max_gradient_norm=1e9, weight=1.0, **keywords):
     """One step from online [[1, 2], [3, 1]] and target [[0, 0], [2, 4]] on one transition."""
     recipe = jaxq.dqn(network=Table(), optimizer=gradient_descent, **keywords)
-    hparams = jax.tree.map(
-        jnp.float32,
-        recipe.hparams.replace(
-            learning_rate=0.5, target_rate=target_rate, max_gradient_norm=max_gradient_norm
-        ),
-    )
+    numbers = {"learning_rate": 0.5, "target_rate": target_rate, "max_gradient_norm": max_gradient_norm}
+    hparams = jax.tree.map(jnp.float32, recipe.hparams.replace(**numbers))
+    spec = ObservationSpec((1,), jnp.dtype(jnp.float32))
+    q_function = make_q_function(recipe.settings, spec, num_actions=2)
+    learning = ReplayLearning(q_function, recipe.settings, spec)
     online = {"params": {"table": jnp.array([[1.0, 2.0], [3.0, 1.0]])}}
     target = {"params": {"table": jnp.array([[0.0, 0.0], [2.0, 4.0]])}}
     learned = learner.Learner(online, target, recipe.settings.optimizer(hparams).init(online))
@@ -46,8 +47,13 @@ def step(target_due=False, target_rate=1.0, max_gradient_norm=1e9, **keywords):
         r_t=jnp.array([1.0]),
         discount_t=jnp.array([0.5]),
         s_t=jnp.array([[1.0]]),
+        weight=jnp.array([weight]),
     )
-    learned, statistics = learner.learn(recipe, Table(), learned, hparams, sample, jnp.bool_(target_due))
+    batch = learning._batch(learned, hparams, sample, jax.random.key(0))
+    learned, statistics, priority = learner.gradient_step(
+        q_function, recipe.settings, learned, hparams, batch, jnp.bool_(target_due)
+    )
+    assert_allclose(priority, [statistics.td_error])
     return learned.params["params"]["table"], learned.target_params["params"]["table"], statistics
 
 
@@ -66,11 +72,38 @@ def test_double_dqn():
     assert_allclose(statistics, (0.0, 0.0, 2.0, 0.0))
 
 
-def test_huber_loss_is_linear_beyond_one():
-    losses = jaxq.dqn(loss="huber").loss(jnp.array([-3.0, -0.5, 0.0, 1.0, 4.0]))
-    assert_allclose(losses, [2.5, 0.125, 0.0, 0.5, 3.5])
-    losses = jaxq.dqn(loss="squared").loss(jnp.array([-3.0, 2.0]))
-    assert_allclose(losses, [4.5, 2.0])
+def test_munchausen_dqn():
+    # Of the target network: tau log pi(1 | s_tm1) = -log 2 at tau = 1, clipped to -0.5, scaled by 0.8.
+    # At s_t = (2, 4): sum pi (q - log pi) = logsumexp(2, 4) = 4.126928.
+    table, _, statistics = step(
+        loss="squared",
+        munchausen=True,
+        munchausen_temperature=1.0,
+        munchausen_scale=0.8,
+        munchausen_clip=-0.5,
+    )
+    error = 1 - 0.4 + 0.5 * 4.126928 - 2
+    assert_allclose(table[0, 1], 2 + 0.5 * error, rtol=1e-6)
+    assert_allclose(statistics.td_error, error, rtol=1e-6)
+
+
+def test_conservative_dqn():
+    # The penalty is logsumexp(1, 2) - 2 = 0.313262, its gradient softmax(1, 2) - (0, 1).
+    table, _, statistics = step(loss="squared", conservative=True, conservatism=0.2)
+    low, high = 0.268941, 0.731059
+    assert_allclose(table[0], [1 - 0.5 * 0.2 * low, 2 + 0.5 * (1 - 0.2 * (high - 1))], rtol=1e-5)
+    assert_allclose(statistics.loss, 0.5 + 0.2 * 0.313262, rtol=1e-5)
+
+
+def test_importance_weights_scale_the_step():
+    table, _, statistics = step(loss="squared", weight=0.5)
+    assert_allclose(table, [[1.0, 2.25], [3.0, 1.0]])
+    assert_allclose(statistics.loss, 0.25)
+
+
+def test_huber_loss_moves_no_further_than_an_error_of_one():
+    table, _, _ = step(loss="huber", double=False, target_rate=1.0)
+    assert_allclose(table, [[1.0, 2.5], [3.0, 1.0]])
 
 
 def test_gradients_are_clipped_by_their_global_norm():

@@ -6,7 +6,7 @@ import pytest
 
 import jaxq
 
-pytestmark = pytest.mark.learning
+pytestmark = [pytest.mark.learning, pytest.mark.optimized]
 
 
 def scores(id, agents, steps=None):
@@ -20,11 +20,11 @@ def scores(id, agents, steps=None):
 
 
 def test_cartpole_is_solved():
-    result = scores("CartPole-v1", 32)
+    result = scores("CartPole-v1", 16)
     assert jaxq.iqm(result) >= 490
-    # 31 where it was measured; elsewhere other rounding makes other agents.
-    assert (result >= 475).sum() >= 28
+    # About one agent in thirty ends below; elsewhere other rounding makes other agents.
+    assert (result >= 475).sum() >= 13
 
 
 def test_acrobot_reaches_the_published_score():
-    assert jaxq.iqm(scores("Acrobot-v1", 16)) >= -90
+    assert jaxq.iqm(scores("Acrobot-v1", 8)) >= -90

@@ -48,7 +48,7 @@ def test_every_size_is_padded_and_trimmed(trainer, size, chunk):
     population = jaxq.Population(trainer, size, chunk=chunk)
     state, metrics = population.run(population.init(jax.random.key(0)), 8)
     assert state.key.shape == metrics.loss.shape == (size,)
-    assert state.memory.action.shape[0] == size
+    assert state.memory.ring.action.shape[0] == size
     assert state.steps.shape == ()
     assert population.evaluate(state, jax.random.key(1), num_episodes=2).shape == (size, 2)
 
@@ -59,8 +59,8 @@ def test_a_mesh_of_the_users_own(trainer):
     state, _ = population.run(population.init(jax.random.key(0)), 8)
     spread = jaxq.Population(trainer, 4)
     other, _ = spread.run(spread.init(jax.random.key(0)), 8)
-    assert_allclose(state.memory.observation, other.memory.observation, atol=1e-5)
-    assert state.memory.action.devices() == {jax.devices()[-1]}
+    assert_allclose(state.memory.ring.observation, other.memory.ring.observation, atol=1e-5)
+    assert state.memory.ring.action.devices() == {jax.devices()[-1]}
 
 
 def test_a_grid_orders_its_combinations(trainer):

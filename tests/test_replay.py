@@ -3,35 +3,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from replays import ENVS, NUMBERS, SPEC, add, draw, fill, rows_from
 from scipy import stats
 
-from jaxq.replay import UniformReplay
-from jaxq.types import ObservationSpec, Transition
-
-SPEC = ObservationSpec((), jnp.dtype("float32"))
-ENVS = 3
-
-
-def fill(replay, num_rows, terminated=(), truncated=()):
-    """Write rows whose observation is their number, each environment a thousand higher."""
-    ring = replay.init(SPEC)
-    for row in range(num_rows):
-        number = jnp.arange(ENVS)[None] * 1000.0 + row
-        ended = lambda rows, row=row: jnp.full((1, ENVS), row in rows)  # noqa: E731
-        transition = Transition(
-            number,
-            number.astype(jnp.int32),
-            jnp.ones((1, ENVS)),
-            ended(terminated),
-            ended(truncated),
-            number + 0.5,
-        )
-        ring = replay.add(ring, transition, jnp.int32(row))
-    return ring
-
-
-def draw(replay, ring, num_rows, seed=0, discount=0.5):
-    return replay.sample(jax.random.key(seed), ring, jnp.int32(num_rows), jnp.float32(discount))
+from jaxq import checks
+from jaxq.replay import PrioritizedReplay, SequenceReplay, UniformReplay, shuffled_minibatches
+from jaxq.types import ObservationSpec
 
 
 @pytest.mark.parametrize("num_rows", [5, 8, 11, 37])
@@ -45,11 +22,17 @@ def test_samples_are_uniform_over_what_is_valid(num_rows, n_step):
     assert_array_equal(seen, valid)
     assert stats.chisquare(counts).pvalue > 1e-3
     assert_array_equal(sample.a_tm1, sample.s_tm1.astype(jnp.int32))
+    assert_array_equal(sample.weight, np.ones(30_000))
 
 
+# Below: what n steps see is the same for both replays of single transitions.
+both = pytest.mark.parametrize("kind", [UniformReplay, PrioritizedReplay])
+
+
+@both
 @pytest.mark.parametrize("num_rows", [6, 8, 13, 16])
-def test_no_sample_reaches_over_the_write_head(num_rows):
-    replay = UniformReplay(num_rows=8, num_envs=ENVS, batch_size=2_000, n_step=3)
+def test_no_sample_reaches_over_the_write_head(kind, num_rows):
+    replay = kind(num_rows=8, num_envs=ENVS, batch_size=2_000, n_step=3)
     sample = draw(replay, fill(replay, num_rows), num_rows)
     # Three steps on, plus the half that marks a next observation; across the head it would be less.
     assert_array_equal(sample.s_t - sample.s_tm1, np.full(2_000, 2.5))
@@ -57,9 +40,10 @@ def test_no_sample_reaches_over_the_write_head(num_rows):
     assert_array_equal(sample.discount_t, np.full(2_000, 0.125))
 
 
+@both
 @pytest.mark.parametrize("flag", ["terminated", "truncated"])
-def test_samples_stop_at_an_episodes_end(flag):
-    replay = UniformReplay(num_rows=16, num_envs=ENVS, batch_size=2_000, n_step=3)
+def test_samples_stop_at_an_episodes_end(kind, flag):
+    replay = kind(num_rows=16, num_envs=ENVS, batch_size=2_000, n_step=3)
     sample = draw(replay, fill(replay, 20, **{flag: (10,)}), 20)
     row = np.asarray(sample.s_tm1) % 1000
     steps = np.where((row <= 10) & (row + 2 >= 10), 11 - row, 3)
@@ -70,20 +54,90 @@ def test_samples_stop_at_an_episodes_end(flag):
     assert_array_equal(sample.discount_t, expected)
 
 
+@both
+@pytest.mark.parametrize("n_step", [1, 3])
+def test_the_index_says_where_a_transition_is(kind, n_step):
+    replay = kind(num_rows=8, num_envs=ENVS, batch_size=500, n_step=n_step)
+    memory = fill(replay, 13)
+    sample = draw(replay, memory, 13)
+    assert sample.index.dtype == jnp.int32
+    assert_array_equal(memory.ring.observation.ravel()[sample.index], sample.s_tm1)
+
+
+@both
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "float32"])
-def test_observations_keep_their_type(dtype):
-    replay = UniformReplay(num_rows=4, num_envs=ENVS, batch_size=5)
-    ring = replay.init(ObservationSpec((2, 3), jnp.dtype(dtype)))
-    sample = draw(replay, ring, 4)
-    assert ring.observation.dtype == sample.s_tm1.dtype == sample.s_t.dtype == dtype
+def test_observations_keep_their_type(kind, dtype):
+    replay = kind(num_rows=4, num_envs=ENVS, batch_size=5)
+    memory = replay.init(ObservationSpec((2, 3), jnp.dtype(dtype)))
+    sample = draw(replay, memory, 4)
+    assert memory.ring.observation.dtype == sample.s_tm1.dtype == sample.s_t.dtype == dtype
     assert sample.s_t.shape == (5, 2, 3)
 
 
-def test_blocks_of_rows_land_where_single_rows_do():
-    replay = UniformReplay(num_rows=8, num_envs=ENVS, batch_size=1)
-    single, block = fill(replay, 14), replay.init(SPEC)
-    rows = fill(UniformReplay(num_rows=14, num_envs=ENVS, batch_size=1), 14)
-    for begin in range(0, 14, 2):
-        part = jax.tree.map(lambda leaf, begin=begin: leaf[begin : begin + 2], rows)
-        block = replay.add(block, part, jnp.int32(begin))
-    jax.tree.map(assert_array_equal, single, block)
+@both
+@pytest.mark.parametrize("n_step", [1, 2, 4])
+def test_blocks_of_rows_land_where_single_rows_do(kind, n_step):
+    replay = kind(num_rows=8, num_envs=ENVS, batch_size=1, n_step=n_step)
+    jax.tree.map(assert_array_equal, fill(replay, 14, length=1), fill(replay, 14, length=2))
+
+
+@both
+def test_extras_are_kept_beside_each_transition(kind):
+    replay = kind(num_rows=4, num_envs=ENVS, batch_size=5)
+    memory = replay.init(SPEC, extras={"carry": jax.ShapeDtypeStruct((2,), jnp.float32)})
+    assert memory.ring.extras["carry"].shape == (4, ENVS, 2)
+    extras = {"carry": jnp.ones((1, ENVS, 2))}
+    memory = add(replay, memory, rows_from(2, extras=extras), 2)
+    assert_array_equal(memory.ring.extras["carry"].sum((1, 2)), [0, 0, 2 * ENVS, 0])
+    assert draw(replay, memory, 3).s_tm1.shape == (5,)
+
+
+def test_a_uniform_replay_has_nothing_to_reprioritize():
+    replay = UniformReplay(num_rows=4, num_envs=ENVS, batch_size=5)
+    memory = fill(replay, 4)
+    sample = draw(replay, memory, 4)
+    assert memory.priorities == ()
+    assert replay.reprioritize(memory.priorities, sample, jnp.ones(5), NUMBERS) == ()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: UniformReplay(8, 2, 4, n_step=9), "num_rows must be at least n_step = 9, got 8"),
+        (lambda: PrioritizedReplay(8, 2, 4, n_step=9), "num_rows must be at least n_step = 9"),
+        (lambda: SequenceReplay(8, 2, 4, length=9), "num_rows must be at least length = 9"),
+        (lambda: UniformReplay(8, 0, 4), "num_envs must be at least 1, got 0"),
+        (lambda: fill(UniformReplay(8, 2, 4), 3, length=3), "must divide num_rows"),
+        (lambda: shuffled_minibatches(jax.random.key(0), jnp.ones((3, 4)), 5), "3 [*] 4 = 12"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(make, said):
+    with pytest.raises(checks.InputValueError, match=said):
+        make()
+
+
+def test_a_size_that_is_no_whole_number_is_refused():
+    with pytest.raises(checks.InputTypeError, match="batch_size must be a whole number"):
+        UniformReplay(8, 2, 4.5)
+
+
+@pytest.mark.parametrize("num_minibatches", [1, 3, 12])
+def test_every_transition_of_a_window_is_in_one_minibatch(num_minibatches):
+    rows = rows_from(0, 6, num_envs=2, extras={"advantage": jnp.arange(24.0).reshape(6, 2, 2)})
+    batches = shuffled_minibatches(jax.random.key(0), rows, num_minibatches)
+    assert batches.observation.shape == (num_minibatches, 12 // num_minibatches)
+    assert_array_equal(np.sort(batches.observation, axis=None), np.sort(rows.observation, axis=None))
+    # Leaves stay together: the k-th of row t in environment e is 4 t + 2 e + k.
+    row, env = batches.observation % 1000, batches.observation // 1000
+    assert_array_equal(batches.extras["advantage"][..., 1], 4 * row + 2 * env + 1)
+    assert_array_equal(batches.next_observation, batches.observation + 0.5)
+
+
+def test_every_order_of_a_window_is_equally_likely():
+    keys = jax.random.split(jax.random.key(1), 24_000)
+    window = jnp.array([[1, 10], [100, 1000]])
+    deal = jax.vmap(shuffled_minibatches, in_axes=(0, None, None))
+    orders = deal(keys, window, 2).reshape(-1, 4)
+    seen, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(seen) == 24
+    assert stats.chisquare(counts).pvalue > 1e-3

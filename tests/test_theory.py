@@ -50,6 +50,7 @@ def value_iteration(world):
 
 
 @pytest.mark.learning
+@pytest.mark.optimized
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("double", [False, True])
 def test_a_table_comes_to_q_star(seed, double):

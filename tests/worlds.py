@@ -121,3 +121,47 @@ class Countdown(World):
 
     def see(self, state: State) -> jax.Array:
         return jax.nn.one_hot(state.time, self.length)
+
+
+PROBES = (OneStep(), TwoSteps(), Cue(), Delayed(), Endless(), Countdown())
+
+
+@struct.dataclass
+class ProbeParams(Params):
+    world: int = 0
+
+
+class Probes(World):
+    """All of the worlds above in one environment; which of them it is, a parameter says.
+
+    So agents of one population can each be in another world, and one compilation serves all.
+    """
+
+    num_actions = 2
+    observation_shape = (5,)
+
+    @property
+    def default_params(self) -> ProbeParams:
+        return ProbeParams()
+
+    def see(self, state: State, params: ProbeParams) -> jax.Array:
+        def padded(world: World) -> jax.Array:
+            seen = world.see(state)
+            return jnp.zeros(5).at[: seen.shape[0]].set(seen)
+
+        return self._pick(padded, params)
+
+    def reset_env(self, key: jax.Array, params: ProbeParams) -> tuple:
+        state = self._pick(lambda world: world.reset_env(key, params)[1], params)
+        return self.see(state, params), state
+
+    def step_env(self, key: jax.Array, state: State, action: jax.Array, params: ProbeParams) -> tuple:
+        def step(world: World) -> tuple:
+            _, stepped, reward, terminated, _ = world.step_env(key, state, action, params)
+            return stepped, jnp.float32(reward), terminated
+
+        state, reward, terminated = self._pick(step, params)
+        return self.see(state, params), state, reward, terminated, {}
+
+    def _pick(self, function: Any, params: ProbeParams) -> Any:
+        return jax.lax.switch(params.world, [lambda w=w: function(w) for w in PROBES])

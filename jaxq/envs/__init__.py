@@ -1,4 +1,4 @@
-"""The world: environments by name, and environments of the user's own.
+"""The world: environments by name, finite MDPs as tables, and environments of the user's own.
 
 What stands here is imported at first use: gymnax makes arrays when it is imported, and from then on
 JAX's devices are fixed and `jaxq.use_all_cores` would come too late.
@@ -9,16 +9,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
+    from jaxq.envs.grids import cliff, four_rooms, from_map, windy_grid
+    from jaxq.envs.mdps import maximization_bias, random_mdp
     from jaxq.envs.registry import EnvironmentInfo, listing, make
+    from jaxq.envs.table import TableEnvironment, from_table
 
-__all__ = ["EnvironmentInfo", "GymnaxEnvironment", "from_gymnax", "listing", "make"]
+__all__ = [
+    "EnvironmentInfo",
+    "GymnaxEnvironment",
+    "TableEnvironment",
+    "cliff",
+    "four_rooms",
+    "from_gymnax",
+    "from_map",
+    "from_table",
+    "listing",
+    "make",
+    "maximization_bias",
+    "random_mdp",
+    "windy_grid",
+]
 
 _HOMES = {
     "EnvironmentInfo": "registry",
     "GymnaxEnvironment": "adapter",
+    "TableEnvironment": "table",
+    "cliff": "grids",
+    "four_rooms": "grids",
     "from_gymnax": "adapter",
+    "from_map": "grids",
+    "from_table": "table",
     "listing": "registry",
     "make": "registry",
+    "maximization_bias": "mdps",
+    "random_mdp": "mdps",
+    "windy_grid": "grids",
 }
 
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from gymnax.environments import spaces
 
 from jaxq import checks
+from jaxq.envs.states import state_numbers
 from jaxq.types import ObservationSpec, PyTree, TimeStep
 
 
@@ -22,6 +23,7 @@ class GymnaxEnvironment:
         num_actions: Number of actions A.
         observation_spec: Shape and type of one observation.
         params: Default environment parameters, a pytree of arrays; any leaf may differ per agent.
+        states: State numbers of the observations, or `None`; see `jaxq.envs.states`.
     """
 
     def __init__(self, env: Any, params: PyTree, name: str, observation_dtype: Any = None) -> None:
@@ -31,6 +33,7 @@ class GymnaxEnvironment:
         self.params = jax.tree.map(_strong, params)
         self.num_actions = int(env.action_space(params).n)
         self.observation_spec = self._observation_spec(observation_dtype)
+        self.states = state_numbers(env, params, self.observation_spec)
 
     def __repr__(self) -> str:
         """Say what the environment is and what its observations look like."""

@@ -1,13 +1,18 @@
-"""Environments by name: every id that gymnax has registered."""
+"""Environments by name: gymnax's, gymnasium's that have a table, and the grids."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
 from urllib.error import URLError
 
 import gymnax
 from gymnax.environments import spaces
 
 from jaxq import checks
+from jaxq.envs import grids, toy_text
 from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
+from jaxq.envs.table import TableEnvironment, from_table
+
+Made = TypeVar("Made")
 
 # These give boards of zeros and ones as float32; as bool they take a quarter of the memory.
 _BINARY = "-MinAtar"
@@ -31,12 +36,15 @@ class EnvironmentInfo(NamedTuple):
     note: str
 
 
-def make(id: str, **kwargs: Any) -> GymnaxEnvironment:
+def make(id: str, **kwargs: Any) -> GymnaxEnvironment | TableEnvironment:
     """Make a registered environment.
 
     Args:
-        id: Any id in `gymnax.registered_envs`, for example "CartPole-v1".
-        **kwargs: Passed to the environment, for example `map_name="8x8"` to "FrozenLake-misc".
+        id: Any id in `gymnax.registered_envs`, for example "CartPole-v1"; a toy-text id of gymnasium,
+            "FrozenLake-v1", "Taxi-v4" or "CliffWalking-v1", which is run as a table; or one of the
+            grids "Cliff-grid", "FourRooms-grid" and "WindyGrid-grid".
+        **kwargs: Passed to the environment, for example `map_name="8x8"` to "FrozenLake-v1", or
+            `slip=0.1` to "Cliff-grid".
 
     Returns:
         The environment as `jaxq.Trainer` takes it.
@@ -50,9 +58,13 @@ def make(id: str, **kwargs: Any) -> GymnaxEnvironment:
         >>> import jaxq
         >>> jaxq.envs.make("CartPole-v1").num_actions
         2
+        >>> jaxq.envs.make("FrozenLake-v1", map_name="8x8")
+        FrozenLake-v1(4 actions, 64 states)
     """
-    checks.known("environment", id, gymnax.registered_envs)
-    env, params = _build(id, kwargs)
+    checks.known("environment", id, _ids())
+    if id not in gymnax.registered_envs:
+        return _attempt(id, lambda: _table(id, kwargs))
+    env, params = _attempt(id, lambda: gymnax.make(id, **kwargs))
     if not _is_discrete(env, params):
         working = ", ".join(info.id for info in listing() if info.actions)
         raise checks.InputValueError(
@@ -64,27 +76,47 @@ def make(id: str, **kwargs: Any) -> GymnaxEnvironment:
 
 def listing() -> list[EnvironmentInfo]:
     """Describe every registered environment, those that cannot be used with the reason."""
-    return [_describe(id) for id in gymnax.registered_envs]
+    return [_describe(id) for id in _ids()]
+
+
+def _ids() -> list[str]:
+    # What gymnax has registered under a name is what the name stands for.
+    ids = [*gymnax.registered_envs, *toy_text.ids(), *grids.BUILDERS]
+    return list(dict.fromkeys(ids))
 
 
 def _describe(id: str) -> EnvironmentInfo:
     if id == _NEEDS_DOWNLOAD:
         return EnvironmentInfo(id, 10, "float32[28, 28]", "downloads MNIST when it is made")
-    env, params = _build(id, {})
-    if not _is_discrete(env, params):
-        return EnvironmentInfo(id, None, "", "continuous actions: not for Q-learning")
-    made = _adapt(id, env, params)
+    if id in gymnax.registered_envs:
+        env, params = gymnax.make(id)
+        if not _is_discrete(env, params):
+            return EnvironmentInfo(id, None, "", "continuous actions: not for Q-learning")
+        made = _adapt(id, env, params)
+    else:
+        made = _table(id, {})
     spec = made.observation_spec
-    return EnvironmentInfo(id, made.num_actions, f"{spec.dtype.name}{list(spec.shape)}", "")
+    words = f"{spec.dtype.name}{list(spec.shape)}"
+    if spec.num_categories is not None:
+        words += f", {spec.num_categories} states"
+    return EnvironmentInfo(id, made.num_actions, words, "")
 
 
-def _build(id: str, kwargs: dict[str, Any]) -> tuple[Any, Any]:
-    """Build a gymnax environment, turning what it objects to into an input error."""
+def _table(id: str, kwargs: dict[str, Any]) -> TableEnvironment:
+    if id in grids.BUILDERS:
+        return grids.BUILDERS[id](**kwargs)
+    return from_table(toy_text.make(id, **kwargs), name=id)
+
+
+def _attempt(id: str, build: Callable[[], Made]) -> Made:
+    """Build an environment, turning what it objects to into an input error."""
     try:
-        return gymnax.make(id, **kwargs)
+        return build()
+    except checks.InputError:
+        raise
     except TypeError as error:
         raise checks.InputTypeError(f"{id} does not take these keywords: {error}") from None
-    except (ValueError, AssertionError) as error:
+    except (ValueError, AssertionError, LookupError) as error:
         raise checks.InputValueError(f"{id} cannot be made with these values: {error}") from None
     except URLError as error:
         raise checks.InputValueError(f"{id} needs a download that failed: {error.reason}") from None

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from jaxq import algorithms, checks, envs
-from jaxq.hparams import Hparams, check_may_vary, grid, names
+from jaxq.hparams import Hparams, check_may_vary, grid, leaf_number, names
 from jaxq.presets import preset
 from jaxq.training import Population, Trainer
 
@@ -90,12 +90,17 @@ def configure(
         InputTypeError: If a keyword or a swept name does not exist.
         InputValueError: If a name is unknown or a value out of range.
     """
-    hparams = algorithms.recipe(algorithm)().hparams
+    make = algorithms.recipe(algorithm)
+    steps, defaults = preset(environment, steps, algorithm)
+    merged = {**defaults, **(keywords or {})}
+    hparams = make(**merged).hparams
     sweep = sweep or {}
-    for name in sweep:
+    for name, values in sweep.items():
         check_may_vary(name, hparams)
         if name in (keywords or {}):
             raise checks.InputValueError(f"{name} is both set and swept; leave out one of the two")
+        for value in values:
+            leaf_number(name, value)
     combinations = math.prod(len(values) for values in sweep.values())
     agents = AGENTS_PER_COMBINATION * combinations if agents is None else agents
     agents = checks.whole_number("agents", agents)
@@ -106,8 +111,6 @@ def configure(
             f"got {agents}; for example --agents {more}"
         )
     seed = checks.whole_number("seed", seed, minimum=0)
-    steps, defaults = preset(environment, steps)
-    merged = {**defaults, **(keywords or {})}
     return Config(environment, algorithm, agents, steps, seed, merged, sweep)
 
 

@@ -1,15 +1,69 @@
-"""The maths of Q-learning: pure functions on one transition or one trajectory, which callers vmap."""
+"""The maths of Q-learning: pure functions on one transition or one trajectory, which callers vmap.
 
-from jaxq.learning.exploration import epsilon_greedy, linear_schedule
-from jaxq.learning.returns import NStepReturn, n_step_return
-from jaxq.learning.targets import greedy_probabilities, td_target, value_of_action
+In reading order: `schedules` say how much to explore, and `policies` which action that makes likely;
+`returns` sum rewards over several steps; `targets` add what is still to come, by one formula for every
+algorithm; `values` say what a network's output means, be it a number or a distribution, and how far it
+is from its target, with the maths of `distributions`.
+"""
+
+from jaxq.learning.distributions import (
+    Quantiles,
+    categorical_projection,
+    quantile_huber_loss,
+    quantile_midpoints,
+)
+from jaxq.learning.policies import (
+    action_at,
+    boltzmann_probabilities,
+    epsilon_greedy,
+    greedy_probabilities,
+    mix_uniform,
+    sample_action,
+    scaled_log_probabilities,
+    ucb_values,
+)
+from jaxq.learning.returns import NStepReturn, lambda_returns, n_step_return
+from jaxq.learning.schedules import epsilon_ladder, exponential_schedule, linear_schedule
+from jaxq.learning.targets import (
+    Bootstrap,
+    conservative_penalty,
+    expected_bootstrap,
+    greedy_bootstrap,
+    munchausen_bootstrap,
+    td_target,
+    value_of_action,
+)
+from jaxq.learning.values import CategoricalValue, Loss, QuantileValue, ScalarValue, Value
 
 __all__ = [
+    "Bootstrap",
+    "CategoricalValue",
+    "Loss",
     "NStepReturn",
+    "QuantileValue",
+    "Quantiles",
+    "ScalarValue",
+    "Value",
+    "action_at",
+    "boltzmann_probabilities",
+    "categorical_projection",
+    "conservative_penalty",
     "epsilon_greedy",
+    "epsilon_ladder",
+    "expected_bootstrap",
+    "exponential_schedule",
+    "greedy_bootstrap",
     "greedy_probabilities",
+    "lambda_returns",
     "linear_schedule",
+    "mix_uniform",
+    "munchausen_bootstrap",
     "n_step_return",
+    "quantile_huber_loss",
+    "quantile_midpoints",
+    "sample_action",
+    "scaled_log_probabilities",
     "td_target",
+    "ucb_values",
     "value_of_action",
 ]

@@ -1,5 +1,22 @@
-"""Memory: what the agents have seen, kept on the device."""
+"""Memory: what the agents have seen, kept on the device.
 
+Every replay has the four functions of `Replay`; `shuffled_minibatches` is all that learning from the
+last iteration alone needs.
+"""
+
+from jaxq.replay.prioritized import Priorities, PrioritizedReplay
+from jaxq.replay.protocol import Memory, Replay, ReplayHparams
+from jaxq.replay.sequences import SequenceReplay
 from jaxq.replay.uniform import UniformReplay
+from jaxq.replay.window import shuffled_minibatches
 
-__all__ = ["UniformReplay"]
+__all__ = [
+    "Memory",
+    "Priorities",
+    "PrioritizedReplay",
+    "Replay",
+    "ReplayHparams",
+    "SequenceReplay",
+    "UniformReplay",
+    "shuffled_minibatches",
+]

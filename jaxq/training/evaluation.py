@@ -11,7 +11,8 @@ from jaxq.types import Environment, PyTree
 def greedy_returns(
     env: Environment,
     env_params: PyTree,
-    q_values: Callable[[jax.Array], jax.Array],
+    values: Callable[[jax.Array, PyTree], tuple[jax.Array, PyTree]],
+    carry: PyTree,
     key: jax.Array,
     num_episodes: int,
     max_steps: int,
@@ -24,7 +25,8 @@ def greedy_returns(
     Args:
         env: The environment.
         env_params: Its parameters.
-        q_values: Maps observations `[B, ...]` to action values `[B, A]`.
+        values: Maps observations `[M, ...]` and a carry to action values `[M, A]` and the next carry.
+        carry: The carry of M episodes that begin.
         key: PRNG key.
         num_episodes: Number of episodes M.
         max_steps: Steps after which an episode that does not end is given up.
@@ -37,27 +39,22 @@ def greedy_returns(
         jax.random.split(reset_key, num_episodes), env_params
     )
 
-    def unfinished(carry: tuple) -> jax.Array:
-        time, _, _, _, ended = carry
-        return (time < max_steps) & ~ended.all()
+    def unfinished(game: tuple) -> jax.Array:
+        return (game[0] < max_steps) & ~game[-1].all()
 
-    def step(carry: tuple) -> tuple:
-        time, env_state, observation, returns, ended = carry
+    def step(game: tuple) -> tuple:
+        time, env_state, observation, carry, returns, ended = game
         keys = jax.random.split(jax.random.fold_in(step_key, time), num_episodes)
-        action = jnp.argmax(q_values(observation), axis=-1).astype(jnp.int32)
+        q, carry = values(observation, carry)
+        action = jnp.argmax(q, axis=-1).astype(jnp.int32)
         env_state, timestep = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
             keys, env_state, action, env_params
         )
         returns = returns + jnp.where(ended, 0, timestep.reward)
         ended = ended | timestep.terminated | timestep.truncated
-        return time + 1, env_state, timestep.observation, returns, ended
+        return time + 1, env_state, timestep.observation, carry, returns, ended
 
-    carry = (
-        jnp.int32(0),
-        env_state,
-        observation,
-        jnp.zeros(num_episodes),
-        jnp.zeros(num_episodes, bool),
-    )
-    _, _, _, returns, ended = jax.lax.while_loop(unfinished, step, carry)
+    returns, ended = jnp.zeros(num_episodes), jnp.zeros(num_episodes, bool)
+    game = jnp.int32(0), env_state, observation, carry, returns, ended
+    *_, returns, ended = jax.lax.while_loop(unfinished, step, game)
     return jnp.where(ended, returns, jnp.nan)

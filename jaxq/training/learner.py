@@ -1,17 +1,19 @@
-"""Learning: one gradient step of one agent on one sample."""
+"""Learning with a network: one gradient step on one batch."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
 
-from jaxq.algorithms import Algorithm
+from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
-from jaxq.learning import td_target, value_of_action
-from jaxq.types import PyTree, Sample
+from jaxq.learning import conservative_penalty, value_of_action
+from jaxq.training.agent import LearningStatistics
+from jaxq.training.q_function import QFunction
+from jaxq.types import PyTree
 
 
 class Learner(NamedTuple):
@@ -28,74 +30,80 @@ class Learner(NamedTuple):
     opt_state: Any
 
 
-class LearningStatistics(NamedTuple):
-    """What one gradient step looked like.
+class Batch(NamedTuple):
+    """What one gradient step learns from.
 
     Attributes:
-        loss: Mean loss over the batch.
-        td_error: Mean absolute TD error.
-        q_value: Mean value of the actions taken.
-        gradient_norm: Global norm of the gradient before clipping.
+        outputs: Maps parameters to what represents action values at `s_tm1`, leaves `[B, ...]`; of
+            an ensemble with K in front.
+        a_tm1: Actions taken, int32 `[B]`.
+        targets: What the value representation compares with, leaves `[B, ...]` or `[K, B, ...]`.
+        weight: How much each transition counts, `[B]` or `[K, B]`.
     """
 
-    loss: jax.Array
-    td_error: jax.Array
-    q_value: jax.Array
-    gradient_norm: jax.Array
+    outputs: Callable[[PyTree], PyTree]
+    a_tm1: jax.Array
+    targets: PyTree
+    weight: jax.Array
 
 
-def init(
-    algorithm: Algorithm, network: nn.Module, key: jax.Array, hparams: Hparams, batch: jax.Array
-) -> Learner:
-    """Make a network with fresh weights, its copy and its optimizer; `batch` shows the shapes."""
-    params = network.init(key, batch)
-    return Learner(params, params, algorithm.settings.optimizer(hparams).init(params))
+def init(settings: Settings, hparams: Hparams, params: PyTree) -> Learner:
+    """Make a learner of fresh weights."""
+    return Learner(params, params, settings.optimizer(hparams).init(params))
 
 
-def learn(
-    algorithm: Algorithm,
-    network: nn.Module,
+def gradient_step(
+    q_function: QFunction,
+    settings: Settings,
     learner: Learner,
     hparams: Hparams,
-    sample: Sample,
+    batch: Batch,
     target_due: jax.Array,
-) -> tuple[Learner, LearningStatistics]:
+) -> tuple[Learner, LearningStatistics, jax.Array]:
     """Take one gradient step, and move the target network if that is due.
 
     Args:
-        algorithm: The recipe, for its bootstrap rule, loss and optimizer.
-        network: The network, as made by the recipe.
+        q_function: The network and its value representation.
+        settings: For the optimizer and the conservative penalty.
         learner: What was learned so far.
         hparams: The agent's hyperparameters.
-        sample: Transitions, leaves `[B, ...]`.
+        batch: What to learn from.
         target_due: Whether the target network is updated after this step, bool `[]`.
 
     Returns:
-        The learner after the step, and what the step looked like.
+        The learner after the step, what the step looked like, and how badly each transition was
+        predicted, `[B]` or `[K, B]`.
     """
-    targets = _targets(algorithm, network, learner, sample)
+    value = q_function.value
 
-    def loss_of(params: PyTree) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-        q_tm1 = network.apply(params, sample.s_tm1)
-        taken = jax.vmap(value_of_action)(q_tm1, sample.a_tm1)
-        td_error = targets - taken
-        return algorithm.loss(td_error).mean(), (td_error, taken)
+    def loss_of(params: PyTree) -> tuple[jax.Array, tuple]:
+        outputs = batch.outputs(params)
+        loss = jax.vmap(value.loss, in_axes=(0, 0, 0))
+        losses = q_function.each(lambda out, target: loss(out, batch.a_tm1, target))(
+            outputs, batch.targets
+        )
+        total = jnp.mean(batch.weight * losses.loss)
+        q = q_function.each(jax.vmap(value.q))(outputs)
+        if settings.conservative:
+            penalty = q_function.each(lambda q: jax.vmap(conservative_penalty)(q, batch.a_tm1))(q)
+            total = total + hparams.conservatism * jnp.mean(penalty)
+        taken = q_function.each(lambda q: jax.vmap(value_of_action)(q, batch.a_tm1))(q)
+        return total, (losses, taken)
 
-    (loss, (td_error, taken)), gradient = jax.value_and_grad(loss_of, has_aux=True)(learner.params)
-    optimizer = algorithm.settings.optimizer(hparams)
+    (loss, (losses, taken)), gradient = jax.value_and_grad(loss_of, has_aux=True)(learner.params)
+    learner = _descend(settings, learner, hparams, gradient, target_due)
+    statistics = LearningStatistics(
+        loss, jnp.abs(losses.td_error).mean(), taken.mean(), optax.tree.norm(gradient)
+    )
+    return learner, statistics, losses.priority
+
+
+def _descend(
+    settings: Settings, learner: Learner, hparams: Hparams, gradient: PyTree, target_due: jax.Array
+) -> Learner:
+    optimizer = settings.optimizer(hparams)
     updates, opt_state = optimizer.update(gradient, learner.opt_state, learner.params)
     params = optax.apply_updates(learner.params, updates)
     moved = optax.incremental_update(params, learner.target_params, hparams.target_rate)
     target_params = jax.tree.map(partial(jnp.where, target_due), moved, learner.target_params)
-    statistics = LearningStatistics(
-        loss, jnp.abs(td_error).mean(), taken.mean(), optax.tree.norm(gradient)
-    )
-    return Learner(params, target_params, opt_state), statistics
-
-
-def _targets(algorithm: Algorithm, network: nn.Module, learner: Learner, sample: Sample) -> jax.Array:
-    q_target_t = network.apply(learner.target_params, sample.s_t)
-    needs_online = algorithm.settings.double
-    q_online_t = network.apply(learner.params, sample.s_t) if needs_online else q_target_t
-    probs_t = jax.vmap(algorithm.bootstrap_probabilities)(q_online_t, q_target_t)
-    return jax.vmap(td_target)(sample.r_t, sample.discount_t, probs_t, q_target_t)
+    return Learner(params, target_params, opt_state)

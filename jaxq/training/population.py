@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
+from jaxq.algorithms import TableSettings
 from jaxq.hparams import Hparams, validated
 from jaxq.training.devices import AXIS, all_devices, checked_mesh
 from jaxq.training.state import (
@@ -30,8 +31,12 @@ from jaxq.training.trainer import Trainer
 from jaxq.types import PyTree
 
 # On CPU a few small agents share the cost of dispatching an operation, while their weights and the
-# optimizer's moments still fit the cache of a core; larger agents run fastest one at a time.
+# optimizer's moments still fit the cache of a core; larger agents run fastest one at a time. Tables
+# have no products to round, so as many of them go side by side as there are; but only in whole
+# vectors, as what is left over of a vector is rounded otherwise.
 CPU_CHUNK = 4
+CPU_CHUNK_TABLES = 512
+CPU_VECTOR = 16
 CPU_CHUNK_BYTES = 2**20
 
 
@@ -84,6 +89,7 @@ class Population:
         self.trainer = trainer
         self.size = checks.whole_number("size", size)
         self.mesh = all_devices() if mesh is None else checked_mesh(mesh)
+        self._on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         self.chunk = self._default_chunk() if chunk is None else checks.whole_number("chunk", chunk)
         self._init = self._spread(self._init_agents, (P(AXIS),) * 3, AGENTS)
         self._run = self._spread(self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)))
@@ -220,24 +226,42 @@ class Population:
             check_vma=False,
         )
 
+        # The program that trains is the same for all sizes that come to as many chunks; only what
+        # fills up and cuts off knows the size.
         def pad(leaf: jax.Array) -> jax.Array:
             return jnp.concatenate([leaf, jnp.repeat(leaf[-1:], extra, axis=0)])
 
-        def padded(chunks: jax.Array, *arguments: Any) -> Any:
-            if extra == 0:
-                return spread(chunks, *arguments)
-            outputs = spread(chunks, *_map_agents(pad, in_specs, arguments))
+        def fill(*arguments: Any) -> Any:
+            return _map_agents(pad, in_specs, arguments)
+
+        def cut(outputs: Any) -> Any:
             return _map_agents(lambda leaf: leaf[: self.size], out_specs, outputs)
 
-        return partial(jax.jit(padded), chunks.astype(np.int32))
+        compiled, chunks = jax.jit(spread), chunks.astype(np.int32)
+        fill, cut = (jax.jit(fill), jax.jit(cut)) if extra else (lambda *x: x, lambda x: x)
+
+        def call(*arguments: Any) -> Any:
+            outputs = compiled(chunks, *fill(*arguments))
+            if checks.is_concrete(outputs) and self._on_cpu:
+                # What combines the devices' parts next gives up, and the process with it, when one
+                # device is not done 40 seconds after another.
+                jax.block_until_ready(outputs)
+            return cut(outputs)
+
+        call.lower = partial(compiled.lower, chunks)
+        return call
 
     def _default_chunk(self) -> int:
-        if self.mesh.devices.flat[0].platform != "cpu":
+        share = -(-self.size // self.mesh.size)
+        if not self._on_cpu:
             # One operation over all agents fills an accelerator.
-            return -(-self.size // self.mesh.size)
+            return share
         learned = jax.tree.leaves(self.trainer.template.learner)
-        size = sum(leaf.size * leaf.dtype.itemsize for leaf in learned)
-        return CPU_CHUNK if size * CPU_CHUNK <= CPU_CHUNK_BYTES else 1
+        fitting = CPU_CHUNK_BYTES // sum(leaf.size * leaf.dtype.itemsize for leaf in learned)
+        if isinstance(self.trainer.algorithm.settings, TableSettings):
+            whole = -(-share // CPU_VECTOR) * CPU_VECTOR
+            return max(min(whole, CPU_CHUNK_TABLES, fitting // CPU_VECTOR * CPU_VECTOR), CPU_VECTOR)
+        return CPU_CHUNK if fitting >= CPU_CHUNK else 1
 
     def _keys(self, key: jax.Array) -> jax.Array:
         typed = jnp.issubdtype(getattr(key, "dtype", jnp.float32), jax.dtypes.prng_key)

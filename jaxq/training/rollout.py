@@ -1,15 +1,13 @@
 """Acting: the environments of one agent stepped together, and their episodes counted."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxq.types import Environment, PyTree, Transition
-
-Policy = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-"""Chooses actions `[E]` from a key, observations `[E, ...]` and the number of env steps so far."""
+from jaxq.hparams import Hparams
+from jaxq.training.agent import Acting, Situation
+from jaxq.types import Environment, PyTree, TimeStep, Transition
 
 
 class Actors(NamedTuple):
@@ -20,12 +18,14 @@ class Actors(NamedTuple):
         observation: Observations to act on next, `[E, ...]`.
         episode_return: Undiscounted rewards of the running episodes so far, `[E]`.
         episode_length: Steps of the running episodes so far, int32 `[E]`.
+        carry: What acting remembers from step to step.
     """
 
     env_state: PyTree
     observation: jax.Array
     episode_return: jax.Array
     episode_length: jax.Array
+    carry: PyTree
 
 
 class EpisodeTotals(NamedTuple):
@@ -36,33 +36,42 @@ class EpisodeTotals(NamedTuple):
     episode_length: jax.Array
 
 
-def start(env: Environment, env_params: PyTree, key: jax.Array, num_envs: int) -> Actors:
+def start(env: Environment, env_params: PyTree, acting: Acting, key: jax.Array, num_envs: int) -> Actors:
     """Begin an episode in each of E environments."""
     keys = jax.random.split(key, num_envs)
     env_state, observation = jax.vmap(env.reset, in_axes=(0, None))(keys, env_params)
     zeros = jnp.zeros(num_envs)
-    return Actors(env_state, observation, zeros, zeros.astype(jnp.int32))
+    return Actors(env_state, observation, zeros, zeros.astype(jnp.int32), acting.start(num_envs))
+
+
+class Actor(NamedTuple):
+    """Who acts, and where.
+
+    Attributes:
+        env: The environment.
+        env_params: Its parameters.
+        acting: How actions are chosen.
+        learner: What was learned so far.
+        hparams: The agent's hyperparameters.
+    """
+
+    env: Environment
+    env_params: PyTree
+    acting: Acting
+    learner: PyTree
+    hparams: Hparams
 
 
 def rollout(
-    env: Environment,
-    env_params: PyTree,
-    policy: Policy,
-    actors: Actors,
-    key: jax.Array,
-    steps: jax.Array,
-    length: int,
+    actor: Actor, actors: Actors, keys: jax.Array, steps: jax.Array
 ) -> tuple[Actors, Transition, EpisodeTotals]:
     """Step E environments T times.
 
     Args:
-        env: The environment.
-        env_params: Its parameters.
-        policy: Chooses the actions.
+        actor: Who acts, and where.
         actors: The environments as they are.
-        key: PRNG key.
+        keys: PRNG keys, for each step one to act and one for each environment, `[T, 1 + E]`.
         steps: Env steps of the agent so far, int32 `[]`.
-        length: Number of steps T of each environment.
 
     Returns:
         The environments after T steps, what happened, leaves `[T, E, ...]`, and the totals of the
@@ -71,37 +80,45 @@ def rollout(
     num_envs = actors.episode_length.shape[0]
 
     def step(actors: Actors, inputs: tuple) -> tuple[Actors, tuple[Transition, EpisodeTotals]]:
-        number, key = inputs
-        keys = jax.random.split(key, num_envs + 1)
-        action = policy(keys[0], actors.observation, steps + number * num_envs)
-        env_state, timestep = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
-            keys[1:], actors.env_state, action, env_params
+        number, keys = inputs
+        begins = actors.episode_length == 0
+        situation = Situation(actors.observation, begins, actors.carry, steps + number * num_envs)
+        decision = actor.acting.act(keys[0], actor.learner, actor.hparams, situation)
+        env_state, timestep = jax.vmap(actor.env.step, in_axes=(0, 0, 0, None))(
+            keys[1:], actors.env_state, decision.action, actor.env_params
         )
         transition = Transition(
             actors.observation,
-            action,
+            decision.action,
             timestep.reward,
             timestep.terminated,
             timestep.truncated,
             timestep.final_observation,
+            decision.extras,
         )
-        ended = timestep.terminated | timestep.truncated
-        episode_return = actors.episode_return + timestep.reward
-        episode_length = actors.episode_length + 1
-        totals = EpisodeTotals(
-            ended.sum(),
-            jnp.sum(ended * episode_return),
-            jnp.sum(ended * episode_length).astype(jnp.float32),
+        counted, totals = _count(actors, timestep)
+        after = counted._replace(
+            env_state=env_state, observation=timestep.observation, carry=decision.carry
         )
-        actors = Actors(
-            env_state,
-            timestep.observation,
-            jnp.where(ended, 0, episode_return),
-            jnp.where(ended, 0, episode_length),
-        )
-        return actors, (transition, totals)
+        return after, (transition, totals)
 
-    numbers = jnp.arange(length, dtype=jnp.int32)
-    inputs = numbers, jax.random.split(key, length)
-    actors, (transitions, totals) = jax.lax.scan(step, actors, inputs)
+    numbers = jnp.arange(keys.shape[0], dtype=jnp.int32)
+    actors, (transitions, totals) = jax.lax.scan(step, actors, (numbers, keys))
     return actors, transitions, jax.tree.map(lambda x: x.sum(axis=0), totals)
+
+
+def _count(actors: Actors, timestep: TimeStep) -> tuple[Actors, EpisodeTotals]:
+    """Add a step to the running episodes, and sum up those that it ended."""
+    ended = timestep.terminated | timestep.truncated
+    episode_return = actors.episode_return + timestep.reward
+    episode_length = actors.episode_length + 1
+    totals = EpisodeTotals(
+        ended.sum(),
+        jnp.sum(ended * episode_return),
+        jnp.sum(ended * episode_length).astype(jnp.float32),
+    )
+    running = actors._replace(
+        episode_return=jnp.where(ended, 0, episode_return),
+        episode_length=jnp.where(ended, 0, episode_length),
+    )
+    return running, totals

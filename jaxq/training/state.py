@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from jaxq import checks
+from jaxq.algorithms import Algorithm
 from jaxq.hparams import Hparams
-from jaxq.training.learner import Learner
 from jaxq.training.rollout import Actors
-from jaxq.types import PyTree, Transition
+from jaxq.types import ObservationSpec, PyTree
 
 RESERVED = checks.MOST - 1
 """Numbers from here on are folded into an agent's key for what is not a step of training."""
@@ -23,7 +23,7 @@ class AgentState(NamedTuple):
         hparams: Hyperparameters.
         env_params: Environment parameters.
         actors: The environments it acts in.
-        memory: What it remembers, leaves `[R, E, ...]`.
+        memory: What it remembers; of a replay, leaves `[R, E, ...]`.
         learner: What it has learned.
         steps: Env steps of the agent so far, in all its environments, int32 `[]`. Agents of a
             population march in step, so it has no agent axis, which keeps replay writes in place.
@@ -33,8 +33,8 @@ class AgentState(NamedTuple):
     hparams: Hparams
     env_params: PyTree
     actors: Actors
-    memory: Transition
-    learner: Learner
+    memory: PyTree
+    learner: PyTree
     steps: jax.Array
 
 
@@ -64,6 +64,44 @@ class Metrics(NamedTuple):
     q_value: jax.Array
     gradient_norm: jax.Array
     epsilon: jax.Array
+
+
+def check_arguments(env: Any, algorithm: Any) -> None:
+    """Check that what a trainer is made of are an environment and a recipe.
+
+    Raises:
+        InputTypeError: If one of them is something else.
+    """
+    if not hasattr(env, "observation_spec"):
+        raise checks.InputTypeError(
+            f"env must come from jaxq.envs, got {describe(env)}; "
+            'for example jaxq.envs.make("CartPole-v1") or jaxq.envs.from_gymnax(env, params)'
+        )
+    if not isinstance(algorithm, Algorithm):
+        raise checks.InputTypeError(
+            f"algorithm must be a recipe, got {describe(algorithm)}; for example jaxq.dqn()"
+        )
+
+
+def checked_observation(observation: Any, spec: ObservationSpec) -> jax.Array:
+    """Return observations as an array `[..., *spec.shape]` in their own type.
+
+    Raises:
+        InputTypeError: If they are not numeric.
+        InputValueError: If they have another shape.
+    """
+    try:
+        array = jnp.asarray(observation, spec.dtype)
+    except (TypeError, ValueError):
+        raise checks.InputTypeError(
+            f"observation must be numbers, got {describe(observation)}"
+        ) from None
+    split = array.ndim - len(spec.shape)
+    if split < 0 or array.shape[split:] != spec.shape:
+        raise checks.InputValueError(
+            f"observation must have shape [..., {', '.join(map(str, spec.shape))}], got {array.shape}"
+        )
+    return array
 
 
 def check_key(key: Any) -> None:

@@ -1,11 +1,8 @@
 """The trainer: one agent's whole training as pure functions of one pytree."""
 
 import functools
-import math
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,21 +10,26 @@ import numpy as np
 from jaxq import checks
 from jaxq.algorithms import Algorithm
 from jaxq.hparams import Hparams, validated
-from jaxq.learning import epsilon_greedy, linear_schedule
-from jaxq.replay import UniformReplay
-from jaxq.training import evaluation, learner
-from jaxq.training.learner import Learner, LearningStatistics
-from jaxq.training.rollout import EpisodeTotals, rollout, start
+from jaxq.learning import linear_schedule
+from jaxq.training import behaviour, evaluation
+from jaxq.training.agent import Experience, LearningStatistics
+from jaxq.training.make import make_agent
+from jaxq.training.rollout import Actor, EpisodeTotals, rollout, start
 from jaxq.training.state import (
     RESERVED,
     AgentState,
     Metrics,
+    check_arguments,
     check_key,
     check_state,
-    describe,
+    checked_observation,
     env_params_like,
 )
-from jaxq.types import Environment, PyTree
+from jaxq.types import Environment, PyTree, Transition
+
+# Iterations whose keys are drawn at once, and how many keys that may be.
+MOST_ITERATIONS = 32
+MOST_KEYS = 1024
 
 
 class _Totals(NamedTuple):
@@ -47,6 +49,7 @@ class Trainer:
     Attributes:
         env: The environment.
         algorithm: The recipe.
+        agent: The recipe made ready for the environment.
         hparams: The recipe's hyperparameters as arrays, to start from.
         iteration_steps: Env steps of the agent in one iteration.
         warmup_steps: Env steps that `init` fills the replay with.
@@ -65,28 +68,21 @@ class Trainer:
     """
 
     def __init__(self, env: Environment, algorithm: Algorithm) -> None:
-        _check_arguments(env, algorithm)
-        settings = algorithm.settings
+        check_arguments(env, algorithm)
         self.env = env
         self.algorithm = algorithm
         self.hparams = validated(algorithm.hparams, algorithm.hparams)
-        self.network = algorithm.network(env.observation_spec, env.num_actions)
-        # With E environments and a gradient step per k env steps, both only come out whole after
-        # lcm(E, k) env steps; counting in those, no ratio of the two is ever rounded.
-        self.iteration_steps = math.lcm(settings.num_envs, settings.train_interval)
-        self.warmup_steps = self._whole_iterations(
-            max(settings.learning_starts, settings.n_step * settings.num_envs)
-        )
-        self._collect_length = self.iteration_steps // settings.num_envs
-        self._updates = self.iteration_steps // settings.train_interval
-        capacity = self._whole_iterations(settings.buffer_size)
-        self.replay = UniformReplay(
-            capacity // settings.num_envs, settings.num_envs, settings.batch_size, settings.n_step
-        )
-        self._check_network()
+        self.agent = make_agent(env, algorithm)
+        self.iteration_steps = self.agent.learning.iteration_steps
+        self.warmup_steps = self.agent.learning.warmup_steps
+        self._num_envs = algorithm.settings.num_envs
+        rows = self.iteration_steps // self._num_envs
+        self._num_keys = 1 + rows * (1 + self._num_envs)
+        self._block = min(max(MOST_KEYS // self._num_keys, 1), MOST_ITERATIONS)
         self._init = jax.jit(self.init_agent)
         self._run = jax.jit(self.run_agent)
         self._evaluate = jax.jit(self.evaluate_agent, static_argnums=(2, 3))
+        self._q_values = jax.jit(self._q_values_of)
 
     def init(
         self, key: jax.Array, hparams: Hparams | None = None, env_params: PyTree = None
@@ -148,7 +144,7 @@ class Trainer:
         return self._evaluate(state, key, num_episodes, checks.whole_number("max_steps", max_steps))
 
     def q_values(self, state: AgentState, observation: jax.Array) -> jax.Array:
-        """Say what each action is worth.
+        """Say what each action is worth; to a recurrent agent, at the beginning of an episode.
 
         Args:
             state: The agent.
@@ -162,21 +158,10 @@ class Trainer:
         """
         check_state(state, self.template)
         spec = self.env.observation_spec
-        try:
-            observation = jnp.asarray(observation, spec.dtype)
-        except (TypeError, ValueError):
-            raise checks.InputTypeError(
-                f"observation must be numbers, got {describe(observation)}"
-            ) from None
-        split = observation.ndim - len(spec.shape)
-        if split < 0 or observation.shape[split:] != spec.shape:
-            raise checks.InputValueError(
-                f"observation must have shape [..., {', '.join(map(str, spec.shape))}], "
-                f"got {observation.shape}"
-            )
-        batch = observation.reshape(-1, *spec.shape)
-        q = self.network.apply(state.learner.params, batch)
-        return q.reshape(*observation.shape[:split], self.env.num_actions)
+        observation = checked_observation(observation, spec)
+        lead = observation.shape[: observation.ndim - len(spec.shape)]
+        q = self._q_values(state.learner, observation.reshape(-1, *spec.shape))
+        return q.reshape(*lead, self.env.num_actions)
 
     def iterations(self, num_steps: int, steps: jax.Array | int = 0) -> jax.Array:
         """Return how many whole iterations cover `num_steps` more env steps after `steps`, int32 `[]`.
@@ -188,7 +173,7 @@ class Trainer:
         if not checks.is_concrete(num_steps):
             return (num_steps - 1) // self.iteration_steps + 1
         num_steps = checks.whole_number("num_steps", num_steps)
-        rounded = self._whole_iterations(num_steps)
+        rounded = -(-num_steps // self.iteration_steps) * self.iteration_steps
         # A vmap of the user's own gives every agent a clock; they all show the same.
         so_far = int(np.max(steps)) if checks.is_concrete(steps) else 0
         if so_far + rounded >= RESERVED:
@@ -206,150 +191,117 @@ class Trainer:
 
     def init_agent(self, key: jax.Array, hparams: Hparams, env_params: PyTree) -> AgentState:
         """Do what `init` does, on checked arguments."""
-        settings, spec = self.algorithm.settings, self.env.observation_spec
         # Training folds in step counts, which stay below these.
         network_key = jax.random.fold_in(key, RESERVED)
         actors_key = jax.random.fold_in(key, RESERVED + 1)
-        batch = jnp.zeros((1, *spec.shape), spec.dtype)
+        learner, memory = self.agent.learning.init(network_key, hparams)
         state = AgentState(
             key=key,
             hparams=hparams,
             env_params=env_params,
-            actors=start(self.env, env_params, actors_key, settings.num_envs),
-            memory=self.replay.init(spec),
-            learner=learner.init(self.algorithm, self.network, network_key, hparams, batch),
+            actors=start(self.env, env_params, self.agent.acting, actors_key, self._num_envs),
+            memory=memory,
+            learner=learner,
             steps=jnp.int32(0),
         )
 
         def collect(state: AgentState, _: None) -> tuple[AgentState, None]:
-            collect_key, _ = self._iteration_keys(state)
-            return self._collect(state, collect_key)[0], None
+            return self._collect(state, self._iteration_keys(key, state.steps)[1:])[0], None
 
         length = self.warmup_steps // self.iteration_steps
-        return jax.lax.scan(collect, state, length=length)[0]
+        return jax.lax.scan(collect, state, length=length)[0] if length else state
 
     def run_agent(self, state: AgentState, iterations: jax.Array) -> tuple[AgentState, Metrics]:
         """Do what `run` does, for a number of whole iterations."""
 
-        def iteration(_: jax.Array, carry: tuple[AgentState, _Totals]) -> tuple:
-            state, totals = carry
-            state, new = self._iterate(state)
-            return state, jax.tree.map(jnp.add, totals, new)
+        def unfinished(carry: tuple) -> jax.Array:
+            return carry[0] < iterations
 
-        totals = jax.tree.map(
-            lambda leaf: jnp.zeros(leaf.shape, leaf.dtype),
-            jax.eval_shape(self._iterate, state)[1],
+        def block(carry: tuple) -> tuple:
+            done, state, totals = carry
+            # Keys are drawn for many iterations at once: one by one, the dispatch of the generator's
+            # many small operations takes longer than a whole step of a small agent.
+            steps = state.steps + jnp.arange(self._block) * self.iteration_steps
+            keys = jax.vmap(self._iteration_keys, in_axes=(None, 0))(state.key, steps)
+
+            def iteration(number: jax.Array, carry: tuple[AgentState, _Totals]) -> tuple:
+                state, totals = carry
+                state, new = self._iterate(state, keys[number])
+                return state, jax.tree.map(jnp.add, totals, new)
+
+            length = jnp.minimum(self._block, iterations - done)
+            state, totals = jax.lax.fori_loop(0, length, iteration, (state, totals))
+            return done + length, state, totals
+
+        shapes = jax.eval_shape(
+            lambda state: self._iterate(state, self._iteration_keys(state.key, state.steps))[1], state
         )
+        totals = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         # The number of iterations is data, so that a run of another length is no other program.
-        state, totals = jax.lax.fori_loop(0, iterations, iteration, (state, totals))
+        _, state, totals = jax.lax.while_loop(unfinished, block, (jnp.int32(0), state, totals))
         return state, self._metrics(state, totals, iterations)
 
     def evaluate_agent(
         self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int
     ) -> jax.Array:
         """Do what `evaluate` does, on checked arguments."""
-        greedy = partial(self.network.apply, state.learner.params)
         return evaluation.greedy_returns(
-            self.env, state.env_params, greedy, key, num_episodes, max_steps
+            self.env,
+            state.env_params,
+            functools.partial(self.agent.values, state.learner),
+            self.agent.carry(num_episodes),
+            key,
+            num_episodes,
+            max_steps,
         )
 
-    def _iteration_keys(self, state: AgentState) -> jax.Array:
-        return jax.random.split(jax.random.fold_in(state.key, state.steps))
+    def _q_values_of(self, learner: PyTree, observation: jax.Array) -> jax.Array:
+        return self.agent.values(learner, observation, self.agent.carry(observation.shape[0]))[0]
 
-    def _iterate(self, state: AgentState) -> tuple[AgentState, _Totals]:
-        collect_key, learn_key = self._iteration_keys(state)
-        state, episodes = self._collect(state, collect_key)
-        state, learning = self._learn(state, learn_key)
-        return state, _Totals(episodes, learning)
+    def _iteration_keys(self, key: jax.Array, steps: jax.Array) -> jax.Array:
+        """Return the keys of the iteration after `steps` env steps: one to learn, the others to act."""
+        return jax.random.split(jax.random.fold_in(key, steps), self._num_keys)
 
-    def _collect(self, state: AgentState, key: jax.Array) -> tuple[AgentState, EpisodeTotals]:
+    def _iterate(self, state: AgentState, keys: jax.Array) -> tuple[AgentState, _Totals]:
+        state, newest, episodes = self._collect(state, keys[1:])
+        learner, memory, statistics = self.agent.learning.learn(
+            keys[0],
+            state.learner,
+            _at_step(state.hparams, state.steps),
+            Experience(state.memory, newest, state.steps),
+        )
+        return state._replace(learner=learner, memory=memory), _Totals(episodes, statistics)
+
+    def _collect(
+        self, state: AgentState, keys: jax.Array
+    ) -> tuple[AgentState, Transition, EpisodeTotals]:
         """Act for one iteration, and remember what happened."""
-
-        def policy(key: jax.Array, observation: jax.Array, steps: jax.Array) -> jax.Array:
-            q = self.network.apply(state.learner.params, observation)
-            keys = jax.random.split(key, q.shape[0])
-            epsilon = self._epsilon(state.hparams, steps)
-            return jax.vmap(epsilon_greedy, in_axes=(0, 0, None))(keys, q, epsilon)
-
-        actors, transitions, episodes = rollout(
-            self.env, state.env_params, policy, state.actors, key, state.steps, self._collect_length
-        )
-        memory = self.replay.add(state.memory, transitions, self._rows(state.steps))
+        actor = Actor(self.env, state.env_params, self.agent.acting, state.learner, state.hparams)
+        keys = keys.reshape(-1, 1 + self._num_envs, *keys.shape[1:])
+        actors, newest, episodes = rollout(actor, state.actors, keys, state.steps)
+        memory = self.agent.learning.remember(state.memory, newest, state.steps)
         steps = state.steps + self.iteration_steps
-        return state._replace(actors=actors, memory=memory, steps=steps), episodes
-
-    def _learn(self, state: AgentState, key: jax.Array) -> tuple[AgentState, LearningStatistics]:
-        """Take one iteration's gradient steps."""
-        settings = self.algorithm.settings
-        hparams = state.hparams.replace(learning_rate=_learning_rate(state))
-
-        def update(learned: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
-            number, key = inputs
-            # The env step that this gradient step stands for, counted from the first one learned.
-            step = (
-                state.steps - self.warmup_steps - self.iteration_steps
-            ) + number * settings.train_interval
-            target_due = step % settings.target_interval < settings.train_interval
-            sample = self.replay.sample(key, state.memory, self._rows(state.steps), hparams.discount)
-            return learner.learn(self.algorithm, self.network, learned, hparams, sample, target_due)
-
-        inputs = jnp.arange(1, self._updates + 1), jax.random.split(key, self._updates)
-        learned, statistics = jax.lax.scan(update, state.learner, inputs)
-        return state._replace(learner=learned), jax.tree.map(jnp.sum, statistics)
+        return state._replace(actors=actors, memory=memory, steps=steps), newest, episodes
 
     def _metrics(self, state: AgentState, totals: _Totals, iterations: jax.Array) -> Metrics:
         episodes, learning = totals
-        updates = iterations * self._updates
+        epsilon = behaviour.epsilons(self.algorithm.settings, state.hparams, state.steps)
         return Metrics(
             episodes=episodes.episodes.astype(jnp.float32),
             episode_return=episodes.episode_return / episodes.episodes,
             episode_length=episodes.episode_length / episodes.episodes,
-            loss=learning.loss / updates,
-            td_error=learning.td_error / updates,
-            q_value=learning.q_value / updates,
-            gradient_norm=learning.gradient_norm / updates,
-            epsilon=self._epsilon(state.hparams, state.steps),
+            loss=learning.loss / iterations,
+            td_error=learning.td_error / iterations,
+            q_value=learning.q_value / iterations,
+            gradient_norm=learning.gradient_norm / iterations,
+            epsilon=epsilon.mean(),
         )
 
-    def _epsilon(self, hparams: Hparams, steps: jax.Array) -> jax.Array:
-        return linear_schedule(steps, hparams.epsilon_start, hparams.epsilon_end, hparams.epsilon_steps)
 
-    def _rows(self, steps: jax.Array) -> jax.Array:
-        return steps // self.algorithm.settings.num_envs
-
-    def _whole_iterations(self, steps: int) -> int:
-        return -(-steps // self.iteration_steps) * self.iteration_steps
-
-    def _check_network(self) -> None:
-        spec, num_envs = self.env.observation_spec, self.algorithm.settings.num_envs
-        batch = jax.ShapeDtypeStruct((num_envs, *spec.shape), spec.dtype)
-        try:
-            variables = jax.eval_shape(self.network.init, jax.random.key(0), batch)
-            q = jax.eval_shape(self.network.apply, variables, batch)
-            others = sorted(set(variables) - {"params"})
-            got = f"variables {others} beside its params" if others else f"{q.dtype}{list(q.shape)}"
-        except (TypeError, ValueError, flax.errors.FlaxError) as error:
-            got = f"an error: {str(error).splitlines()[0]}"
-        expected = f"float32[{num_envs}, {self.env.num_actions}]"
-        if got != expected:
-            raise checks.InputValueError(
-                f"the network must map observations {batch.dtype}{list(batch.shape)} of "
-                f"{self.env.name} to action values {expected}, got {got}"
-            )
-
-
-def _learning_rate(state: AgentState) -> jax.Array:
-    start, steps = state.hparams.learning_rate, state.hparams.learning_rate_steps
-    return jnp.where(steps > 0, linear_schedule(state.steps, start, 0.0, steps), start)
-
-
-def _check_arguments(env: Any, algorithm: Any) -> None:
-    if not hasattr(env, "observation_spec"):
-        raise checks.InputTypeError(
-            f"env must come from jaxq.envs, got {describe(env)}; "
-            'for example jaxq.envs.make("CartPole-v1") or jaxq.envs.from_gymnax(env, params)'
-        )
-    if not isinstance(algorithm, Algorithm):
-        raise checks.InputTypeError(
-            f"algorithm must be a recipe, got {describe(algorithm)}; for example jaxq.dqn()"
-        )
+def _at_step(hparams: Hparams, steps: jax.Array) -> Hparams:
+    """Return hyperparameters with the learning rate that they have come to."""
+    start, length = hparams.learning_rate, hparams.learning_rate_steps
+    if length is None:
+        return hparams
+    rate = jnp.where(length > 0, linear_schedule(steps, start, 0.0, length), start)
+    return hparams.replace(learning_rate=rate)

@@ -1,0 +1,244 @@
+"""The deep recipes: each is what it sets otherwise than `dqn`.
+
+Keywords of all of them are the fields of `Settings` and the leaves of `jaxq.Hparams` that those
+settings have a use for.
+"""
+
+from typing import Any
+
+from jaxq.algorithms.algorithm import Algorithm, fill
+from jaxq.algorithms.settings import Settings, radam
+
+# What explores by itself has no need of random actions.
+_NO_EPSILON = {"epsilon_start": 0.0, "epsilon_end": 0.0}
+
+
+def dqn(**keywords: Any) -> Algorithm:
+    """DQN: a network learns `q(s, a)` from replayed transitions and a slower copy of itself.
+
+    `loss = (r_t + discount_t * max_a q_target(s_t, a) - q(s_tm1, a_tm1))^2 / 2`
+
+    The defaults are made for populations on low-dimensional tasks: one gradient step of batch 128
+    per 10 env steps in 10 environments. The paper clips errors, which is `loss="huber"`: right for
+    Atari's clipped rewards, but on CartPole the few errors at an episode's end are then outvoted, and
+    values grow without bound.
+
+    Args:
+        **keywords: Fields of `jaxq.algorithms.Settings`, and starting values of the leaves.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        InputTypeError: If a keyword does not exist or has the wrong type.
+        InputValueError: If a value is out of range, or two do not fit together.
+
+    References:
+        Mnih et al., Human-level control through deep reinforcement learning, 2015, algorithm 1.
+        `hidden_sizes`, `buffer_size`, `batch_size`, `train_interval`, `target_interval`, `discount`
+        and `loss` as in CleanRL's DQN for classic control.
+
+    Example:
+        >>> import jaxq
+        >>> jaxq.dqn(double=True, learning_rate=1e-3).hparams.learning_rate
+        0.001
+    """
+    return fill("dqn", Settings, {}, keywords)
+
+
+def double_dqn(**keywords: Any) -> Algorithm:
+    """Double DQN: the online network chooses the action that the target network values.
+
+    `target = r_t + discount_t * q_target(s_t, argmax_a q(s_t, a))`
+
+    References:
+        van Hasselt et al., Deep Reinforcement Learning with Double Q-learning, 2016, equation 4.
+    """
+    return fill("double_dqn", Settings, {"double": True}, keywords)
+
+
+def dueling_dqn(**keywords: Any) -> Algorithm:
+    """Dueling DQN: action values as the state's value plus each action's advantage.
+
+    `q(s, a) = v(s) + adv(s, a) - mean_b adv(s, b)`, learned with double targets as in the paper.
+
+    References:
+        Wang et al., Dueling Network Architectures, 2016, equation 9.
+    """
+    return fill("dueling_dqn", Settings, {"dueling": True, "double": True}, keywords)
+
+
+def n_step_dqn(**keywords: Any) -> Algorithm:
+    """DQN with n-step returns: rewards of three steps before bootstrapping.
+
+    `target = sum_k discount^k r_{t+k} + discount^n max_a q_target(s_{t+n}, a)`
+
+    References:
+        Sutton, Learning to Predict by the Methods of Temporal Differences, 1988; Hessel et al.,
+        Rainbow, 2018, section "Multi-step learning", and its table 1 for n = 3.
+    """
+    return fill("n_step_dqn", Settings, {"n_step": 3}, keywords)
+
+
+def prioritized_dqn(**keywords: Any) -> Algorithm:
+    """Prioritized DQN: transitions that were mispredicted are replayed more often.
+
+    `P(i) ~ |td_error_i|^alpha`, corrected by the weights `(N P(i))^-beta`, with double targets.
+
+    References:
+        Schaul et al., Prioritized Experience Replay, 2016, equation 1 and algorithm 1; alpha 0.6 and
+        beta from 0.4 as in its table 3, proportional variant.
+    """
+    return fill("prioritized_dqn", Settings, {"prioritized": True, "double": True}, keywords)
+
+
+def c51(**keywords: Any) -> Algorithm:
+    """C51: learns the distribution of returns as probabilities of fixed atoms.
+
+    `loss = cross_entropy(projection(r_t + discount_t * z), softmax(logits(s_tm1, a_tm1)))`
+
+    The atoms reach from `value_min` to `value_max`, which must hold every discounted return; -100 to
+    100 as in CleanRL's C51 for classic control (the paper has -10 to 10 for clipped rewards).
+
+    References:
+        Bellemare et al., A Distributional Perspective on Reinforcement Learning, 2017, algorithm 1.
+    """
+    return fill("c51", Settings, {"value": "categorical"}, keywords)
+
+
+def qr_dqn(**keywords: Any) -> Algorithm:
+    """QR-DQN: learns the distribution of returns as fixed quantiles.
+
+    `loss = sum_i mean_j quantile_huber_{tau_i}(r_t + discount_t * z_j(s_t, a*) - z_i(s_tm1, a_tm1))`
+
+    With 32 quantiles, where the paper has 200 for Atari.
+
+    References:
+        Dabney et al., Distributional Reinforcement Learning with Quantile Regression, 2018,
+        equation 10 and algorithm 1.
+    """
+    return fill("qr_dqn", Settings, {"value": "quantile"}, keywords)
+
+
+def iqn(**keywords: Any) -> Algorithm:
+    """IQN: learns the quantile function of returns at random fractions.
+
+    As QR-DQN, with the fractions `tau ~ U(0, 1)` drawn anew and embedded by 64 cosines. Acting takes
+    the mean over fixed midpoints in the place of 32 random fractions, which it estimates.
+
+    References:
+        Dabney et al., Implicit Quantile Networks, 2018, equations 3 and 4; targets from the target
+        network, 32 fractions where the paper has 64.
+    """
+    return fill("iqn", Settings, {"value": "implicit_quantile"}, keywords)
+
+
+def munchausen_dqn(**keywords: Any) -> Algorithm:
+    """Munchausen DQN: adds the scaled log-policy to the reward, and bootstraps softly.
+
+    `target = r_t + scale * clip(tau log pi(a_tm1 | s_tm1), clip, 0)
+    + discount_t * sum_a pi(a | s_t) (q_target(s_t, a) - tau log pi(a | s_t))`, `pi = softmax(q / tau)`
+
+    References:
+        Vieillard et al., Munchausen Reinforcement Learning, 2020, equation 1; scale 0.9, tau 0.03 and
+        clip -1 as in its section 4.
+    """
+    return fill("munchausen_dqn", Settings, {"munchausen": True}, keywords)
+
+
+def noisy_dqn(**keywords: Any) -> Algorithm:
+    """Noisy DQN: explores by learned noise on the weights, without random actions.
+
+    References:
+        Fortunato et al., Noisy Networks for Exploration, 2018, equations 9 to 11, factorised noise.
+    """
+    return fill("noisy_dqn", Settings, {"noisy": True, **_NO_EPSILON}, keywords)
+
+
+def bootstrapped_dqn(**keywords: Any) -> Algorithm:
+    """Bootstrapped DQN: an ensemble, of which each episode follows one member.
+
+    `q_k = f_k + prior_scale * p_k` with a fixed random network `p_k`; a transition is seen by each
+    member with probability `mask_probability`.
+
+    References:
+        Osband et al., Deep Exploration via Bootstrapped DQN, 2016, algorithm 1; Osband et al.,
+        Randomized Prior Functions, 2018, algorithm 1, for the priors.
+    """
+    return fill("bootstrapped_dqn", Settings, {"exploration": "ensemble", **_NO_EPSILON}, keywords)
+
+
+def conservative_dqn(**keywords: Any) -> Algorithm:
+    """Conservative DQN: pulls down the values of actions that were not taken.
+
+    `loss = dqn's + conservatism * (log sum_a exp q(s_tm1, a) - q(s_tm1, a_tm1))`
+
+    References:
+        Kumar et al., Conservative Q-Learning, 2020, equation 4.
+    """
+    return fill("conservative_dqn", Settings, {"conservative": True, "double": True}, keywords)
+
+
+def rainbow(**keywords: Any) -> Algorithm:
+    """Rainbow: double, dueling, prioritized, n-step, categorical and noisy together.
+
+    References:
+        Hessel et al., Rainbow: Combining Improvements in Deep Reinforcement Learning, 2018; n = 3,
+        alpha 0.5 and 51 atoms as in its table 1.
+    """
+    defaults = {
+        "double": True,
+        "dueling": True,
+        "prioritized": True,
+        "n_step": 3,
+        "value": "categorical",
+        "noisy": True,
+        "priority_exponent": 0.5,
+        **_NO_EPSILON,
+    }
+    return fill("rainbow", Settings, defaults, keywords)
+
+
+def pqn(**keywords: Any) -> Algorithm:
+    """PQN: lambda-returns over parallel environments, without replay and without target network.
+
+    `loss = (G_t^lambda - q(s_tm1, a_tm1))^2 / 2`, in shuffled batches over the newest window, with
+    normalized features. The window is `buffer_size` transitions long, and is gone through
+    `batch_size / train_interval` times.
+
+    References:
+        Gallici et al., Simplifying Deep Temporal Difference Learning, 2024, algorithm 1; window,
+        batches and lambda 0.65 as in CleanRL's PQN for classic control.
+    """
+    defaults = {
+        "memory": "window",
+        "layer_norm": True,
+        "optimizer": radam,
+        "num_envs": 4,
+        "buffer_size": 512,
+        "batch_size": 128,
+        "train_interval": 32,
+        "target_interval": 1,
+        "learning_starts": 0,
+    }
+    return fill("pqn", Settings, defaults, keywords)
+
+
+def r2d2(**keywords: Any) -> Algorithm:
+    """R2D2: a recurrent network learns from stored sequences, after a burn-in from the stored state.
+
+    Double targets with n-step returns, on the steps that follow the burn-in. Sequences are drawn
+    uniformly, and values are not rescaled, which the paper does for Atari's range of rewards.
+
+    References:
+        Kapturowski et al., Recurrent Experience Replay in Distributed Reinforcement Learning, 2019,
+        section 3; Hausknecht and Stone, Deep Recurrent Q-Learning, 2015.
+    """
+    defaults = {
+        "recurrent_size": 64,
+        "hidden_sizes": (64,),
+        "double": True,
+        "n_step": 3,
+        "batch_size": 32,
+    }
+    return fill("r2d2", Settings, defaults, keywords)

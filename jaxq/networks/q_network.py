@@ -1,0 +1,138 @@
+"""Q-networks: a torso and a head, for every representation of a value."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxq import checks
+from jaxq.learning import Quantiles, quantile_midpoints
+
+
+class QNetwork(nn.Module):
+    """A torso and a head, for action values or for a categorical distribution of each.
+
+    Attributes:
+        torso: Observations to features.
+        head: Features to action values.
+    """
+
+    torso: nn.Module
+    head: nn.Module
+
+    def __call__(self, observation: jax.Array) -> jax.Array:
+        """Map observations `[B, ...]` to what the head gives: `[B, A]` or `[B, A, K]`."""
+        return self.head(self.torso(observation))
+
+
+class QuantileNetwork(nn.Module):
+    """Quantiles of each action's return at N fixed fractions, the midpoints `(i + 1/2) / N`.
+
+    Attributes:
+        torso: Observations to features.
+        head: Features to quantiles `[B, A, N]`, such as `Head(num_actions, outputs=N)`.
+
+    Raises:
+        InputValueError: If the head gives something else.
+
+    References:
+        Dabney et al., Distributional Reinforcement Learning with Quantile Regression, 2018, lemma 2.
+    """
+
+    torso: nn.Module
+    head: nn.Module
+
+    def __call__(self, observation: jax.Array) -> Quantiles:
+        """Map observations `[B, ...]` to quantiles, values `[B, A, N]` at fractions `[B, N]`."""
+        values = self.head(self.torso(observation))
+        if values.ndim != 3:
+            raise checks.InputValueError(
+                "the head of a quantile network must give quantiles [B, A, N], got "
+                f"{list(values.shape)}; for example Head(num_actions, outputs=200)"
+            )
+        return Quantiles(values, _midpoints(values.shape[0], values.shape[2]))
+
+
+class ImplicitQuantileNetwork(nn.Module):
+    """Quantiles of each action's return at any fractions, which are part of the input.
+
+    `z[b, a, n] = head(features[b] * phi(tau[b, n]))[a]` with
+    `phi(tau) = relu(dense(cos(pi i tau)))`, `i = 0 ... num_cosines - 1`.
+
+    With an rng stream "quantiles", `apply(variables, x, rngs={"quantiles": key})`, each element of the
+    batch gets fractions of its own, uniform in [0, 1); without it all get the midpoints
+    `(n + 1/2) / N`, for evaluation.
+
+    Attributes:
+        torso: Observations to features `[B, F]`.
+        head: Features to action values `[B, A]`, such as `Head(num_actions)`.
+        num_quantiles: Number of fractions N in a forward pass. The weights do not depend on it:
+            `network.clone(num_quantiles=32)` takes the same ones.
+        num_cosines: Number of cosines that a fraction is described by.
+
+    Raises:
+        InputValueError: If the torso or the head gives something else.
+
+    References:
+        Dabney et al., Implicit Quantile Networks for Distributional Reinforcement Learning, 2018,
+        equation 4.
+    """
+
+    torso: nn.Module
+    head: nn.Module
+    num_quantiles: int
+    num_cosines: int = 64
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        self.num_quantiles = checks.whole_number("num_quantiles", self.num_quantiles)
+        self.num_cosines = checks.whole_number("num_cosines", self.num_cosines)
+        super().__post_init__()
+
+    @nn.compact
+    def __call__(self, observation: jax.Array) -> Quantiles:
+        """Map observations `[B, ...]` to quantiles, values `[B, A, N]` at fractions `[B, N]`."""
+        features = self.torso(observation)
+        if features.ndim != 2:
+            raise checks.InputValueError(
+                f"the torso must give features [B, F], got {list(features.shape)}; "
+                "for example features.reshape(features.shape[0], -1)"
+            )
+        batch, width = features.shape
+        taus = self._fractions(batch)
+        embedding = nn.relu(nn.Dense(width, name="embedding")(_cosines(taus, self.num_cosines)))
+        # Flattened, so that a head of the user's own sees a batch like any other.
+        values = self.head((features[:, None] * embedding).reshape(-1, width))
+        if values.ndim != 2:
+            raise checks.InputValueError(
+                "the head of an implicit quantile network must give one number per action, [B, A], "
+                f"got {list(values.shape)}; for example Head(num_actions)"
+            )
+        values = values.reshape(batch, self.num_quantiles, -1)
+        return Quantiles(jnp.swapaxes(values, 1, 2), taus)
+
+    def _fractions(self, batch: int) -> jax.Array:
+        if not self.has_rng("quantiles"):
+            return _midpoints(batch, self.num_quantiles)
+        return jax.random.uniform(self.make_rng("quantiles"), (batch, self.num_quantiles))
+
+
+def _cosines(taus: jax.Array, count: int) -> jax.Array:
+    """Compute `cos(pi i tau)` for i below `count`, `[...]` to `[..., count]`, to within 1e-5.
+
+    XLA's cosine is not vectorized on CPU, and took more time than the rest of the network: 19 ms
+    against 5 ms for 8 agents' embeddings of 128x32 fractions, the product with the weights included.
+    """
+    turns = jnp.multiply.outer(taus, jnp.arange(count, dtype=taus.dtype) / 2)
+    x = jnp.pi * (turns - jnp.round(turns))
+    square = x * x
+    sine = jnp.zeros_like(x)
+    for power in (11, 9, 7, 5, 3, 1):  # the Taylor series, for x in +-pi/2
+        sine = sine * square + (-1) ** (power // 2) / math.factorial(power)
+    sine = sine * x
+    return 1 - 2 * sine * sine
+
+
+def _midpoints(batch: int, count: int) -> jax.Array:
+    return jnp.broadcast_to(quantile_midpoints(count)[None], (batch, count))

@@ -1,0 +1,127 @@
+"""Acting with a network: in every environment an action for the observation that it shows."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from jaxq.algorithms import Settings
+from jaxq.hparams import Hparams
+from jaxq.networks import encode
+from jaxq.training import behaviour
+from jaxq.training.agent import Decision, Situation
+from jaxq.training.learner import Learner
+from jaxq.training.q_function import QFunction
+from jaxq.types import ObservationSpec, PyTree
+
+
+@dataclass(frozen=True)
+class NetworkActing:
+    """Acts on the values of a network, remembering nothing."""
+
+    q_function: QFunction
+    settings: Settings
+
+    def start(self, num_envs: int) -> PyTree:
+        """Return nothing."""
+        return ()
+
+    def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
+        """Choose by the probabilities that the settings describe."""
+        noise_key, action_key = jax.random.split(key)
+        noise_key = noise_key if self.settings.noisy else None
+        q = self.q_function.q_values(learner.params, situation.observation, noise_key)
+        probs = behaviour.probabilities(self.settings, hparams, situation.steps, q)
+        return Decision(behaviour.choose(action_key, probs))
+
+
+@dataclass(frozen=True)
+class CountingActing:
+    """Acts on a network's values, raised where an action was seldom taken: UCB on hashed counts.
+
+    Observations are told apart by the signs of `count_bits` fixed random projections, so that the
+    counts of what looks alike are shared; state numbers and one-hot observations get as good as
+    unique codes while there are far fewer of them than `2^count_bits`.
+
+    References:
+        Tang et al., #Exploration, 2017, section 2.2 (counts on SimHash codes).
+    """
+
+    q_function: QFunction
+    settings: Settings
+    spec: ObservationSpec
+    num_actions: int
+
+    def start(self, num_envs: int) -> jax.Array:
+        """Return counts of zero, `[2^count_bits, A]`, which the environments share."""
+        return jnp.zeros((2**self.settings.count_bits, self.num_actions))
+
+    def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
+        """Choose the best by value and bonus, and count it."""
+        noise_key, action_key = jax.random.split(key)
+        noise_key = noise_key if self.settings.noisy else None
+        q = self.q_function.q_values(learner.params, situation.observation, noise_key)
+        counts, code = situation.carry, self._codes(situation.observation)
+        probs = behaviour.probabilities(self.settings, hparams, situation.steps, q, counts[code])
+        action = behaviour.choose(action_key, probs)
+        return Decision(action, counts.at[code, action].add(1.0))
+
+    def _codes(self, observation: jax.Array) -> jax.Array:
+        x = encode(observation, self.spec).reshape(observation.shape[0], -1)
+        bits = self.settings.count_bits
+        # The projections are the same for all agents, so that a code means the same everywhere.
+        directions = jax.random.normal(jax.random.key(0), (x.shape[1], bits))
+        signs = (x @ directions > 0).astype(jnp.int32)
+        return jnp.sum(signs * 2 ** jnp.arange(bits)[None], axis=1)
+
+
+@dataclass(frozen=True)
+class EnsembleActing:
+    """Follows one member of an ensemble for a whole episode, another one in each environment."""
+
+    q_function: QFunction
+    settings: Settings
+
+    def start(self, num_envs: int) -> jax.Array:
+        """Return the members that are followed, int32 `[E]`; the first step draws them."""
+        return jnp.zeros(num_envs, jnp.int32)
+
+    def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
+        """Choose by the member's values, and draw which members will learn from what follows."""
+        member_key, mask_key, action_key = jax.random.split(key, 3)
+        members = self.q_function.members
+        drawn = jax.random.randint(member_key, situation.begins.shape, 0, members)
+        member = jnp.where(situation.begins, drawn, situation.carry)
+        q = self.q_function.member_values(learner.params, situation.observation)
+        follows = jax.nn.one_hot(member, members, axis=0)
+        q = jnp.sum(q * follows[..., None], axis=0)
+        probs = behaviour.probabilities(self.settings, hparams, situation.steps, q)
+        shape = (*situation.begins.shape, members)
+        mask = jax.random.bernoulli(mask_key, hparams.mask_probability, shape)
+        return Decision(behaviour.choose(action_key, probs), member, mask)
+
+
+@dataclass(frozen=True)
+class RecurrentActing:
+    """Acts with a recurrent network, whose state begins at zero with each episode."""
+
+    q_function: QFunction
+    settings: Settings
+
+    def start(self, num_envs: int) -> jax.Array:
+        """Return a recurrent state of zeros, `[E, H]`."""
+        return jnp.zeros((num_envs, self.settings.recurrent_size))
+
+    def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
+        """Choose by the network's values, and store the state that it had before the observation."""
+        before = jnp.where(situation.begins[:, None], 0, situation.carry)
+        after, q = self.q_function.network.apply(learner.params, before, situation.observation)
+        probs = behaviour.probabilities(self.settings, hparams, situation.steps, q)
+        return Decision(behaviour.choose(key, probs), after, before)
+
+    def values(
+        self, learner: Learner, observation: jax.Array, carry: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return values `[B, A]` without exploration, and the state after the observation."""
+        after, q = self.q_function.network.apply(learner.params, carry, observation)
+        return q, after

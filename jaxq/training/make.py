@@ -1,0 +1,64 @@
+"""Giving an algorithm an environment: the parts of an agent chosen and put together."""
+
+from jaxq import checks
+from jaxq.algorithms import Algorithm, Settings, TableSettings
+from jaxq.training.acting import CountingActing, EnsembleActing, NetworkActing, RecurrentActing
+from jaxq.training.agent import Acting, Agent, Learning
+from jaxq.training.q_function import QFunction, check_network, make_q_function
+from jaxq.training.replay_learning import ReplayLearning
+from jaxq.training.sequence_learning import SequenceLearning
+from jaxq.training.table import TableActing, TableLearning
+from jaxq.training.window_learning import WindowLearning
+from jaxq.types import Environment
+
+
+def make_agent(env: Environment, algorithm: Algorithm) -> Agent:
+    """Give an algorithm an environment.
+
+    Raises:
+        InputValueError: If they do not fit: a table without numbered states, or a network that does
+            not give an action value per action.
+    """
+    if isinstance(algorithm.settings, TableSettings):
+        return _table_agent(env, algorithm)
+    return _deep_agent(env, algorithm.settings)
+
+
+def _table_agent(env: Environment, algorithm: Algorithm) -> Agent:
+    settings, states = algorithm.settings, env.states
+    if states is None:
+        raise checks.InputValueError(
+            f"{algorithm.name} keeps a table and needs numbered states, which {env.name} has not; "
+            "use a deep recipe such as jaxq.dqn(), or jaxq.envs.from_table(P)"
+        )
+    acting = TableActing(settings, states)
+    learning = TableLearning(settings, states, env.num_actions)
+    return Agent(acting, learning, acting.values, lambda batch: ())
+
+
+def _deep_agent(env: Environment, settings: Settings) -> Agent:
+    spec = env.observation_spec
+    q_function = make_q_function(settings, spec, env.num_actions)
+    if settings.network is not None:
+        check_network(env, settings, q_function)
+    learning: Learning
+    if settings.recurrent_size:
+        learning = SequenceLearning(q_function, settings, spec)
+        acting = RecurrentActing(q_function, settings)
+        return Agent(acting, learning, acting.values, acting.start)
+    kind = WindowLearning if settings.memory == "window" else ReplayLearning
+    learning = kind(q_function, settings, spec)
+    return Agent(
+        _acting(env, settings, q_function),
+        learning,
+        lambda learner, observation, carry: (q_function.q_values(learner.params, observation), carry),
+        lambda batch: (),
+    )
+
+
+def _acting(env: Environment, settings: Settings, q_function: QFunction) -> Acting:
+    if settings.exploration == "ucb":
+        return CountingActing(q_function, settings, env.observation_spec, env.num_actions)
+    if settings.exploration == "ensemble":
+        return EnsembleActing(q_function, settings)
+    return NetworkActing(q_function, settings)

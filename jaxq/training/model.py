@@ -1,0 +1,96 @@
+"""A learned model of a finite world: what each pair of state and action led to last."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Step(NamedTuple):
+    """One step between numbered states; fields `[]`, or `[E]` for the environments of an agent.
+
+    Attributes:
+        s_tm1: State acted in, int32.
+        a_tm1: Action taken, int32.
+        r_t: Reward, float32.
+        terminated: Whether the episode ended in a terminal state, bool.
+        truncated: Whether it was cut off, bool.
+        s_t: State that followed, int32.
+        real: Whether there was such a step at all, bool.
+    """
+
+    s_tm1: jax.Array
+    a_tm1: jax.Array
+    r_t: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    s_t: jax.Array
+    real: jax.Array
+
+
+def no_step(num_envs: int) -> Step:
+    """Return what stands where there was no step yet."""
+    zeros = jnp.zeros(num_envs, jnp.int32)
+    no = jnp.zeros(num_envs, bool)
+    return Step(zeros, zeros, jnp.zeros(num_envs), no, no, zeros, no)
+
+
+class Model(NamedTuple):
+    """What each pair of state and action led to last.
+
+    Attributes:
+        r_t: Reward, `[S, A]`.
+        terminated: Whether the episode ended there, bool `[S, A]`.
+        s_t: State that followed, int32 `[S, A]`; -1 where the pair was never seen.
+        pairs: The pairs seen, as s * A + a, in the order in which they were first seen, `[S * A]`.
+        num_pairs: How many there are, int32 `[]`.
+    """
+
+    r_t: jax.Array
+    terminated: jax.Array
+    s_t: jax.Array
+    pairs: jax.Array
+    num_pairs: jax.Array
+
+
+def empty_model(num_states: int, num_actions: int) -> Model:
+    """Make a model that has seen nothing."""
+    shape = num_states, num_actions
+    return Model(
+        r_t=jnp.zeros(shape),
+        terminated=jnp.zeros(shape, bool),
+        s_t=jnp.full(shape, -1, jnp.int32),
+        pairs=jnp.zeros(num_states * num_actions, jnp.int32),
+        num_pairs=jnp.int32(0),
+    )
+
+
+def observe(model: Model, step: Step) -> Model:
+    """Remember what a step led to."""
+    entry = step.s_tm1, step.a_tm1
+    new = model.s_t[entry] < 0
+    # A pair that is not new is written once more where the next new one will be.
+    pair = step.s_tm1 * model.s_t.shape[1] + step.a_tm1
+    return Model(
+        r_t=model.r_t.at[entry].set(step.r_t),
+        terminated=model.terminated.at[entry].set(step.terminated),
+        s_t=model.s_t.at[entry].set(step.s_t),
+        pairs=model.pairs.at[model.num_pairs].set(pair, mode="drop"),
+        num_pairs=model.num_pairs + new,
+    )
+
+
+def recall(key: jax.Array, model: Model) -> Step:
+    """Draw a pair that was seen, each one equally likely, and say what it led to last."""
+    number = jax.random.randint(key, (), 0, jnp.maximum(model.num_pairs, 1))
+    s_tm1, a_tm1 = jnp.divmod(model.pairs[number], model.s_t.shape[1])
+    entry = s_tm1, a_tm1
+    return Step(
+        s_tm1,
+        a_tm1,
+        model.r_t[entry],
+        model.terminated[entry],
+        jnp.bool_(False),
+        model.s_t[entry],
+        jnp.bool_(True),
+    )

@@ -1,0 +1,123 @@
+"""Learning from a replay: updates on samples of what was remembered."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxq.algorithms import Settings
+from jaxq.hparams import Hparams
+from jaxq.learning import Bootstrap, greedy_bootstrap, linear_schedule, munchausen_bootstrap
+from jaxq.replay import Memory, PrioritizedReplay, UniformReplay
+from jaxq.training import learner as learners
+from jaxq.training.agent import Experience, LearningStatistics
+from jaxq.training.learner import Batch, Learner
+from jaxq.training.q_function import QFunction
+from jaxq.training.rhythm import Rhythm
+from jaxq.types import ObservationSpec, PyTree, Sample, Transition
+
+
+class ReplayLearning:
+    """Remembers transitions in a ring, and learns from samples of it."""
+
+    def __init__(self, q_function: QFunction, settings: Settings, spec: ObservationSpec) -> None:
+        self._q_function = q_function
+        self._settings = settings
+        self._spec = spec
+        self._rhythm = Rhythm(settings)
+        self.iteration_steps = self._rhythm.iteration_steps
+        self.warmup_steps = self._rhythm.warmup_steps
+        rows = self._rhythm.whole_iterations(settings.buffer_size) // settings.num_envs
+        kind = PrioritizedReplay if settings.prioritized else UniformReplay
+        self.replay = kind(rows, settings.num_envs, settings.batch_size, settings.n_step)
+
+    def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
+        """Make a network with fresh weights, its copy, its optimizer, and an empty ring."""
+        observation = jnp.zeros((1, *self._spec.shape), self._spec.dtype)
+        params = self._q_function.init(key, hparams, observation)
+        members = self._q_function.members
+        extras = jnp.zeros(members, bool) if members else ()
+        return learners.init(self._settings, hparams, params), self.replay.init(self._spec, extras)
+
+    def remember(self, memory: Memory, newest: Transition, steps: jax.Array) -> Memory:
+        """Write an iteration's transitions over the oldest ones."""
+        return self.replay.add(memory, newest, steps // self._settings.num_envs)
+
+    def learn(
+        self, key: jax.Array, learner: Learner, hparams: Hparams, experience: Experience
+    ) -> tuple[Learner, Memory, LearningStatistics]:
+        """Take one iteration's gradient steps."""
+        memory, _, steps = experience
+        rows = steps // self._settings.num_envs
+        importance = self._importance(hparams, steps)
+
+        def update(carry: tuple, inputs: tuple) -> tuple[tuple, LearningStatistics]:
+            learner, priorities = carry
+            number, key = inputs
+            sample_key, network_key = jax.random.split(key)
+            sample = self.replay.sample(
+                sample_key, memory._replace(priorities=priorities), rows, hparams, importance
+            )
+            batch = self._batch(learner, hparams, sample, network_key)
+            if self._q_function.members:
+                batch = batch._replace(weight=self._masks(memory, sample) * batch.weight[None])
+            learner, statistics, priority = learners.gradient_step(
+                self._q_function,
+                self._settings,
+                learner,
+                hparams,
+                batch,
+                self._rhythm.target_due(steps, number),
+            )
+            priority = priority.mean(axis=0) if self._q_function.members else priority
+            priorities = self.replay.reprioritize(priorities, sample, priority, hparams)
+            return (learner, priorities), statistics
+
+        updates = self._rhythm.updates
+        inputs = jnp.arange(1, updates + 1), jax.random.split(key, updates)
+        carry = learner, memory.priorities
+        (learner, priorities), statistics = jax.lax.scan(update, carry, inputs)
+        statistics = jax.tree.map(jnp.mean, statistics)
+        return learner, memory._replace(priorities=priorities), statistics
+
+    def _masks(self, memory: Memory, sample: Sample) -> jax.Array:
+        """Say which members of an ensemble learn from which transition, `[K, B]`."""
+        masks = memory.ring.extras.reshape(-1, self._q_function.members)
+        return masks[sample.index].T.astype(jnp.float32)
+
+    def _importance(self, hparams: Hparams, steps: jax.Array) -> jax.Array:
+        if not self._settings.prioritized:
+            return jnp.float32(0)
+        return linear_schedule(steps, hparams.importance_start, 1.0, hparams.importance_steps)
+
+    def _batch(self, learner: Learner, hparams: Hparams, sample: Sample, key: jax.Array) -> Batch:
+        """Work out targets, and say what is compared with them."""
+        q_function = self._q_function
+        online_key, target_key, rule_key = jax.random.split(key, 3)
+        output_t = q_function.output(learner.target_params, sample.s_t, target_key)
+        bootstrap = self._bootstrap(learner, hparams, sample, output_t, rule_key)
+        target = jax.vmap(q_function.value.target)
+        targets = q_function.each(
+            lambda bootstrap, output: target(sample.r_t, sample.discount_t, bootstrap, output)
+        )(bootstrap, output_t)
+
+        def outputs(params: PyTree) -> PyTree:
+            return q_function.output(params, sample.s_tm1, online_key)
+
+        return Batch(outputs, sample.a_tm1, targets, sample.weight)
+
+    def _bootstrap(
+        self, learner: Learner, hparams: Hparams, sample: Sample, output_t: PyTree, key: jax.Array
+    ) -> Bootstrap:
+        """Apply the recipe's rule for what follows at `s_t`."""
+        q_function, each = self._q_function, self._q_function.each
+        if self._settings.double:
+            q_online_t = q_function.member_values(learner.params, sample.s_t, key)
+            return each(jax.vmap(greedy_bootstrap))(q_online_t)
+        q_target_t = each(jax.vmap(q_function.value.q))(output_t)
+        if not self._settings.munchausen:
+            return each(jax.vmap(greedy_bootstrap))(q_target_t)
+        rule = jax.vmap(munchausen_bootstrap, in_axes=(0, 0, 0, None, None, None))
+        numbers = hparams.munchausen_temperature, hparams.munchausen_scale, hparams.munchausen_clip
+        q_target_tm1 = q_function.member_values(learner.target_params, sample.s_tm1, key)
+        return each(lambda q_tm1, q_t: rule(q_tm1, sample.a_tm1, q_t, *numbers))(
+            q_target_tm1, q_target_t
+        )

@@ -1,0 +1,132 @@
+"""Learning from sequences: updates of a recurrent network on stored runs of steps."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxq.algorithms import Settings
+from jaxq.hparams import Hparams
+from jaxq.learning import greedy_bootstrap, n_step_return
+from jaxq.replay import Memory, SequenceReplay
+from jaxq.training import learner as learners
+from jaxq.training.agent import Experience, LearningStatistics
+from jaxq.training.learner import Batch, Learner
+from jaxq.training.q_function import QFunction
+from jaxq.training.rhythm import Rhythm
+from jaxq.types import ObservationSpec, PyTree, Transition
+
+
+class SequenceLearning:
+    """Remembers steps with the recurrent state before them, and learns from runs of them."""
+
+    def __init__(self, q_function: QFunction, settings: Settings, spec: ObservationSpec) -> None:
+        self._q_function = q_function
+        self._settings = settings
+        self._spec = spec
+        self._rhythm = Rhythm(settings)
+        self.iteration_steps = self._rhythm.iteration_steps
+        self.warmup_steps = self._rhythm.warmup_steps
+        rows = self._rhythm.whole_iterations(settings.buffer_size) // settings.num_envs
+        self.replay = SequenceReplay(rows, settings.num_envs, settings.batch_size, settings.rows_needed)
+
+    def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
+        """Make a network with fresh weights, its copy, its optimizer, and an empty ring."""
+        observation = jnp.zeros((1, *self._spec.shape), self._spec.dtype)
+        carry = jnp.zeros((1, self._settings.recurrent_size))
+        params = self._q_function.init(key, hparams, carry, observation)
+        return learners.init(self._settings, hparams, params), self.replay.init(self._spec, carry[0])
+
+    def remember(self, memory: Memory, newest: Transition, steps: jax.Array) -> Memory:
+        """Write an iteration's transitions over the oldest ones."""
+        return self.replay.add(memory, newest, steps // self._settings.num_envs)
+
+    def learn(
+        self, key: jax.Array, learner: Learner, hparams: Hparams, experience: Experience
+    ) -> tuple[Learner, Memory, LearningStatistics]:
+        """Take one iteration's gradient steps."""
+        memory, _, steps = experience
+        rows = steps // self._settings.num_envs
+
+        def update(learner: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
+            number, key = inputs
+            sequences = self.replay.sample(key, memory, rows, hparams, jnp.float32(0))
+            learner, statistics, _ = learners.gradient_step(
+                self._q_function,
+                self._settings,
+                learner,
+                hparams,
+                self._batch(learner, hparams, sequences),
+                self._rhythm.target_due(steps, number),
+            )
+            return learner, statistics
+
+        updates = self._rhythm.updates
+        inputs = jnp.arange(1, updates + 1), jax.random.split(key, updates)
+        learner, statistics = jax.lax.scan(update, learner, inputs)
+        return learner, memory, jax.tree.map(jnp.mean, statistics)
+
+    def _batch(self, learner: Learner, hparams: Hparams, sequences: Transition) -> Batch:
+        """Work out targets behind the burn-in, and say what is compared with them."""
+        burn_in = self._settings.burn_in
+        tail = jax.tree.map(lambda leaf: leaf[:, burn_in:], sequences._replace(extras=()))
+        q_target_t = self._following(learner.target_params, sequences)[:, burn_in:]
+        q_online_t = q_target_t
+        if self._settings.double:
+            q_online_t = self._following(learner.params, sequences)[:, burn_in:]
+        targets = jax.vmap(self._targets, in_axes=(None, 0, 0, 0))(
+            hparams.discount, tail, q_online_t, q_target_t
+        )
+
+        def outputs(params: PyTree) -> jax.Array:
+            _, q_tm1 = self._unroll(params, sequences)
+            return _flat(q_tm1[:, burn_in:])
+
+        weight = jnp.ones(targets.size)
+        return Batch(outputs, _flat(tail.action), _flat(targets), weight)
+
+    def _targets(
+        self, discount: jax.Array, run: Transition, q_online_t: jax.Array, q_target_t: jax.Array
+    ) -> jax.Array:
+        """Work out the target of every step in a run of T, returns no longer than the run, `[T]`."""
+        length = run.reward.shape[0]
+        window = jnp.arange(length)[:, None] + jnp.arange(self._settings.n_step)[None]
+        inside = jnp.minimum(window, length - 1)
+        # What lies behind the run is not known, so the run's last step ends every return.
+        truncated = run.truncated.at[-1].set(True)
+        result = jax.vmap(n_step_return, in_axes=(0, 0, 0, None))(
+            run.reward[inside], run.terminated[inside], truncated[inside], discount
+        )
+        last = jnp.arange(length) + result.last
+        bootstrap = jax.vmap(greedy_bootstrap)(q_online_t[last])
+        return jax.vmap(self._q_function.value.target)(
+            result.r_t, result.discount_t, bootstrap, q_target_t[last]
+        )
+
+    def _unroll(self, params: PyTree, sequences: Transition) -> tuple[jax.Array, jax.Array]:
+        """Run the network over sequences: states after every step, `[B, T, H]`, and values, `[B, T, A]`.
+
+        No gradient flows into the burn-in, which only brings the state up to date.
+        """
+        network, burn_in = self._q_function.network, self._settings.burn_in
+        ended = sequences.terminated | sequences.truncated
+        begins = jnp.pad(ended[:, :-1], ((0, 0), (1, 0)))
+        carry = sequences.extras
+
+        def run(params: PyTree, carry: jax.Array, part: slice) -> tuple[jax.Array, jax.Array]:
+            observations, starts = sequences.observation[:, part], begins[:, part]
+            return network.apply(params, carry, observations, starts, method="unroll")
+
+        if not burn_in:
+            return run(params, carry, slice(None))
+        early = run(jax.lax.stop_gradient(params), carry, slice(burn_in))
+        late = run(params, early[0][:, -1], slice(burn_in, None))
+        return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), early, late)
+
+    def _following(self, params: PyTree, sequences: Transition) -> jax.Array:
+        """Return the values at the observation in which each step ended, `[B, T, A]`."""
+        carries, _ = self._unroll(params, sequences)
+        network = self._q_function.network
+        return network.apply(params, carries, sequences.next_observation, method="branch")
+
+
+def _flat(leaf: jax.Array) -> jax.Array:
+    return leaf.reshape(-1, *leaf.shape[2:])

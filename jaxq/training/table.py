@@ -1,0 +1,226 @@
+"""Tabular agents: acting on a table, and learning from every step as it is taken."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxq.algorithms import TableSettings
+from jaxq.hparams import Hparams
+from jaxq.learning import Bootstrap, expected_bootstrap, greedy_bootstrap, td_target
+from jaxq.training import behaviour
+from jaxq.training.agent import Decision, Experience, LearningStatistics, Situation
+from jaxq.training.model import Step, empty_model, no_step, observe, recall
+from jaxq.types import PyTree, StateNumbers, Transition
+
+Rule = Callable[[jax.Array], Bootstrap]
+"""Says how the values at `s_t` enter a target, given those that choose, `[A]`."""
+
+
+class TableLearner(NamedTuple):
+    """What a tabular agent has learned.
+
+    Attributes:
+        q: The tables, `[K, S, A]`; two for double learning, else one.
+        visits: How often each entry was updated from a real step, `[K, S, A]`.
+        traces: Eligibility of each entry in each environment, `[E, S, A]`, or nothing.
+        waiting: The last step of each environment, whose next action is not known yet, or nothing.
+        model: What each pair of state and action led to last, or nothing.
+    """
+
+    q: jax.Array
+    visits: jax.Array
+    traces: PyTree = ()
+    waiting: PyTree = ()
+    model: PyTree = ()
+
+
+@dataclass(frozen=True)
+class TableActing:
+    """Acts on the values of a table, with exact visit counts."""
+
+    settings: TableSettings
+    states: StateNumbers
+
+    def start(self, num_envs: int) -> PyTree:
+        """Return nothing."""
+        return ()
+
+    def act(
+        self, key: jax.Array, learner: TableLearner, hparams: Hparams, situation: Situation
+    ) -> Decision:
+        """Choose by the probabilities that the settings describe."""
+        state = jax.vmap(self.states.of)(situation.observation)
+        q = learner.q[:, state].mean(axis=0)
+        counts = learner.visits[:, state].sum(axis=0)
+        probs = behaviour.probabilities(self.settings, hparams, situation.steps, q, counts)
+        return Decision(behaviour.choose(key, probs))
+
+    def values(
+        self, learner: TableLearner, observation: jax.Array, carry: PyTree
+    ) -> tuple[jax.Array, PyTree]:
+        """Return values `[B, A]`, the mean of the tables."""
+        return learner.q[:, jax.vmap(self.states.of)(observation)].mean(axis=0), carry
+
+
+class TableLearning:
+    """Updates a table from each step of each environment in turn."""
+
+    def __init__(self, settings: TableSettings, states: StateNumbers, num_actions: int) -> None:
+        self._settings = settings
+        self._states = states
+        self._shape = (states.num, num_actions)
+        self.iteration_steps = settings.num_envs
+        self.warmup_steps = 0
+
+    def init(self, key: jax.Array, hparams: Hparams) -> tuple[TableLearner, PyTree]:
+        """Make tables of the initial value; there is no memory beside them."""
+        settings = self._settings
+        tables = (1 + settings.double, *self._shape)
+        learner = TableLearner(
+            q=jnp.full(tables, hparams.initial_value, jnp.float32),
+            visits=jnp.zeros(tables),
+            traces=jnp.zeros((settings.num_envs, *self._shape)) if settings.traces else (),
+            waiting=no_step(settings.num_envs) if settings.rule == "sampled" else (),
+            model=empty_model(*self._shape) if settings.planning_steps else (),
+        )
+        return learner, ()
+
+    def remember(self, memory: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
+        """Remember nothing."""
+        return memory
+
+    def learn(
+        self, key: jax.Array, learner: TableLearner, hparams: Hparams, experience: Experience
+    ) -> tuple[TableLearner, PyTree, LearningStatistics]:
+        """Learn from the one row of steps that was just taken."""
+        newest = jax.tree.map(lambda leaf: leaf[0], experience.newest)
+        step = Step(
+            jax.vmap(self._states.of)(newest.observation),
+            newest.action,
+            newest.reward,
+            newest.terminated,
+            newest.truncated,
+            jax.vmap(self._states.of)(newest.next_observation),
+            jnp.ones_like(newest.terminated),
+        )
+        a_t = step.a_tm1
+        if self._settings.rule == "sampled":
+            # What follows the step before is known only now.
+            step, learner = learner.waiting, learner._replace(waiting=step)
+
+        def one(learner: TableLearner, inputs: tuple) -> tuple[TableLearner, tuple]:
+            env, key, step, a_t = inputs
+            update_key, plan_key = jax.random.split(key)
+            rule = self._rule(learner, hparams, experience.steps, step, a_t, env)
+            learner, seen = self._update(update_key, learner, hparams, step, rule, env)
+            return self._plan(plan_key, learner, hparams, experience.steps, step, env), seen
+
+        envs = self._settings.num_envs
+        inputs = jnp.arange(envs), jax.random.split(key, envs), step, a_t
+        learner, (error, q) = jax.lax.scan(one, learner, inputs)
+        size = jnp.abs(error).mean()
+        statistics = LearningStatistics(jnp.mean(error**2) / 2, size, q.mean(), size)
+        return learner, experience.memory, statistics
+
+    def _rule(
+        self,
+        learner: TableLearner,
+        hparams: Hparams,
+        steps: jax.Array,
+        step: Step,
+        a_t: jax.Array,
+        env: jax.Array,
+    ) -> Rule:
+        """Return how the values at `s_t` enter the target, as a function of those that choose."""
+        settings = self._settings
+        if settings.rule == "greedy":
+            return greedy_bootstrap
+        q = learner.q[:, step.s_t].mean(axis=0)
+        counts = learner.visits[:, step.s_t].sum(axis=0)
+        shape = settings.num_envs, q.shape[0]
+        rows = jnp.broadcast_to(q, shape), jnp.broadcast_to(counts, shape)
+        probs_t = behaviour.probabilities(settings, hparams, steps, *rows)[env]
+        if settings.rule == "sampled":
+            # Nothing was done where an episode had been cut off.
+            probs_t = jnp.where(step.truncated, probs_t, jax.nn.one_hot(a_t, q.shape[0]))
+        return lambda chooses: expected_bootstrap(probs_t)
+
+    def _update(
+        self,
+        key: jax.Array,
+        learner: TableLearner,
+        hparams: Hparams,
+        step: Step,
+        rule: Rule,
+        env: jax.Array,
+    ) -> tuple[TableLearner, tuple[jax.Array, jax.Array]]:
+        """Move a table toward what a real step says; return it with the TD error and the old value."""
+        which = jax.random.randint(key, (), 0, 2) if self._settings.double else 0
+        entry = which, step.s_tm1, step.a_tm1
+        error = step.real * self._td_error(learner.q, hparams, step, rule, which)
+        visits = learner.visits[entry] + step.real
+        rate = _step_size(hparams, visits)
+        q_tm1 = learner.q[:, step.s_tm1].mean(axis=0)
+        if not self._settings.traces:
+            learner = learner._replace(q=learner.q.at[entry].add(rate * error))
+        else:
+            greedy = q_tm1[step.a_tm1] >= q_tm1.max()
+            decay = jnp.where(greedy, hparams.discount * hparams.trace_decay, 0)
+            trace = (decay * learner.traces[env]).at[entry[1:]].add(1)
+            q = learner.q.at[0].add(rate * error * trace)
+            ended = step.terminated | step.truncated
+            traces = learner.traces.at[env].set(jnp.where(ended, 0, trace))
+            learner = learner._replace(q=q, traces=traces)
+        learner = learner._replace(visits=learner.visits.at[entry].set(visits))
+        return learner, (error, q_tm1[step.a_tm1])
+
+    def _td_error(
+        self,
+        q: jax.Array,
+        hparams: Hparams,
+        step: Step,
+        rule: Rule,
+        which: jax.Array | int,
+    ) -> jax.Array:
+        """Return what a step says against what the table says, `[]`."""
+        rows_t = q[:, step.s_t]
+        chooses = rows_t[which]
+        values = rows_t[1 - which] if self._settings.double else chooses
+        discount_t = hparams.discount * (1.0 - step.terminated)
+        target = td_target(step.r_t, discount_t, rule(chooses), values)
+        return target - q[which, step.s_tm1, step.a_tm1]
+
+    def _plan(
+        self,
+        key: jax.Array,
+        learner: TableLearner,
+        hparams: Hparams,
+        steps: jax.Array,
+        step: Step,
+        env: jax.Array,
+    ) -> TableLearner:
+        """Remember a step in the model, and learn from steps of the model."""
+        if not self._settings.planning_steps:
+            return learner
+        learner = learner._replace(model=observe(learner.model, step))
+
+        def imagine(learner: TableLearner, key: jax.Array) -> tuple[TableLearner, None]:
+            recall_key, which_key = jax.random.split(key)
+            step = recall(recall_key, learner.model)
+            rule = self._rule(learner, hparams, steps, step, step.a_tm1, env)
+            which = jax.random.randint(which_key, (), 0, 2) if self._settings.double else 0
+            entry = which, step.s_tm1, step.a_tm1
+            error = self._td_error(learner.q, hparams, step, rule, which)
+            # With two tables, an entry may be imagined before it was updated from a real step.
+            rate = _step_size(hparams, jnp.maximum(learner.visits[entry], 1))
+            return learner._replace(q=learner.q.at[entry].add(rate * error)), None
+
+        keys = jax.random.split(key, self._settings.planning_steps)
+        return jax.lax.scan(imagine, learner, keys)[0]
+
+
+def _step_size(hparams: Hparams, visits: jax.Array) -> jax.Array:
+    return hparams.learning_rate * jnp.maximum(visits, 1.0) ** -hparams.visit_exponent

@@ -1,0 +1,91 @@
+"""Learning from a window: updates on the newest transitions, which are then forgotten."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxq.algorithms import Settings
+from jaxq.hparams import Hparams
+from jaxq.learning import greedy_probabilities, lambda_returns
+from jaxq.replay import shuffled_minibatches
+from jaxq.training import learner as learners
+from jaxq.training.agent import Experience, LearningStatistics
+from jaxq.training.learner import Batch, Learner
+from jaxq.training.q_function import QFunction
+from jaxq.training.rhythm import Rhythm
+from jaxq.types import ObservationSpec, PyTree, Transition
+
+
+class WindowLearning:
+    """Works out lambda-returns over the newest window, and goes through it in shuffled batches."""
+
+    def __init__(self, q_function: QFunction, settings: Settings, spec: ObservationSpec) -> None:
+        self._q_function = q_function
+        self._settings = settings
+        self._spec = spec
+        self._rhythm = Rhythm(settings)
+        self.iteration_steps = self._rhythm.iteration_steps
+        self.warmup_steps = self._rhythm.warmup_steps
+
+    def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, PyTree]:
+        """Make a network with fresh weights and its optimizer; there is nothing to remember."""
+        observation = jnp.zeros((1, *self._spec.shape), self._spec.dtype)
+        params = self._q_function.init(key, hparams, observation)
+        return learners.init(self._settings, hparams, params), ()
+
+    def remember(self, memory: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
+        """Forget."""
+        return memory
+
+    def learn(
+        self, key: jax.Array, learner: Learner, hparams: Hparams, experience: Experience
+    ) -> tuple[Learner, PyTree, LearningStatistics]:
+        """Take one iteration's gradient steps."""
+        settings, newest = self._settings, experience.newest
+        target_key, shuffle_key, network_key = jax.random.split(key, 3)
+        window = newest.observation, newest.action, self._returns(learner, hparams, newest, target_key)
+        epochs = settings.batch_size // settings.train_interval
+        per_epoch = settings.buffer_size // settings.batch_size
+        batches = jax.vmap(shuffled_minibatches, in_axes=(0, None, None))(
+            jax.random.split(shuffle_key, epochs), window, per_epoch
+        )
+        batches = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batches)
+
+        def update(learner: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
+            number, key, (observation, action, returns) = inputs
+            batch = Batch(
+                lambda params: self._q_function.output(params, observation, key),
+                action,
+                jax.vmap(self._q_function.value.constant_target)(returns),
+                jnp.ones(settings.batch_size),
+            )
+            due = self._rhythm.target_due(experience.steps, number)
+            learner, statistics, _ = learners.gradient_step(
+                self._q_function, settings, learner, hparams, batch, due
+            )
+            return learner, statistics
+
+        updates = self._rhythm.updates
+        inputs = jnp.arange(1, updates + 1), jax.random.split(network_key, updates), batches
+        learner, statistics = jax.lax.scan(update, learner, inputs)
+        return learner, experience.memory, jax.tree.map(jnp.mean, statistics)
+
+    def _returns(
+        self, learner: Learner, hparams: Hparams, newest: Transition, key: jax.Array
+    ) -> jax.Array:
+        """Work out the lambda-return of every transition in the window, `[T, E]`."""
+        shape = newest.reward.shape
+        observation = newest.next_observation.reshape(-1, *self._spec.shape)
+        q_t = self._q_function.q_values(learner.target_params, observation, key)
+        chooses = (
+            self._q_function.q_values(learner.params, observation, key) if self._settings.double else q_t
+        )
+        v_t = jnp.sum(jax.vmap(greedy_probabilities)(chooses) * q_t, axis=-1).reshape(shape)
+        returns = jax.vmap(lambda_returns, in_axes=(1, 1, 1, None, None, 1), out_axes=1)
+        return returns(
+            newest.reward,
+            newest.terminated,
+            newest.truncated,
+            hparams.discount,
+            hparams.trace_decay,
+            v_t,
+        )

@@ -1,0 +1,69 @@
+"""What the tests of replays share: rows that tell where they are from, and the numbers of an agent."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxq.types import ObservationSpec, Transition
+
+SPEC = ObservationSpec((), jnp.dtype("float32"))
+ENVS = 3
+
+
+class Numbers(NamedTuple):
+    """The hyperparameters that replays read."""
+
+    discount: jax.Array
+    priority_exponent: jax.Array
+
+
+NUMBERS = Numbers(jnp.float32(0.5), jnp.float32(1.0))
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def add(replay, memory, rows, rows_written):
+    return replay.add(memory, rows, rows_written)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def sample(replay, key, memory, rows_written, hparams, importance):
+    return replay.sample(key, memory, rows_written, hparams, importance)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def reprioritize(replay, priorities, sample, priority, hparams):
+    return replay.reprioritize(priorities, sample, priority, hparams)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def samples(replay, keys, memory, rows_written, hparams, importance):
+    """Samples with several keys, leaves `[keys, B, ...]`."""
+    return jax.vmap(lambda key: replay.sample(key, memory, rows_written, hparams, importance))(keys)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
+def rows_from(first, length=1, num_envs=ENVS, terminated=(), truncated=(), extras=()):
+    """Rows whose observation is their number, each environment a thousand higher."""
+    row = first + jnp.arange(length)[:, None]
+    number = row + jnp.arange(num_envs)[None] * 1000.0
+    flags = [
+        functools.reduce(jnp.logical_or, (number % 1000 == at for at in rows), number < 0)
+        for rows in (terminated, truncated)
+    ]
+    reward = jnp.ones((length, num_envs))
+    return Transition(number, number.astype(jnp.int32), reward, *flags, number + 0.5, extras)
+
+
+def fill(replay, num_rows, length=1, terminated=(), truncated=()):
+    """Write rows from the first one on, `length` at a time."""
+    memory = replay.init(SPEC)
+    for row in range(0, num_rows, length):
+        rows = rows_from(row, length, replay.num_envs, terminated, truncated)
+        memory = add(replay, memory, rows, row)
+    return memory
+
+
+def draw(replay, memory, num_rows, seed=0, importance=0.0, hparams=NUMBERS):
+    return sample(replay, jax.random.key(seed), memory, num_rows, hparams, importance)

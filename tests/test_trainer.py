@@ -1,0 +1,67 @@
+"""One agent: what its methods take, and what they leave behind."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from test_contract import same
+
+import jaxq
+
+
+@pytest.fixture(scope="module")
+def trainer(cartpole, small):
+    return jaxq.Trainer(cartpole, jaxq.dqn(**small(double=True, dueling=True, n_step=3)))
+
+
+def test_run_and_evaluate_work_inside_jit(trainer):
+    state = trainer.init(jax.random.key(0))
+    outside = trainer.run(state, 40)
+    inside = jax.jit(trainer.run)(state, 40)
+    same(inside, outside)
+    returns = jax.jit(lambda state, key: trainer.evaluate(state, key, num_episodes=3))(
+        state, jax.random.key(1)
+    )
+    assert_array_equal(returns, trainer.evaluate(state, jax.random.key(1), num_episodes=3))
+
+
+def test_init_and_run_work_inside_vmap(trainer):
+    keys = jax.random.split(jax.random.key(0), 3)
+    vmapped, _ = jax.jit(jax.vmap(lambda key: trainer.run(trainer.init(key), 40)))(keys)
+    single, _ = trainer.run(trainer.init(keys[1]), 40)
+    jax.tree.map(
+        lambda a, b: assert_allclose(a[1], b, atol=1e-4), vmapped.learner.params, single.learner.params
+    )
+
+
+def test_cartpole_pays_one_per_step(trainer):
+    _, metrics = trainer.run(trainer.init(jax.random.key(0)), 400)
+    assert_allclose(metrics.episode_return, metrics.episode_length)
+    returns = trainer.evaluate(trainer.init(jax.random.key(0)), jax.random.key(1), num_episodes=6)
+    assert (returns >= 5).all()  # no CartPole episode is shorter
+
+
+def test_the_replay_holds_what_the_environments_did(trainer):
+    """Follow each environment through the ring: every next observation is acted on next."""
+    state, _ = trainer.run(trainer.init(jax.random.key(0)), 60)
+    ring = jax.device_get(state.memory.ring)
+    last = min(int(state.steps) // 4, ring.action.shape[0]) - 1
+    ended = ring.terminated[:last] | ring.truncated[:last]
+    follows = (ring.next_observation[:last] == ring.observation[1 : last + 1]).all(axis=-1)
+    assert_array_equal(follows, ~ended)
+    assert ended.any()
+
+
+@pytest.mark.optimized
+def test_an_agent_is_bit_identical_in_larger_populations(trainer):
+    keys = jax.random.split(jax.random.key(3), 5)
+    small, large = jaxq.Population(trainer, size=5), jaxq.Population(trainer, size=11)
+    state, _ = small.run(small.init(keys), 200)
+    larger, _ = large.run(large.init(jnp.concatenate([keys, keys, keys[:1]])), 200)
+    for i in range(5):
+        for place in (i, i + 5):
+            one, other = (
+                jax.tree.map(lambda leaf, k=k: leaf[k], s._replace(steps=None))
+                for s, k in ((state, i), (larger, place))
+            )
+            same(one, other)
