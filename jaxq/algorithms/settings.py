@@ -160,8 +160,8 @@ class Settings:
                 f"network must be a flax.linen module, got {self.network!r}; "
                 "for an MLP use hidden_sizes=(64, 64)"
             )
-        for senseless, reason in _senseless(self):
-            if senseless:
+        for wrong, reason in [*_senseless(self), *_out_of_range(self)]:
+            if wrong:
                 raise checks.InputValueError(reason)
         self._check_sizes()
 
@@ -247,8 +247,14 @@ def _senseless(s: Settings) -> list[tuple[bool, str]]:
             "sequences are drawn uniformly and learned as scalar values; "
             "leave out prioritized, value and noisy, or recurrent_size",
         ),
+    ]
+
+
+def _out_of_range(s: Settings) -> list[tuple[bool, str]]:
+    """List the numbers that do not fit, by themselves or to each other, each with the reason."""
+    return [
         (
-            recurrent and s.n_step > s.sequence_length,
+            s.recurrent_size > 0 and s.n_step > s.sequence_length,
             f"n_step must fit into the sequence, got {s.n_step} > {s.sequence_length}; "
             f"for example sequence_length={2 * s.n_step}",
         ),

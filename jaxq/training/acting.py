@@ -15,6 +15,17 @@ from jaxq.training.q_function import QFunction
 from jaxq.types import ObservationSpec, PyTree
 
 
+def _values(
+    q_function: QFunction,
+    settings: Settings,
+    key: jax.Array,
+    learner: Learner,
+    situation: Situation,
+) -> jax.Array:
+    """Return action values to act on, `[E, A]`, with noise if that is how the agent explores."""
+    return q_function.q_values(learner.params, situation.observation, key if settings.noisy else None)
+
+
 @dataclass(frozen=True)
 class NetworkActing:
     """Acts on the values of a network, remembering nothing."""
@@ -29,8 +40,7 @@ class NetworkActing:
     def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
         """Choose by the probabilities that the settings describe."""
         noise_key, action_key = jax.random.split(key)
-        noise_key = noise_key if self.settings.noisy else None
-        q = self.q_function.q_values(learner.params, situation.observation, noise_key)
+        q = _values(self.q_function, self.settings, noise_key, learner, situation)
         probs = behaviour.probabilities(self.settings, hparams, situation.steps, q)
         return Decision(behaviour.choose(action_key, probs))
 
@@ -59,8 +69,7 @@ class CountingActing:
     def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
         """Choose the best by value and bonus, and count it."""
         noise_key, action_key = jax.random.split(key)
-        noise_key = noise_key if self.settings.noisy else None
-        q = self.q_function.q_values(learner.params, situation.observation, noise_key)
+        q = _values(self.q_function, self.settings, noise_key, learner, situation)
         counts, code = situation.carry, self._codes(situation.observation)
         probs = behaviour.probabilities(self.settings, hparams, situation.steps, q, counts[code])
         action = behaviour.choose(action_key, probs)

@@ -13,7 +13,7 @@ from jaxq.hparams import Hparams
 from jaxq.learning import conservative_penalty, value_of_action
 from jaxq.training.agent import LearningStatistics
 from jaxq.training.q_function import QFunction
-from jaxq.types import PyTree
+from jaxq.types import ObservationSpec, PyTree
 
 
 class Learner(NamedTuple):
@@ -47,8 +47,26 @@ class Batch(NamedTuple):
     weight: jax.Array
 
 
-def init(settings: Settings, hparams: Hparams, params: PyTree) -> Learner:
-    """Make a learner of fresh weights."""
+def init(
+    q_function: QFunction,
+    settings: Settings,
+    spec: ObservationSpec,
+    key: jax.Array,
+    hparams: Hparams,
+    *carry: jax.Array,
+) -> Learner:
+    """Make a network with fresh weights, its copy and its optimizer.
+
+    Args:
+        q_function: The network and its value representation.
+        settings: For the optimizer.
+        spec: What one observation looks like.
+        key: PRNG key.
+        hparams: The agent's hyperparameters.
+        *carry: What a recurrent network is given before the observation.
+    """
+    observation = jnp.zeros((1, *spec.shape), spec.dtype)
+    params = q_function.init(key, hparams, *carry, observation)
     return Learner(params, params, settings.optimizer(hparams).init(params))
 
 
@@ -78,7 +96,7 @@ def gradient_step(
 
     def loss_of(params: PyTree) -> tuple[jax.Array, tuple]:
         outputs = batch.outputs(params)
-        loss = jax.vmap(value.loss, in_axes=(0, 0, 0))
+        loss = jax.vmap(value.loss)
         losses = q_function.each(lambda out, target: loss(out, batch.a_tm1, target))(
             outputs, batch.targets
         )

@@ -25,17 +25,17 @@ class ReplayLearning:
         self._rhythm = Rhythm(settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
-        rows = self._rhythm.whole_iterations(settings.buffer_size) // settings.num_envs
         kind = PrioritizedReplay if settings.prioritized else UniformReplay
-        self.replay = kind(rows, settings.num_envs, settings.batch_size, settings.n_step)
+        self.replay = kind(
+            self._rhythm.ring_rows, settings.num_envs, settings.batch_size, settings.n_step
+        )
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
         """Make a network with fresh weights, its copy, its optimizer, and an empty ring."""
-        observation = jnp.zeros((1, *self._spec.shape), self._spec.dtype)
-        params = self._q_function.init(key, hparams, observation)
+        learner = learners.init(self._q_function, self._settings, self._spec, key, hparams)
         members = self._q_function.members
         extras = jnp.zeros(members, bool) if members else ()
-        return learners.init(self._settings, hparams, params), self.replay.init(self._spec, extras)
+        return learner, self.replay.init(self._spec, extras)
 
     def remember(self, memory: Memory, newest: Transition, steps: jax.Array) -> Memory:
         """Write an iteration's transitions over the oldest ones."""
@@ -71,8 +71,7 @@ class ReplayLearning:
             priorities = self.replay.reprioritize(priorities, sample, priority, hparams)
             return (learner, priorities), statistics
 
-        updates = self._rhythm.updates
-        inputs = jnp.arange(1, updates + 1), jax.random.split(key, updates)
+        inputs = self._rhythm.numbered_keys(key)
         carry = learner, memory.priorities
         (learner, priorities), statistics = jax.lax.scan(update, carry, inputs)
         statistics = jax.tree.map(jnp.mean, statistics)

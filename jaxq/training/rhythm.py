@@ -3,6 +3,7 @@
 import math
 
 import jax
+import jax.numpy as jnp
 
 from jaxq.algorithms import Settings
 
@@ -17,6 +18,7 @@ class Rhythm:
         iteration_steps: Env steps in one iteration.
         updates: Gradient steps in one iteration.
         warmup_steps: Env steps that fill the memory before the first update, whole iterations.
+        ring_rows: Steps of each environment that a ring holds, whole iterations.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -29,9 +31,15 @@ class Rhythm:
         needed = 0 if window else settings.rows_needed * settings.num_envs
         self.warmup_steps = self.whole_iterations(max(settings.learning_starts, needed))
 
+        self.ring_rows = self.whole_iterations(settings.buffer_size) // settings.num_envs
+
     def whole_iterations(self, steps: int) -> int:
         """Round env steps up to whole iterations."""
         return -(-steps // self.iteration_steps) * self.iteration_steps
+
+    def numbered_keys(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the number, from 1, and the key of each of an iteration's updates."""
+        return jnp.arange(1, self.updates + 1), jax.random.split(key, self.updates)
 
     def target_due(self, steps: jax.Array, number: jax.Array) -> jax.Array:
         """Tell whether the target network follows after one of the iteration's updates.

@@ -25,15 +25,15 @@ class SequenceLearning:
         self._rhythm = Rhythm(settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
-        rows = self._rhythm.whole_iterations(settings.buffer_size) // settings.num_envs
-        self.replay = SequenceReplay(rows, settings.num_envs, settings.batch_size, settings.rows_needed)
+        self.replay = SequenceReplay(
+            self._rhythm.ring_rows, settings.num_envs, settings.batch_size, settings.rows_needed
+        )
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
         """Make a network with fresh weights, its copy, its optimizer, and an empty ring."""
-        observation = jnp.zeros((1, *self._spec.shape), self._spec.dtype)
         carry = jnp.zeros((1, self._settings.recurrent_size))
-        params = self._q_function.init(key, hparams, carry, observation)
-        return learners.init(self._settings, hparams, params), self.replay.init(self._spec, carry[0])
+        learner = learners.init(self._q_function, self._settings, self._spec, key, hparams, carry)
+        return learner, self.replay.init(self._spec, carry[0])
 
     def remember(self, memory: Memory, newest: Transition, steps: jax.Array) -> Memory:
         """Write an iteration's transitions over the oldest ones."""
@@ -59,19 +59,17 @@ class SequenceLearning:
             )
             return learner, statistics
 
-        updates = self._rhythm.updates
-        inputs = jnp.arange(1, updates + 1), jax.random.split(key, updates)
-        learner, statistics = jax.lax.scan(update, learner, inputs)
+        learner, statistics = jax.lax.scan(update, learner, self._rhythm.numbered_keys(key))
         return learner, memory, jax.tree.map(jnp.mean, statistics)
 
     def _batch(self, learner: Learner, hparams: Hparams, sequences: Transition) -> Batch:
         """Work out targets behind the burn-in, and say what is compared with them."""
         burn_in = self._settings.burn_in
         tail = jax.tree.map(lambda leaf: leaf[:, burn_in:], sequences._replace(extras=()))
-        q_target_t = self._following(learner.target_params, sequences)[:, burn_in:]
+        q_target_t = self._following(learner.target_params, sequences)
         q_online_t = q_target_t
         if self._settings.double:
-            q_online_t = self._following(learner.params, sequences)[:, burn_in:]
+            q_online_t = self._following(learner.params, sequences)
         targets = jax.vmap(self._targets, in_axes=(None, 0, 0, 0))(
             hparams.discount, tail, q_online_t, q_target_t
         )
@@ -122,10 +120,12 @@ class SequenceLearning:
         return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), early, late)
 
     def _following(self, params: PyTree, sequences: Transition) -> jax.Array:
-        """Return the values at the observation in which each step ended, `[B, T, A]`."""
+        """Return the values where each step behind the burn-in ended, `[B, T - burn_in, A]`."""
+        burn_in = self._settings.burn_in
         carries, _ = self._unroll(params, sequences)
         network = self._q_function.network
-        return network.apply(params, carries, sequences.next_observation, method="branch")
+        following = sequences.next_observation[:, burn_in:]
+        return network.apply(params, carries[:, burn_in:], following, method="branch")
 
 
 def _flat(leaf: jax.Array) -> jax.Array:

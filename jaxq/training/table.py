@@ -214,8 +214,7 @@ class TableLearning:
             which = jax.random.randint(which_key, (), 0, 2) if self._settings.double else 0
             entry = which, step.s_tm1, step.a_tm1
             error = self._td_error(learner.q, hparams, step, rule, which)
-            # With two tables, an entry may be imagined before it was updated from a real step.
-            rate = _step_size(hparams, jnp.maximum(learner.visits[entry], 1))
+            rate = _step_size(hparams, learner.visits[entry])
             return learner._replace(q=learner.q.at[entry].add(rate * error)), None
 
         keys = jax.random.split(key, self._settings.planning_steps)
@@ -223,4 +222,5 @@ class TableLearning:
 
 
 def _step_size(hparams: Hparams, visits: jax.Array) -> jax.Array:
+    # With two tables, an entry may be imagined before it was ever updated from a real step.
     return hparams.learning_rate * jnp.maximum(visits, 1.0) ** -hparams.visit_exponent

@@ -28,9 +28,7 @@ class WindowLearning:
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, PyTree]:
         """Make a network with fresh weights and its optimizer; there is nothing to remember."""
-        observation = jnp.zeros((1, *self._spec.shape), self._spec.dtype)
-        params = self._q_function.init(key, hparams, observation)
-        return learners.init(self._settings, hparams, params), ()
+        return learners.init(self._q_function, self._settings, self._spec, key, hparams), ()
 
     def remember(self, memory: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
         """Forget."""
@@ -64,8 +62,7 @@ class WindowLearning:
             )
             return learner, statistics
 
-        updates = self._rhythm.updates
-        inputs = jnp.arange(1, updates + 1), jax.random.split(network_key, updates), batches
+        inputs = *self._rhythm.numbered_keys(network_key), batches
         learner, statistics = jax.lax.scan(update, learner, inputs)
         return learner, experience.memory, jax.tree.map(jnp.mean, statistics)
 
