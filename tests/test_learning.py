@@ -28,3 +28,25 @@ def test_cartpole_is_solved():
 
 def test_acrobot_reaches_the_published_score():
     assert jaxq.iqm(scores("Acrobot-v1", 8)) >= -90
+
+
+MEMORY = {
+    "hidden_sizes": (32,),
+    "learning_rate": 1e-3,
+    "epsilon_steps": 20_000,
+    "target_interval": 200,
+}
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "solves"),
+    [(jaxq.r2d2(**MEMORY, recurrent_size=32), True), (jaxq.dqn(**MEMORY), False)],
+    ids=["recurrent", "feed-forward"],
+)
+def test_only_memory_solves_a_memory_task(algorithm, solves):
+    """The context is shown once, at the beginning; without memory the answer is a coin's toss."""
+    trainer = jaxq.Trainer(jaxq.envs.make("MemoryChain-bsuite"), algorithm)
+    population = jaxq.Population(trainer, 8)
+    state, _ = population.run(population.init(jax.random.key(0)), 60_000)
+    score = jaxq.iqm(np.mean(population.evaluate(state, jax.random.key(1), num_episodes=64), axis=1))
+    assert score > 0.9 if solves else abs(score) < 0.3

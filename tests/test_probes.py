@@ -65,10 +65,11 @@ def values(request):
     params = env.params.replace(world=jnp.arange(len(PROBES)), max_steps_in_episode=limits)
     state = population.init(jax.random.key(0), env_params=params)
     state, _ = population.run(state, 12_000)
+    learners = jax.device_get(state.learner)
 
     def values(world, observations):
         """Values along an episode; to all but recurrent agents, of each observation by itself."""
-        learner = jax.tree.map(lambda leaf: leaf[world], state.learner)
+        learner = jax.tree.map(lambda leaf: leaf[world], learners)
         padded = np.zeros((len(observations), 1, 5), np.float32)
         padded[:, 0, : np.shape(observations)[1]] = observations
         carry, q = trainer.agent.carry(1), []

@@ -36,6 +36,10 @@ def use_all_cores() -> None:
         ) from error
     if "xla_cpu_multi_thread_eigen" not in flags:
         os.environ["XLA_FLAGS"] = f"{flags} {_ONE_THREAD_PER_PRODUCT}".strip()
+    # XLA reads its number of threads here. A device keeps one while its program runs, and an operation
+    # that hands out work (the decomposition behind an orthogonal initializer does) waits for another:
+    # with no more threads than devices they wait for each other for ever.
+    os.environ.setdefault("NPROC", str(2 * cores))
 
 
 def all_devices() -> Mesh:
