@@ -95,11 +95,28 @@ _OWN = {
     "noisy_dqn": _EPSILON,
     "bootstrapped_dqn": _EPSILON,
     "rainbow": ("n_step", "double", *_EPSILON),
-    "r2d2": ("n_step", "double", "batch_size"),
+    "r2d2": ("n_step", "double", "batch_size", "train_interval"),
 }
 
-# Gallici et al., 2024, as in CleanRL's PQN for classic control.
-_WINDOW = {"hidden_sizes": (120, 84), "learning_rate": 2.5e-4}
+# What recipes need otherwise than DQN. PQN reuses a window less often than a replay its transitions:
+# gone through four times, as in CleanRL's for 500,000 steps, it was far behind after 100,000. One update
+# of R2D2 learns from sequences of many steps, and one of IQN compares all fractions with all.
+_RECIPES: dict[str, dict[str, Any]] = {
+    "pqn": {"train_interval": 8, "learning_rate": 1e-3},
+    "r2d2": {"train_interval": 20},
+    "iqn": {"num_quantiles": 8},
+}
+
+# Atoms reach as far as returns do with a discount of 0.99: 100 for 1 a step.
+_ATOMS = ("c51", "rainbow")
+_RETURNS = {
+    "CartPole-v1": (0.0, 100.0),
+    "Acrobot-v1": (-100.0, 0.0),
+    "MountainCar-v0": (-100.0, 0.0),
+    "Catch-bsuite": (-1.0, 1.0),
+    "DeepSea-bsuite": (-1.0, 1.0),
+    "MinAtar": (0.0, 20.0),
+}
 
 
 def preset(environment: str, steps: int | None = None, algorithm: str = "dqn") -> Preset:
@@ -135,5 +152,8 @@ def preset(environment: str, steps: int | None = None, algorithm: str = "dqn") -
     own = _OWN.get(algorithm, ())
     keywords = {name: value for name, value in found.keywords.items() if name not in own}
     if algorithm == "pqn":
-        keywords = {**_WINDOW, "epsilon_steps": steps // 2}
+        keywords = {"hidden_sizes": keywords["hidden_sizes"], "epsilon_steps": steps // 2}
+    if algorithm in _ATOMS and (returns := _RETURNS.get(environment) or _RETURNS.get(family)):
+        keywords |= {"discount": 0.99, "value_min": returns[0], "value_max": returns[1]}
+    keywords |= _RECIPES.get(algorithm, {})
     return Preset(steps, {**keywords, "learning_rate_steps": steps})

@@ -78,7 +78,9 @@ def values(request):
             q.append(np.asarray(values[0]))
         return np.stack(q)
 
-    return values
+    yield values
+    # The programs of all cases together would fill a small machine's memory.
+    jax.clear_caches()
 
 
 def test_one_step(values):

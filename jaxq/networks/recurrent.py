@@ -180,8 +180,8 @@ def _step(kernel: jax.Array, bias: jax.Array, carry: jax.Array, gates: Gates) ->
 def _orthogonal_gates(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
     """Make one orthogonal matrix `[H, H]` per gate, side by side."""
     size, count = shape[0], shape[1] // shape[0]
-    orthogonal = jax.vmap(lambda key: nn.initializers.orthogonal()(key, (size, size)))
-    return orthogonal(jax.random.split(key, count)).swapaxes(0, 1).reshape(shape)
+    orthogonal = nn.initializers.orthogonal()
+    return jnp.concatenate([orthogonal(key, (size, size)) for key in jax.random.split(key, count)], 1)
 
 
 def _merge_time(x: jax.Array) -> jax.Array:

@@ -41,7 +41,14 @@ class QFunction(NamedTuple):
 
     def init(self, key: jax.Array, hparams: Hparams, *arguments: jax.Array) -> PyTree:
         """Make fresh weights, whose values begin at `initial_value` if there is one."""
-        params = self.network.init(key, *arguments)
+
+        # One agent after another: on CPU, XLA hands the decompositions behind orthogonal initializers
+        # of many agents to a pool of threads, in which devices then wait for each other for ever.
+        @jax.custom_batching.sequential_vmap
+        def init(key: jax.Array) -> PyTree:
+            return self.network.init(key, *arguments)
+
+        params = init(key)
         if self.own and hparams.initial_value is not None:
             params = with_initial_value(params, hparams.initial_value)
         return params
