@@ -141,3 +141,18 @@ def test_target_updates_come_every_target_interval(cartpole, small, num_envs, tr
         assert all(jax.tree.leaves(same)) == (copies == 0)
         if since % 12 == 0:
             jax.tree.map(assert_array_equal, state.learner.params, state.learner.target_params)
+
+
+def test_values_stay_finite_where_they_are_worked_out_twice(cartpole):
+    """A program that is compiled without care works values out anew wherever they are needed."""
+    settings = {
+        "hidden_sizes": (64,),
+        "num_envs": 4,
+        "learning_rate": 5e-3,
+        "batch_size": 64,
+        "learning_starts": 200,
+        "train_interval": 4,
+    }
+    trainer = jaxq.Trainer(cartpole, jaxq.noisy_dqn(**settings))
+    _, metrics = trainer.run(trainer.init(jax.random.key(0)), 2_000)
+    assert np.isfinite(metrics.loss)

@@ -35,7 +35,10 @@ def greedy_probabilities(q: jax.Array) -> jax.Array:
         [0.5 0.  0.5]
     """
     chex.assert_rank(q, 1)
-    best = (q == jnp.max(q)).astype(q.dtype)
+    # The first of the best is always among them. Comparing with the maximum alone finds none at all
+    # where the compiler works q out twice and rounds it differently, and 0 / 0 is what acts then.
+    first = jnp.arange(q.shape[0]) == jnp.argmax(q)
+    best = ((q == jnp.max(q)) | first).astype(q.dtype)
     return best / jnp.sum(best)
 
 
