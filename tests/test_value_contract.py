@@ -11,22 +11,24 @@ from jaxq.learning import (
     CategoricalValue,
     Quantiles,
     QuantileValue,
+    RescaledValue,
     ScalarValue,
     greedy_bootstrap,
     munchausen_bootstrap,
     quantile_midpoints,
     td_target,
+    undo_rescale,
 )
 
 FIRST, SECOND = jnp.int32(0), jnp.int32(1)
 WIDE = CategoricalValue(101, v_min=-50, v_max=50)
-VALUES = [ScalarValue("squared"), WIDE, QuantileValue()]
-NAMES = ["scalar", "categorical", "quantile"]
+VALUES = [ScalarValue("squared"), WIDE, QuantileValue(), RescaledValue(ScalarValue("squared"))]
+NAMES = ["scalar", "categorical", "quantile", "rescaled"]
 
 
 def random_output(value, generator, num_actions=3):
     """Make an output as a network might give it."""
-    width = {ScalarValue: (), CategoricalValue: (101,), QuantileValue: (8,)}[type(value)]
+    width = {CategoricalValue: (101,), QuantileValue: (8,)}.get(type(value), ())
     output = jnp.array(generator.normal(size=(num_actions, *width)), jnp.float32)
     return Quantiles(output, quantile_midpoints(8)) if isinstance(value, QuantileValue) else output
 
@@ -34,6 +36,8 @@ def random_output(value, generator, num_actions=3):
 def mean_of(value, target):
     if isinstance(value, CategoricalValue):
         return jnp.sum(target * value.atoms)
+    if isinstance(value, RescaledValue):
+        return undo_rescale(target)
     return jnp.mean(target)
 
 

@@ -227,12 +227,14 @@ def pqn(**keywords: Any) -> Algorithm:
 def r2d2(**keywords: Any) -> Algorithm:
     """R2D2: a recurrent network learns from stored sequences, after a burn-in from the stored state.
 
-    Double targets with n-step returns, on the steps that follow the burn-in. Sequences are drawn
-    uniformly, and values are not rescaled, which the paper does for Atari's range of rewards.
+    `loss = (h(r_t + discount_t * h^-1(q_target(s_t, a*))) - q(s_tm1, a_tm1))^2 / 2`, with `h` close to a
+    square root: what a recurrent layer gives is between -1 and 1, and on CartPole, without `h`, it
+    was pushed to those ends and stayed there. Double targets with n-step returns, on the steps that
+    follow the burn-in; sequences are drawn uniformly, where the paper has priorities.
 
     References:
         Kapturowski et al., Recurrent Experience Replay in Distributed Reinforcement Learning, 2019,
-        section 3; Hausknecht and Stone, Deep Recurrent Q-Learning, 2015.
+        section 3 and equation 1; Hausknecht and Stone, Deep Recurrent Q-Learning, 2015.
     """
     defaults = {
         "recurrent_size": 64,
@@ -240,5 +242,6 @@ def r2d2(**keywords: Any) -> Algorithm:
         "double": True,
         "n_step": 3,
         "batch_size": 32,
+        "value": "rescaled",
     }
     return fill("r2d2", Settings, defaults, keywords)

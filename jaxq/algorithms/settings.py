@@ -12,7 +12,7 @@ from jaxq import checks
 from jaxq.hparams import Hparams
 
 LOSSES = ("huber", "squared")
-VALUES = ("scalar", "categorical", "quantile", "implicit_quantile")
+VALUES = ("scalar", "rescaled", "categorical", "quantile", "implicit_quantile")
 EXPLORATIONS = ("epsilon_greedy", "boltzmann", "ucb", "ensemble")
 SCHEDULES = ("linear", "exponential", "ladder")
 
@@ -82,12 +82,13 @@ class Settings:
         n_step: Steps whose rewards are summed before bootstrapping.
         munchausen: Whether the log-policy is added to the reward, and the policy is soft.
         conservative: Whether actions that were not taken are pulled toward low values.
-        value: How values are represented: "scalar", "categorical", "quantile", "implicit_quantile".
+        value: How values are represented: "scalar", "rescaled" (one number too, of which the network
+            gives about the square root), "categorical", "quantile" or "implicit_quantile".
         num_atoms: Atoms K of a categorical value.
         value_min: Lowest atom of a categorical value, in units of discounted return.
         value_max: Highest atom.
         num_quantiles: Quantiles of a quantile value.
-        loss: "squared" or "huber", for scalar values.
+        loss: "squared" or "huber", for scalar and rescaled values.
         exploration: How actions are chosen: "epsilon_greedy", "boltzmann", "ucb" or "ensemble"; a
             random action is mixed into each of them with probability epsilon.
         epsilon_schedule: "linear" or "exponential" in env steps, or "ladder": constant, and another
@@ -205,7 +206,7 @@ class Settings:
 def _senseless(s: Settings) -> list[tuple[bool, str]]:
     """List the mixes that make no sense, each with the reason."""
     window, recurrent, ensemble = s.memory == "window", s.recurrent_size > 0, s.exploration == "ensemble"
-    own, scalar = s.network is not None, s.value == "scalar"
+    own, scalar = s.network is not None, s.value in ("scalar", "rescaled")
     return [
         (
             own and s.dueling,
@@ -214,7 +215,7 @@ def _senseless(s: Settings) -> list[tuple[bool, str]]:
         ),
         (
             own and (s.noisy or s.layer_norm or recurrent or not scalar),
-            "noisy, layer_norm, recurrent_size and value other than 'scalar' build the network, and "
+            "noisy, layer_norm, recurrent_size and distributions as value build the network, and "
             "network=... brings its own; leave out one of the two",
         ),
         (
@@ -230,7 +231,7 @@ def _senseless(s: Settings) -> list[tuple[bool, str]]:
         (
             window and (s.munchausen or recurrent or ensemble or not scalar),
             "lambda-returns over a window are numbers that the behaviour earned; munchausen, "
-            "recurrent_size, exploration='ensemble' and value other than 'scalar' need memory='replay'",
+            "recurrent_size, exploration='ensemble' and distributions as value need memory='replay'",
         ),
         (
             s.munchausen and (s.double or s.n_step > 1),
@@ -244,7 +245,7 @@ def _senseless(s: Settings) -> list[tuple[bool, str]]:
         ),
         (
             recurrent and (s.prioritized or not scalar or s.noisy),
-            "sequences are drawn uniformly and learned as scalar values; "
+            "sequences are drawn uniformly and learned as numbers, not distributions; "
             "leave out prioritized, value and noisy, or recurrent_size",
         ),
     ]

@@ -3,7 +3,7 @@
 In reading order: `schedules` say how much to explore, and `policies` which action that makes likely;
 `returns` sum rewards over several steps; `targets` add what is still to come, by one formula for every
 algorithm; `values` say what a network's output means, be it a number or a distribution, and how far it
-is from its target, with the maths of `distributions`.
+is from its target, with the maths of `distributions` and `rescaling`.
 """
 
 from jaxq.learning.distributions import (
@@ -22,6 +22,7 @@ from jaxq.learning.policies import (
     scaled_log_probabilities,
     ucb_values,
 )
+from jaxq.learning.rescaling import RescaledValue, rescale, undo_rescale
 from jaxq.learning.returns import NStepReturn, lambda_returns, n_step_return
 from jaxq.learning.schedules import epsilon_ladder, exponential_schedule, linear_schedule
 from jaxq.learning.targets import (
@@ -42,6 +43,7 @@ __all__ = [
     "NStepReturn",
     "QuantileValue",
     "Quantiles",
+    "RescaledValue",
     "ScalarValue",
     "Value",
     "action_at",
@@ -61,9 +63,11 @@ __all__ = [
     "n_step_return",
     "quantile_huber_loss",
     "quantile_midpoints",
+    "rescale",
     "sample_action",
     "scaled_log_probabilities",
     "td_target",
     "ucb_values",
+    "undo_rescale",
     "value_of_action",
 ]

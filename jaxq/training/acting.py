@@ -124,7 +124,7 @@ class RecurrentActing:
     def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
         """Choose by the network's values, and store the state that it had before the observation."""
         before = jnp.where(situation.begins[:, None], 0, situation.carry)
-        after, q = self.q_function.network.apply(learner.params, before, situation.observation)
+        q, after = self.values(learner, situation.observation, before)
         probs = behaviour.probabilities(self.settings, hparams, situation.steps, q)
         return Decision(behaviour.choose(key, probs), after, before)
 
@@ -132,5 +132,5 @@ class RecurrentActing:
         self, learner: Learner, observation: jax.Array, carry: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """Return values `[B, A]` without exploration, and the state after the observation."""
-        after, q = self.q_function.network.apply(learner.params, carry, observation)
-        return q, after
+        after, output = self.q_function.network.apply(learner.params, carry, observation)
+        return jax.vmap(self.q_function.value.q)(output), after

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxq import checks
 from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
-from jaxq.learning import CategoricalValue, QuantileValue, ScalarValue, Value
+from jaxq.learning import CategoricalValue, QuantileValue, RescaledValue, ScalarValue, Value
 from jaxq.networks import (
     Ensemble,
     Head,
@@ -41,16 +41,14 @@ class QFunction(NamedTuple):
 
     def init(self, key: jax.Array, hparams: Hparams, *arguments: jax.Array) -> PyTree:
         """Make fresh weights, whose values begin at `initial_value` if there is one."""
-
         # One agent after another: on CPU, XLA hands the decompositions behind orthogonal initializers
         # of many agents to a pool of threads, in which devices then wait for each other for ever.
-        @jax.custom_batching.sequential_vmap
-        def init(key: jax.Array) -> PyTree:
-            return self.network.init(key, *arguments)
-
-        params = init(key)
+        init = jax.custom_batching.sequential_vmap(self.network.init)
+        params = init(key, *arguments)
         if self.own and hparams.initial_value is not None:
-            params = with_initial_value(params, hparams.initial_value)
+            # As the network gives it, on whatever scale.
+            start = self.value.constant_target(hparams.initial_value).reshape(())
+            params = with_initial_value(params, start)
         return params
 
     def output(self, params: PyTree, observation: jax.Array, key: jax.Array | None = None) -> PyTree:
@@ -118,6 +116,8 @@ def _value(settings: Settings) -> Value:
         return CategoricalValue(settings.num_atoms, settings.value_min, settings.value_max)
     if settings.value == "scalar":
         return ScalarValue(settings.loss)
+    if settings.value == "rescaled":
+        return RescaledValue(ScalarValue(settings.loss))
     return QuantileValue()
 
 

@@ -66,25 +66,26 @@ class SequenceLearning:
         """Work out targets behind the burn-in, and say what is compared with them."""
         burn_in = self._settings.burn_in
         tail = jax.tree.map(lambda leaf: leaf[:, burn_in:], sequences._replace(extras=()))
-        q_target_t = self._following(learner.target_params, sequences)
-        q_online_t = q_target_t
+        target_t = self._following(learner.target_params, sequences)
+        online_t = target_t
         if self._settings.double:
-            q_online_t = self._following(learner.params, sequences)
+            online_t = self._following(learner.params, sequences)
         targets = jax.vmap(self._targets, in_axes=(None, 0, 0, 0))(
-            hparams.discount, tail, q_online_t, q_target_t
+            hparams.discount, tail, online_t, target_t
         )
 
         def outputs(params: PyTree) -> jax.Array:
-            _, q_tm1 = self._unroll(params, sequences)
-            return _flat(q_tm1[:, burn_in:])
+            _, output_tm1 = self._unroll(params, sequences)
+            return _flat(output_tm1[:, burn_in:])
 
         weight = jnp.ones(targets.size)
         return Batch(outputs, _flat(tail.action), _flat(targets), weight)
 
     def _targets(
-        self, discount: jax.Array, run: Transition, q_online_t: jax.Array, q_target_t: jax.Array
+        self, discount: jax.Array, run: Transition, online_t: jax.Array, target_t: jax.Array
     ) -> jax.Array:
         """Work out the target of every step in a run of T, returns no longer than the run, `[T]`."""
+        value = self._q_function.value
         length = run.reward.shape[0]
         window = jnp.arange(length)[:, None] + jnp.arange(self._settings.n_step)[None]
         inside = jnp.minimum(window, length - 1)
@@ -94,13 +95,11 @@ class SequenceLearning:
             run.reward[inside], run.terminated[inside], truncated[inside], discount
         )
         last = jnp.arange(length) + result.last
-        bootstrap = jax.vmap(greedy_bootstrap)(q_online_t[last])
-        return jax.vmap(self._q_function.value.target)(
-            result.r_t, result.discount_t, bootstrap, q_target_t[last]
-        )
+        bootstrap = jax.vmap(lambda output: greedy_bootstrap(value.q(output)))(online_t[last])
+        return jax.vmap(value.target)(result.r_t, result.discount_t, bootstrap, target_t[last])
 
     def _unroll(self, params: PyTree, sequences: Transition) -> tuple[jax.Array, jax.Array]:
-        """Run the network over sequences: states after every step, `[B, T, H]`, and values, `[B, T, A]`.
+        """Run the network over sequences: states after each step, `[B, T, H]`, and outputs, `[B, T, A]`.
 
         No gradient flows into the burn-in, which only brings the state up to date.
         """
@@ -120,7 +119,7 @@ class SequenceLearning:
         return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), early, late)
 
     def _following(self, params: PyTree, sequences: Transition) -> jax.Array:
-        """Return the values where each step behind the burn-in ended, `[B, T - burn_in, A]`."""
+        """Return the outputs where each step behind the burn-in ended, `[B, T - burn_in, A]`."""
         burn_in = self._settings.burn_in
         carries, _ = self._unroll(params, sequences)
         network = self._q_function.network
