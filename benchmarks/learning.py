@@ -1,6 +1,6 @@
 """Scores of every recipe: interquartile mean over seeds with its 95% bootstrap interval.
 
-    python benchmarks/learning.py [--agents 10] [--recipes dqn c51 ...] [--environments ...] [--write]
+    python benchmarks/learning.py [--agents 16] [--recipes dqn c51 ...] [--environments ...] [--write]
 
 Every cell is kept in `results/learning.json` as soon as it is measured, so that an interrupted run goes
 on where it was; `--fresh` measures again.
@@ -52,7 +52,7 @@ def table(cells: dict[str, dict], recipes: list[str], environments: list[str]) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--agents", type=int, default=10)
+    parser.add_argument("--agents", type=int, default=16)
     parser.add_argument("--recipes", nargs="+", default=list(DEEP), choices=list(DEEP))
     parser.add_argument("--environments", nargs="+", default=list(ENVIRONMENTS))
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")

@@ -31,19 +31,20 @@ SMALL = {
 }
 
 
+def host(leaf):
+    """Bring a leaf to the host, whole, whichever devices its parts are on."""
+    typed = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    return np.asarray(jax.random.key_data(leaf) if typed else leaf)
+
+
 def same(left, right):
     """Check two pytrees for equality to the last bit."""
-
-    def raw(leaf):
-        typed = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        return jax.random.key_data(leaf) if typed else leaf
-
-    jax.tree.map(lambda a, b: assert_array_equal(raw(a), raw(b)), left, right)
+    jax.tree.map(assert_array_equal, jax.tree.map(host, left), jax.tree.map(host, right))
 
 
-def agent(state, i):
-    """Take one agent out of a population."""
-    return jax.tree.map(lambda leaf: leaf[i], state._replace(steps=None))
+def agent(outputs, i):
+    """Take one agent's part out of what a population gives."""
+    return jax.tree.map(lambda leaf: host(leaf)[i], outputs)
 
 
 @pytest.fixture(scope="module", params=CASES)
@@ -53,12 +54,6 @@ def trainer(request, cartpole, small):
         lake = jaxq.envs.make("FrozenLake-misc")
         return jaxq.Trainer(lake, ALGORITHMS[name](**keywords))
     return jaxq.Trainer(cartpole, ALGORITHMS[name](**small(**SMALL.get(name, {})) | keywords))
-
-
-def observations(trainer):
-    """One observation, as a batch."""
-    spec = trainer.env.observation_spec
-    return jnp.ones((1, *spec.shape), spec.dtype)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +78,7 @@ def test_seeds_train_different_agents(trainer, trained):
     learned = state.learner.visits if tabular else state.learner.params
     for leaf in jax.tree.leaves(learned):
         if leaf.ndim > 2 and leaf.any():
-            assert len({leaf[i].tobytes() for i in range(5)}) == 5
+            assert len({host(leaf)[i].tobytes() for i in range(5)}) == 5
 
 
 def test_a_run_in_pieces_is_the_same_run(trainer, population):
@@ -102,7 +97,7 @@ def test_vmap_equals_a_loop(trainer, population):
     for i in (0, 4):
         single, _ = trainer.run(trainer.init(keys[i]), 40)
         jax.tree.map(
-            lambda a, b, i=i: assert_allclose(a[i], b, atol=1e-3),
+            lambda a, b, i=i: assert_allclose(host(a)[i], b, atol=1e-3),
             together.learner,
             single.learner,
         )
@@ -119,23 +114,19 @@ def test_a_second_run_traces_nothing(population, trainer, trained, monkeypatch):
 
 
 def test_an_agent_is_bit_identical_whatever_its_population(trainer, population, trained):
-    state, metrics = trained
+    trained = _without_steps(trained)
     keys = jax.random.split(jax.random.key(3), 5)
     alone = jaxq.Population(trainer, size=1)
     for i in (0, 4):
-        same(
-            (agent(state, i), jax.tree.map(lambda leaf, i=i: leaf[i], metrics)),
-            jax.tree.map(
-                lambda leaf: leaf[0],
-                _without_steps(alone.run(alone.init(keys[i : i + 1]), 400)),
-            ),
-        )
-    backwards, _ = population.run(population.init(keys[::-1]), 400)
+        single = alone.run(alone.init(keys[i : i + 1]), 400)
+        same(agent(trained, i), agent(_without_steps(single), 0))
+    backwards = _without_steps(population.run(population.init(keys[::-1]), 400))
     for i in range(5):
-        same(agent(state, i), agent(backwards, 4 - i))
+        same(agent(trained, i), agent(backwards, 4 - i))
 
 
 def _without_steps(outputs):
+    """Leave out the clock, which all agents share."""
     state, metrics = outputs
     return state._replace(steps=None), metrics
 
@@ -148,7 +139,7 @@ def test_nothing_leaks_between_agents(population, trainer, trained):
         population.init(jax.random.key(3), trainer.hparams.replace(learning_rate=rates)), 400
     )
     for i in (0, 1, 3, 4):
-        same(agent(state, i)._replace(hparams=None), agent(broken, i)._replace(hparams=None))
+        same(*(agent(part._replace(hparams=None, steps=None), i) for part in (state, broken)))
 
 
 def test_metrics_are_finite_and_per_agent(trained):
