@@ -1,10 +1,10 @@
-"""The classic mistakes: DQN without what makes it work, on CartPole.
+"""The classic mistakes: DQN without what makes it work.
 
-python benchmarks/ablation.py [--agents 20] [--steps 100000] [--write]
+python benchmarks/ablation.py [--agents 20] [--write]
 """
 
 import argparse
-from pathlib import Path
+from typing import Any, NamedTuple
 
 import jaxq
 
@@ -12,11 +12,9 @@ jaxq.use_all_cores()
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from machine import processor, versions  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
+from report import RESULTS, report, versions  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
-ENVIRONMENT = "CartPole-v1"
 SEGMENTS = 40
 # Each gradient step then learns from the ten transitions of one step of all environments, once.
 _NO_REPLAY = {
@@ -28,19 +26,62 @@ _NO_REPLAY = {
     "learning_starts": 0,
 }
 _NO_TARGET = {"target_interval": 1, "target_rate": 1.0}
-MISTAKES = {
-    "DQN": {},
-    "without target network": _NO_TARGET,
-    "without replay": _NO_REPLAY,
-    "without both": {**_NO_REPLAY, **_NO_TARGET},
-    "too little exploration": {"epsilon_start": 0.01, "epsilon_end": 0.01},
+_LITTLE_EXPLORATION = {"epsilon_start": 0.01, "epsilon_end": 0.01}
+_CART_POLE = {"learning_rate": 1e-3, "hidden_sizes": (120, 84), "epsilon_steps": 10_000}
+
+
+class Study(NamedTuple):
+    """An environment, how to train on it, the score that counts as solved, and what may be left out."""
+
+    steps: int
+    keywords: dict[str, Any]
+    solved: float
+    mistakes: dict[str, dict[str, Any]]
+
+
+# A pole is kept up or dropped without any exploration; the treasure in the deep sea has to be found.
+STUDIES = {
+    "CartPole-v1": Study(
+        100_000,
+        _CART_POLE,
+        475.0,
+        {
+            "DQN": {},
+            "without target network": _NO_TARGET,
+            "without replay": _NO_REPLAY,
+            "without both": {**_NO_REPLAY, **_NO_TARGET},
+            "too little exploration": _LITTLE_EXPLORATION,
+        },
+    ),
+    "DeepSea-bsuite": Study(
+        *jaxq.preset("DeepSea-bsuite"),
+        0.9,
+        {"DQN": {}, "too little exploration": _LITTLE_EXPLORATION},
+    ),
 }
-_BASE = {"learning_rate": 1e-3, "hidden_sizes": (120, 84), "epsilon_steps": 10_000}
 
 
-def curve(keywords: dict, agents: int, steps: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Train, and return steps, greedy scores `[segments, N]` and mean values `[segments, N]`."""
-    trainer = jaxq.Trainer(jaxq.envs.make(ENVIRONMENT), jaxq.dqn(**{**_BASE, **keywords}))
+class Curve(NamedTuple):
+    """Env steps `[T]`, greedy scores `[T, N]` and mean values of actions `[T, N]`."""
+
+    steps: np.ndarray
+    scores: np.ndarray
+    values: np.ndarray
+
+    def row(self, solved: float) -> str:
+        """Say how training ended: over its last quarter, at the worst moment there, at the end."""
+        late = self.scores[3 * len(self.steps) // 4 :]
+        cells = []
+        for scores in late.mean(axis=0), late.min(axis=0):
+            low, high = jaxq.bootstrap_interval(scores)
+            cells.append(f"{jaxq.iqm(scores):.3g} [{low:.3g}, {high:.3g}]")
+        cells.append(f"{(self.scores[-1] > solved).sum()} of {self.scores.shape[1]}")
+        return " | ".join([*cells, f"{np.median(self.values[-1]):,.3g}"])
+
+
+def train(environment: str, steps: int, keywords: dict[str, Any], agents: int) -> Curve:
+    """Train DQN agents, and look at them after each segment."""
+    trainer = jaxq.Trainer(jaxq.envs.make(environment), jaxq.dqn(**keywords))
     population = jaxq.Population(trainer, agents)
     state = population.init(jax.random.key(0))
     at, scores, values = [], [], []
@@ -50,67 +91,67 @@ def curve(keywords: dict, agents: int, steps: int) -> tuple[np.ndarray, np.ndarr
         at.append(int(state.steps))
         scores.append(np.mean(returns, axis=1))
         values.append(np.asarray(metrics.q_value))
-    return np.array(at), np.stack(scores), np.stack(values)
+    return Curve(np.array(at), np.stack(scores), np.stack(values))
 
 
-def draw(curves: dict[str, tuple], path: Path) -> None:
-    """Draw greedy returns and learned values against env steps."""
-    figure = Figure(figsize=(9, 3.6), dpi=150, layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, (at, scores, values) in curves.items():
-        line = left.plot(at, [jaxq.iqm(row) for row in scores], label=name)[0]
-        intervals = np.array([jaxq.bootstrap_interval(row, resamples=500) for row in scores])
-        left.fill_between(at, *intervals.T, alpha=0.15, linewidth=0)
-        right.plot(at, np.median(values, axis=1), color=line.get_color())
-    right.axhline(100, color="0.5", linestyle=":", linewidth=1)
-    right.set_yscale("log")
-    left.set_ylabel("greedy return, IQM over agents")
-    right.set_ylabel("mean value of actions, median over agents")
-    right.set_title("no discounted return exceeds 100", fontsize=9)
-    for axes in (left, right):
+def draw(curves: dict[str, dict[str, Curve]]) -> Figure:
+    """Draw greedy returns on both environments, and the values learned on CartPole."""
+    figure = Figure(figsize=(12, 3.6), dpi=150, layout="constrained")
+    panels = figure.subplots(1, 3)
+    for axes, (environment, mistakes) in zip(panels[::2], curves.items(), strict=True):
+        for name, curve in mistakes.items():
+            color = f"C{list(curves['CartPole-v1']).index(name)}"
+            middle = [jaxq.iqm(scores) for scores in curve.scores]
+            intervals = [jaxq.bootstrap_interval(scores, resamples=500) for scores in curve.scores]
+            axes.plot(curve.steps, middle, label=name, color=color)
+            axes.fill_between(curve.steps, *np.array(intervals).T, alpha=0.15, linewidth=0, color=color)
+        axes.set_title(environment, fontsize=9)
+        axes.set_ylabel("greedy return, IQM over agents")
+        axes.legend(fontsize=7, frameon=False)
+    for curve in curves["CartPole-v1"].values():
+        panels[1].plot(curve.steps, np.median(curve.values, axis=1))
+    panels[1].axhline(100, color="0.5", linestyle=":", linewidth=1)
+    panels[1].set_yscale("log")
+    panels[1].set_title("CartPole-v1: no discounted return exceeds 100", fontsize=9)
+    panels[1].set_ylabel("mean value of actions, median over agents")
+    for axes in panels:
         axes.set_xlabel("env steps of each agent")
-    left.legend(fontsize=7, frameon=False)
-    figure.savefig(path)
+    return figure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--agents", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--write", action="store_true", help="write results/ablation.md and .png")
     options = parser.parse_args()
-    lines = [
-        "# Ablation: the classic mistakes",
-        "",
-        f"{ENVIRONMENT}, {options.agents} agents, {options.steps:,} env steps, DQN with one piece taken",
-        "away. Greedy score over the last quarter of training and at its worst moment there, as",
-        "interquartile mean over agents with its 95% bootstrap interval; the value that the agents",
-        "believe their actions to have, where no discounted return exceeds 100.",
-        "Made by `python benchmarks/ablation.py --write`.",
-        "",
-        f"- machine: {processor()}",
-        f"- {versions('jaxq', 'jax', 'flax', 'gymnax')}",
-        "",
+    table = [
         "![Returns and values without what makes DQN work](ablation.png)",
         "",
-        "| | score, last quarter | worst moment | agents over 475 at the end | median value |",
-        "| --- | ---: | ---: | ---: | ---: |",
+        "| | | score, last quarter | worst moment | agents solving it at the end | median value |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
     ]
-    curves = {}
-    for name, keywords in MISTAKES.items():
-        curves[name] = at, scores, values = curve(keywords, options.agents, options.steps)
-        late = scores[3 * len(at) // 4 :]
-        cells = []
-        for row in late.mean(axis=0), late.min(axis=0):
-            low, high = jaxq.bootstrap_interval(row)
-            cells.append(f"{jaxq.iqm(row):.0f} [{low:.0f}, {high:.0f}]")
-        solved = f"{(scores[-1] >= 475).sum()} of {options.agents}"
-        lines.append(f"| {name} | {' | '.join(cells)} | {solved} | {np.median(values[-1]):,.0f} |")
-        print(lines[-1], flush=True)
-    print("\n".join(lines))
+    curves: dict[str, dict[str, Curve]] = {}
+    for environment, study in STUDIES.items():
+        curves[environment] = {}
+        for name, mistake in study.mistakes.items():
+            keywords = {**study.keywords, **mistake}
+            curve = train(environment, study.steps, keywords, options.agents)
+            curves[environment][name] = curve
+            table.append(
+                f"| {environment}, {study.steps:,} env steps | {name} | {curve.row(study.solved)} |"
+            )
+            print(table[-1], flush=True)
+    method = [
+        f"{options.agents} agents, DQN with one piece taken away. Greedy score over the last quarter of",
+        "training and at its worst moment there, as interquartile mean over agents with its 95%",
+        "bootstrap interval; the value that the agents believe their actions to have.",
+        "On CartPole no discounted return exceeds 100, and an agent solves it above 475; on DeepSea",
+        "no return exceeds 1, which takes eight right actions in a row.",
+    ]
+    measured_with = [versions("jaxq", "jax", "flax", "gymnax")]
+    report(__file__, "Ablation: the classic mistakes", method, measured_with, table, options.write)
     if options.write:
-        (RESULTS / "ablation.md").write_text("\n".join(lines) + "\n")
-        draw(curves, RESULTS / "ablation.png")
+        draw(curves).savefig(RESULTS / "ablation.png")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ episode finds the treasure.
 
 import argparse
 import time
-from pathlib import Path
 from typing import Any
 
 import jaxq
@@ -18,7 +17,7 @@ jaxq.use_all_cores()
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from machine import processor, versions  # noqa: E402
+from report import report, versions  # noqa: E402
 
 _NOTHING = {"epsilon_start": 0.0, "epsilon_end": 0.0}
 _LITTLE = {"epsilon_start": 0.1, "epsilon_end": 0.1}
@@ -81,17 +80,12 @@ def main() -> None:
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=list(STRATEGIES))
     parser.add_argument("--write", action="store_true", help="write results/exploration.md")
     options = parser.parse_args()
-    lines = [
-        "# Exploration",
-        "",
+    method = [
         "DeepSea: how many agents found the treasure with their greedy episode, and after how many",
         f"episodes the median of those did, looked at {options.points} times over at most",
         f"{options.episodes:,} episodes. A random agent finds it in one of 2^N episodes.",
-        "Made by `python benchmarks/exploration.py --write`.",
-        "",
-        f"- machine: {processor()}",
-        f"- {versions('jaxq', 'jax', 'flax', 'gymnax')}",
-        "",
+    ]
+    table = [
         "| strategy | " + " | ".join(f"size {size}" for size in options.sizes) + " |",
         "| --- |" + " ---: |" * len(options.sizes),
     ]
@@ -103,10 +97,9 @@ def main() -> None:
             after = f", after {np.median(solved[np.isfinite(solved)]):,.0f}" if number else ""
             cells.append(f"{number} of {options.agents}{after}")
             print(f"{strategy}, size {size}: {cells[-1]} ({seconds:.0f} s)", flush=True)
-        lines.append(f"| {strategy} | " + " | ".join(cells) + " |")
-    print("\n".join(lines))
-    if options.write:
-        (Path(__file__).parent / "results" / "exploration.md").write_text("\n".join(lines) + "\n")
+        table.append(f"| {strategy} | " + " | ".join(cells) + " |")
+    measured_with = [versions("jaxq", "jax", "flax", "gymnax")]
+    report(__file__, "Exploration", method, measured_with, table, options.write)
 
 
 if __name__ == "__main__":

@@ -8,19 +8,20 @@ on where it was; `--fresh` measures again.
 
 import argparse
 import json
-from pathlib import Path
 
 import jaxq
 
 jaxq.use_all_cores()
 
-from machine import processor, versions  # noqa: E402
+from report import RESULTS, report, versions  # noqa: E402
 from scores import EPISODES, train  # noqa: E402
 
 from jaxq.algorithms import DEEP  # noqa: E402
 
-RESULTS = Path(__file__).parent / "results"
-ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Catch-bsuite", "DeepSea-bsuite")
+CONTROL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Catch-bsuite", "DeepSea-bsuite")
+MINATAR = tuple(f"{game}-MinAtar" for game in ("Breakout", "Asterix", "Freeway", "SpaceInvaders"))
+# Env steps that two cores finish in minutes, not what the games deserve.
+MINATAR_STEPS = {"pqn": 1_000_000, "dqn": 200_000, "rainbow": 200_000}
 # CleanRL after 500,000 env steps: DQN in JAX, C51, PQN.
 PUBLISHED = {
     "published DQN": ("498.4", "-88.9", "-188.9"),
@@ -29,18 +30,31 @@ PUBLISHED = {
 }
 
 
-def table(cells: dict[str, dict], recipes: list[str], environments: list[str]) -> list[str]:
+def measure(environment: str, recipe: str, agents: int) -> dict:
+    """Train a population, and return what its cell says."""
+    steps = MINATAR_STEPS[recipe] if environment in MINATAR else None
+    result = train(environment, recipe, agents, steps)
+    return {
+        "score": result.cell(),
+        "scores": [round(float(score), 3) for score in result.scores],
+        "steps": result.steps,
+        "seconds": round(result.seconds, 1),
+    }
+
+
+def tables(cells: dict[str, dict], environments: tuple[str, ...]) -> list[str]:
     """Write what was measured as a table, and how long it took as another one."""
     header = ["| " + " | ".join(["", *environments]) + " |", "| --- |" + " ---: |" * len(environments)]
     scores, times = list(header), list(header)
-    for name, values in PUBLISHED.items():
-        shown = dict(zip(ENVIRONMENTS, values, strict=False))
-        scores.append(f"| *{name}* | " + " | ".join(shown.get(e, "") for e in environments) + " |")
-    for recipe in recipes:
+    if environments == CONTROL:
+        for name, values in PUBLISHED.items():
+            scores.append(f"| *{name}* | " + " | ".join([*values, "", ""]) + " |")
+    for recipe in DEEP:
         found = [cells.get(f"{recipe} {environment}", {}) for environment in environments]
-        scores.append(f"| {recipe} | " + " | ".join(cell.get("score", "") for cell in found) + " |")
-        took = [f"{c['steps']:,} in {c['seconds']:.0f} s" if c else "" for c in found]
-        times.append(f"| {recipe} | " + " | ".join(took) + " |")
+        if any(found):
+            scores.append(f"| {recipe} | " + " | ".join(cell.get("score", "") for cell in found) + " |")
+            took = [f"{c['steps']:,} in {c['seconds']:,.0f} s" if c else "" for c in found]
+            times.append(f"| {recipe} | " + " | ".join(took) + " |")
     return [
         *scores,
         "",
@@ -54,7 +68,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--agents", type=int, default=16)
     parser.add_argument("--recipes", nargs="+", default=list(DEEP), choices=list(DEEP))
-    parser.add_argument("--environments", nargs="+", default=list(ENVIRONMENTS))
+    parser.add_argument("--environments", nargs="+", default=[*CONTROL, *MINATAR])
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     parser.add_argument("--write", action="store_true", help="write results/learning.md")
     options = parser.parse_args()
@@ -63,33 +77,21 @@ def main() -> None:
     for environment in options.environments:
         for recipe in options.recipes:
             name = f"{recipe} {environment}"
+            if environment in MINATAR and recipe not in MINATAR_STEPS:
+                continue
             if name not in cells or options.fresh:
-                result = train(environment, recipe, options.agents)
-                cells[name] = {
-                    "score": result.cell(),
-                    "scores": [round(float(score), 3) for score in result.scores],
-                    "steps": result.steps,
-                    "seconds": round(result.seconds, 1),
-                }
+                cells[name] = measure(environment, recipe, options.agents)
                 path.write_text(json.dumps(cells, indent=1) + "\n")
-                print(f"{name}: {cells[name]['score']}, {result.seconds:.0f} s", flush=True)
-    lines = [
-        "# Learning",
-        "",
+                print(f"{name}: {cells[name]['score']}, {cells[name]['seconds']:.0f} s", flush=True)
+    method = [
         "Every recipe with `jaxq.preset`, seeds from `jax.random.key(0)`. The score of an agent is its",
         f"mean return over {EPISODES} whole greedy episodes at the end of training; a cell has the",
         f"interquartile mean over {options.agents} agents with its 95% bootstrap interval. Published:",
         "CleanRL after 500,000 env steps.",
-        "Made by `python benchmarks/learning.py --write`.",
-        "",
-        f"- machine: {processor()}",
-        f"- {versions('jaxq', 'jax', 'flax', 'optax', 'gymnax')}",
-        "",
-        *table(cells, options.recipes, options.environments),
     ]
-    print("\n".join(lines))
-    if options.write:
-        (RESULTS / "learning.md").write_text("\n".join(lines) + "\n")
+    measured_with = [versions("jaxq", "jax", "flax", "optax", "gymnax")]
+    table = [*tables(cells, CONTROL), "", "## MinAtar", "", *tables(cells, MINATAR)]
+    report(__file__, "Learning", method, measured_with, table, options.write)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import jaxq
 
@@ -19,7 +18,7 @@ jaxq.use_all_cores()
 import gymnasium  # noqa: E402
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from machine import processor, versions  # noqa: E402
+from report import report, versions  # noqa: E402
 
 AGENTS = 1_024
 STEPS = 20_000
@@ -72,26 +71,17 @@ def main() -> None:
             results[recipe].append(run())
         results["gymnasium"].append(peer())
     theirs = statistics.median(results["gymnasium"])
-    lines = [
-        "# Tabular throughput",
-        "",
+    method = [
         f"Env steps of all {AGENTS:,} agents per second, learning included, compilation left out, on",
         "FrozenLake 8x8 from its table; gymnasium with a numpy table is one agent in Python.",
         f"Median of {options.repeats} runs in turn; smallest and largest in brackets.",
-        "Made by `python benchmarks/tabular.py --write`.",
-        "",
-        f"- machine: {processor()}",
-        f"- {versions('jaxq', 'jax', 'gymnasium', 'numpy')}",
-        "",
-        "| | million env steps/s | times gymnasium |",
-        "| --- | ---: | ---: |",
     ]
+    table = ["| | million env steps/s | times gymnasium |", "| --- | ---: | ---: |"]
     for name, values in results.items():
         median, low, high = (x / 1e6 for x in (statistics.median(values), min(values), max(values)))
-        lines.append(f"| {name} | {median:.3f} [{low:.3f}, {high:.3f}] | {median * 1e6 / theirs:.0f} |")
-    print("\n".join(lines))
-    if options.write:
-        (Path(__file__).parent / "results" / "tabular.md").write_text("\n".join(lines) + "\n")
+        table.append(f"| {name} | {median:.3f} [{low:.3f}, {high:.3f}] | {median * 1e6 / theirs:.0f} |")
+    measured_with = [versions("jaxq", "jax", "gymnasium", "numpy")]
+    report(__file__, "Tabular throughput", method, measured_with, table, options.write)
 
 
 if __name__ == "__main__":

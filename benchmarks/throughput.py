@@ -16,7 +16,7 @@ import tempfile
 import venv
 from pathlib import Path
 
-from machine import processor, versions
+from report import report, versions
 
 HERE = Path(__file__).parent
 # Agents, and env steps of each; rejax gets as many, so that both share the part that is warm-up.
@@ -43,20 +43,15 @@ def measure(python: Path | str, script: str, agents: int, steps: int) -> float:
     return json.loads(result.stdout.splitlines()[-1])["steps_per_second"]
 
 
-def table(results: dict[int, tuple[list[float], list[float]]], repeats: int, peer: str) -> str:
+def peer_versions(python: Path) -> str:
+    show = "from importlib.metadata import version as v; print(*[f'{p} {v(p)}' for p in %r], sep=', ')"
+    packages = ["rejax", "jax", "flax", "gymnax"]
+    result = subprocess.run([python, "-c", show % packages], capture_output=True, text=True, check=True)
+    return result.stdout.strip()
+
+
+def table(results: dict[int, tuple[list[float], list[float]]]) -> list[str]:
     lines = [
-        "# Throughput",
-        "",
-        "Env steps of all agents per second, training and warm-up included, compilation left out.",
-        "CartPole-v1, MLP 64x64, 10 environments, batch 128, one update per 10 env steps,",
-        "buffer 10,000.",
-        f"Median of {repeats} runs, jaxq and rejax in turn; smallest and largest in brackets.",
-        "Made by `python benchmarks/throughput.py --write`.",
-        "",
-        f"- machine: {processor()}",
-        f"- jaxq: {versions('jaxq', 'jax', 'flax', 'gymnax')}",
-        f"- rejax: {peer}",
-        "",
         "| agents | env steps each | jaxq | rejax | ratio |",
         "| ---: | ---: | ---: | ---: | ---: |",
     ]
@@ -67,7 +62,7 @@ def table(results: dict[int, tuple[list[float], list[float]]], repeats: int, pee
         ]
         ratio = statistics.median(ours) / statistics.median(theirs)
         lines.append(f"| {agents} | {CASES[agents]:,} | {cells[0]} | {cells[1]} | {ratio:.1f} |")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def main() -> None:
@@ -85,13 +80,17 @@ def main() -> None:
             theirs.append(measure(python, "rejax_dqn.py", agents, steps))
             print(f"{agents} agents: jaxq {ours[-1]:,.0f}, rejax {theirs[-1]:,.0f}", flush=True)
         results[agents] = ours, theirs
-    show = "from importlib.metadata import version as v; print(*[f'{p} {v(p)}' for p in %r], sep=', ')"
-    packages = ["rejax", "jax", "flax", "gymnax"]
-    peer = subprocess.run([python, "-c", show % packages], capture_output=True, text=True, check=True)
-    text = table(results, options.repeats, peer.stdout.strip())
-    print(text)
-    if options.write:
-        (HERE / "results" / "throughput.md").write_text(text)
+    method = [
+        "Env steps of all agents per second, training and warm-up included, compilation left out.",
+        "CartPole-v1, MLP 64x64, 10 environments, batch 128, one update per 10 env steps,",
+        "buffer 10,000.",
+        f"Median of {options.repeats} runs, jaxq and rejax in turn; smallest and largest in brackets.",
+    ]
+    measured_with = [
+        f"jaxq: {versions('jaxq', 'jax', 'flax', 'gymnax')}",
+        f"rejax: {peer_versions(python)}",
+    ]
+    report(__file__, "Throughput", method, measured_with, table(results), options.write)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,52 @@
+"""How a benchmark tells its result: with the machine and the versions it was measured on."""
+
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def processor() -> str:
+    """Name the processor and count the cores that this process may use."""
+    names = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
+
+
+def versions(*packages: str) -> str:
+    """List packages with the versions installed beside this script."""
+    return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+
+
+def report(
+    script: str, title: str, method: list[str], measured_with: list[str], table: list[str], write: bool
+) -> None:
+    """Print a result, and keep it as `results/NAME.md` if asked.
+
+    Args:
+        script: The benchmark's `__file__`, whose name the result gets.
+        title: Heading.
+        method: Lines that say what was measured and how.
+        measured_with: Versions of what was measured.
+        table: Lines in Markdown.
+        write: Whether to keep it.
+    """
+    name = Path(script).stem
+    lines = [
+        f"# {title}",
+        "",
+        *method,
+        f"Made by `python benchmarks/{name}.py --write`.",
+        "",
+        *(f"- {line}" for line in [f"machine: {processor()}", *measured_with]),
+        "",
+        *table,
+    ]
+    print("\n".join(lines))
+    if write:
+        (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
