@@ -79,6 +79,8 @@ _BY_ENVIRONMENT = {
     "CartPole-v1": Preset(100_000, _CART_POLE),
     "Acrobot-v1": Preset(100_000, _CONTROL),
     "MountainCar-v0": Preset(300_000, _MOUNTAIN_CAR),
+    "Catch-bsuite": Preset(50_000, _CONTROL),
+    "DeepSea-bsuite": Preset(50_000, _CONTROL),
 }
 
 _BY_FAMILY = {
@@ -87,6 +89,7 @@ _BY_FAMILY = {
 
 _OTHERWISE = Preset(100_000, _CONTROL)
 
+_ANYWHERE = ""
 _EPSILON = ("epsilon_start", "epsilon_end", "epsilon_steps")
 # What recipes have settings of their own for, which the environment's do not replace.
 _OWN = {
@@ -98,11 +101,15 @@ _OWN = {
     "r2d2": ("n_step", "double", "batch_size", "train_interval"),
 }
 
-# What recipes need otherwise than DQN. One update of R2D2 learns from sequences of many steps, and one
-# of IQN compares all fractions with all.
-_RECIPES: dict[str, dict[str, Any]] = {
-    "r2d2": {"train_interval": 20},
-    "iqn": {"num_quantiles": 8},
+# What recipes need otherwise than DQN, anywhere and by environment. One update of R2D2 learns from
+# sequences of many steps, one of IQN compares all fractions with all, one of an ensemble trains every
+# member. Munchausen's bonus builds on the target network, which has to move more slowly for it.
+_ADJUSTED: dict[str, dict[str, dict[str, Any]]] = {
+    "r2d2": {_ANYWHERE: {"train_interval": 20}},
+    "iqn": {_ANYWHERE: {"num_quantiles": 8}, "MountainCar-v0": {"train_interval": 6}},
+    "bootstrapped_dqn": {"MountainCar-v0": {"train_interval": 6}},
+    "rainbow": {"MountainCar-v0": {"train_interval": 6}},
+    "munchausen_dqn": {"CartPole-v1": {"target_rate": 0.02}},
 }
 
 # PQN takes nothing from DQN's settings but the network, and explores during a share of the steps. Going
@@ -168,5 +175,6 @@ def preset(environment: str, steps: int | None = None, algorithm: str = "dqn") -
         keywords = {"hidden_sizes": keywords["hidden_sizes"], "epsilon_steps": share * steps, **window}
     if algorithm in _ATOMS and (returns := _RETURNS.get(environment) or _RETURNS.get(family)):
         keywords |= {"discount": 0.99, "value_min": returns[0], "value_max": returns[1]}
-    keywords |= _RECIPES.get(algorithm, {})
+    for place in (_ANYWHERE, environment):
+        keywords |= _ADJUSTED.get(algorithm, {}).get(place, {})
     return Preset(steps, {**keywords, "learning_rate_steps": steps})
