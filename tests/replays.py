@@ -45,7 +45,10 @@ def samples(replay, keys, memory, rows_written, hparams, importance):
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))
 def rows_from(first, length=1, num_envs=ENVS, terminated=(), truncated=(), extras=()):
-    """Rows whose observation is their number, each environment a thousand higher."""
+    """Rows whose observation is their number, each environment a thousand higher.
+
+    A step leads to the next number, or half as far where an episode ends.
+    """
     row = first + jnp.arange(length)[:, None]
     number = row + jnp.arange(num_envs)[None] * 1000.0
     flags = [
@@ -53,12 +56,13 @@ def rows_from(first, length=1, num_envs=ENVS, terminated=(), truncated=(), extra
         for rows in (terminated, truncated)
     ]
     reward = jnp.ones((length, num_envs))
-    return Transition(number, number.astype(jnp.int32), reward, *flags, number + 0.5, extras)
+    following = number + jnp.where(flags[0] | flags[1], 0.5, 1.0)
+    return Transition(number, number.astype(jnp.int32), reward, *flags, following, extras)
 
 
 def fill(replay, num_rows, length=1, terminated=(), truncated=()):
     """Write rows from the first one on, `length` at a time."""
-    memory = replay.init(SPEC)
+    memory = replay.init()
     for row in range(0, num_rows, length):
         rows = rows_from(row, length, replay.num_envs, terminated, truncated)
         memory = add(replay, memory, rows, row)

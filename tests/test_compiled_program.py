@@ -11,6 +11,7 @@ import jaxq
 pytestmark = pytest.mark.optimized
 
 ROWS, ENVS, AGENTS, CHUNK = 730, 4, 6, 3  # so that no other array has the shape of a ring
+PLACES = 48  # of what does not follow in the ring: one for each sixteen rows, and two more
 
 
 def outside_entry(compiled):
@@ -25,7 +26,7 @@ def outside_entry(compiled):
 
 def whole_rings(lines, operation):
     """Lines that make a whole ring, of one chunk or of all agents, by an operation."""
-    shape = rf"\[({CHUNK}|{AGENTS}),{ROWS},{ENVS}[,\]]"
+    shape = rf"\[({CHUNK}|{AGENTS}),({ROWS}|{PLACES}),{ENVS}[,\]]"
     return [line for line in lines if re.search(rf"= \w+{shape}\S* {operation}\(", line)]
 
 
@@ -35,6 +36,7 @@ def lines(cartpole, small):
     mesh = jax.make_mesh((1,), ("agents",), devices=jax.devices()[:1])
     population = jaxq.Population(trainer, AGENTS, chunk=CHUNK, mesh=mesh)
     state = population.init(jax.random.key(0))
+    assert state.memory.ring.elsewhere.shape[:3] == (AGENTS, PLACES, ENVS)
     return outside_entry(population._run.lower(state, trainer.iterations(40)).compile())
 
 

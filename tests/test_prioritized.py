@@ -16,7 +16,7 @@ ROWS = 8
 
 def prioritized(n_step=1, batch_size=64, **sizes):
     return PrioritizedReplay(
-        **{"num_rows": ROWS, "num_envs": ENVS, "batch_size": batch_size, "n_step": n_step, **sizes}
+        SPEC, **{"num_rows": ROWS, "num_envs": ENVS, "batch_size": batch_size, "n_step": n_step, **sizes}
     )
 
 
@@ -68,7 +68,7 @@ def valid_starts(num_rows, written, n_step):
 )
 def test_only_valid_starts_have_mass_wherever_the_write_head_is(length, n_step):
     replay = prioritized(n_step)
-    memory = replay.init(SPEC)
+    memory = replay.init()
     random = np.random.default_rng(0)
     for row in range(0, 4 * ROWS, length):
         memory = add(replay, memory, rows_from(row, length), row)
@@ -81,7 +81,7 @@ def test_only_valid_starts_have_mass_wherever_the_write_head_is(length, n_step):
         sample = draw(replay, memory, written, seed=row)
         assert expected.ravel()[sample.index].all()
         # What it spans are n rows in a row: across the write head the difference would be another.
-        assert_array_equal(sample.s_t - sample.s_tm1, np.full(64, n_step - 0.5))
+        assert_array_equal(sample.s_t - sample.s_tm1, np.full(64, n_step))
         # Learning changes masses between writes; to nothing it never does.
         error = jnp.float32(random.exponential(size=64))
         memory = memory._replace(
@@ -174,7 +174,7 @@ def test_new_transitions_have_the_largest_priority_so_far():
 def test_with_exponent_zero_all_are_alike():
     replay, zero = prioritized(n_step=3), NUMBERS._replace(priority_exponent=jnp.float32(0))
     memory = give(replay, fill(replay, 13), jnp.arange(24.0) ** 3, zero)
-    uniform = UniformReplay(ROWS, ENVS, batch_size=64, n_step=3)
+    uniform = UniformReplay(SPEC, ROWS, ENVS, batch_size=64, n_step=3)
     keys = jax.random.split(jax.random.key(0), 500)
     mine = samples(replay, keys, memory, 13, zero, 1.0)
     theirs = samples(uniform, keys, Memory(memory.ring), 13, zero, 1.0)
@@ -262,7 +262,7 @@ def loops(request):
     """Lines of the loops that agents side by side were compiled to, without the program's entry."""
     replay = prioritized(request.param, num_rows=LONG)
     run = jax.jit(jax.vmap(training(replay), in_axes=ONE_CLOCK))
-    memory = jax.vmap(lambda _: replay.init(SPEC))(jnp.arange(AGENTS))
+    memory = jax.vmap(lambda _: replay.init())(jnp.arange(AGENTS))
     hparams = Numbers(jnp.full(AGENTS, 0.9), jnp.full(AGENTS, 0.6))
     keys = jax.random.split(jax.random.key(0), AGENTS)
     compiled = run.lower(keys, hparams, memory, jnp.int32(0), jnp.int32(9)).compile()
@@ -292,7 +292,7 @@ def test_rows_and_priorities_are_written_in_place(loops):
 @pytest.mark.optimized
 def test_a_ring_written_at_a_place_of_each_agents_own_would_be_seen():
     replay = prioritized(num_rows=LONG)
-    memory = jax.vmap(lambda _: replay.init(SPEC))(jnp.arange(AGENTS))
+    memory = jax.vmap(lambda _: replay.init())(jnp.arange(AGENTS))
 
     def run(memory, first):
         write = lambda step, memory: replay.add(memory, rows_from(step), first + step)  # noqa: E731

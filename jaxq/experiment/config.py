@@ -131,8 +131,8 @@ def prepare(config: Config) -> Plan:
         )
     trainer.iterations(config.steps)
     seeds = config.agents // len(config.combinations)
-    hparams = grid(trainer.hparams, seeds=seeds, **config.sweep)
-    return Plan(config, Population(trainer, config.agents), hparams)
+    population = Population(trainer, config.agents)
+    return Plan(config, population, grid(trainer.hparams, seeds=seeds, **config.sweep))
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Experiment:
         console = console or Console(quiet=True)
         self.directory.write_config(describe(self._plan), sys.argv)
         console.print(f"writing to {self.directory.path}", highlight=False, soft_wrap=True)
+        console.print(f"memory: {self._plan.population.memory()}", highlight=False, soft_wrap=True)
         history: list[Progress] = []
         with Display(console, self.config) as display:
 

@@ -6,6 +6,7 @@ last iteration alone needs.
 
 from jaxq.replay.prioritized import Priorities, PrioritizedReplay
 from jaxq.replay.protocol import Memory, Replay, ReplayHparams
+from jaxq.replay.ring import Ring, Steps
 from jaxq.replay.sequences import SequenceReplay
 from jaxq.replay.uniform import UniformReplay
 from jaxq.replay.window import shuffled_minibatches
@@ -16,7 +17,9 @@ __all__ = [
     "PrioritizedReplay",
     "Replay",
     "ReplayHparams",
+    "Ring",
     "SequenceReplay",
+    "Steps",
     "UniformReplay",
     "shuffled_minibatches",
 ]

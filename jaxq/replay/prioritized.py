@@ -40,6 +40,7 @@ class PrioritizedReplay:
     `P(i) = p_i / sum_k p_k` with `p_i = (|td_error_i| + 1e-6)^alpha`
 
     Attributes:
+        spec: What one observation looks like.
         num_rows: Rows R of the ring; the capacity is R * E transitions.
         num_envs: Environments E that write side by side.
         batch_size: Transitions B in a sample.
@@ -54,6 +55,7 @@ class PrioritizedReplay:
         proportional variant.
     """
 
+    spec: ObservationSpec
     num_rows: int
     num_envs: int
     batch_size: int
@@ -63,10 +65,10 @@ class PrioritizedReplay:
         """Check the sizes."""
         ring.check_sizes(self, span="n_step")
 
-    def init(self, spec: ObservationSpec, extras: PyTree = ()) -> Memory:
+    def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
         priorities = Priorities(sum_tree.empty(self.num_rows * self.num_envs), jnp.float32(1))
-        return Memory(ring.empty(self.num_rows, self.num_envs, spec, extras), priorities)
+        return Memory(ring.empty(self.spec, self.num_rows, self.num_envs, extras), priorities)
 
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; new transitions get the largest priority so far.
@@ -84,7 +86,7 @@ class PrioritizedReplay:
         """
         length = rows.reward.shape[0]
         return Memory(
-            ring=ring.write(memory.ring, rows, rows_written),
+            ring=ring.write(self.spec, memory.ring, rows, rows_written),
             priorities=self._move_on(memory.priorities, rows_written, length),
         )
 
@@ -105,7 +107,7 @@ class PrioritizedReplay:
         Args:
             key: PRNG key.
             memory: The memory.
-            rows_written: Not used: the priorities tell what is stored. At least n rows must be.
+            rows_written: Rows written so far, int32 `[]`, at least n.
             hparams: `discount` is used.
             importance: How much of the bias of unequal probabilities the weights take back (beta),
                 `[]`, in [0, 1].
@@ -122,9 +124,11 @@ class PrioritizedReplay:
         leaf = sum_tree.find(tree, draws)
         row, env = jnp.divmod(leaf, self.num_envs)
         row = (row - self.n_step + 1) % self.num_rows
-        sample = ring.n_step_sample(memory.ring, row, env, self.n_step, hparams.discount)
+        sample = ring.n_step_sample(
+            self.spec, memory.ring, row, env, rows_written, self.n_step, hparams.discount
+        )
         mass = tree.leaves[leaf]
-        return sample._replace(weight=(mass.min() / mass) ** importance)
+        return sample._replace(weight=sample.weight * (mass.min() / mass) ** importance)
 
     def reprioritize(
         self, priorities: Priorities, sample: Sample, priority: jax.Array, hparams: ReplayHparams
@@ -143,15 +147,16 @@ class PrioritizedReplay:
         Returns:
             The priorities after it.
         """
-        error = jnp.minimum(jnp.abs(priority), LARGEST) + SMALLEST
+        # From what led to where nobody knows nothing is learned, however often it is drawn. To ask for
+        # the weight also tells the compiler that the sample was read before the write below; not
+        # knowing it, it copies all leaves at every step.
+        error = jnp.where(sample.weight > 0, jnp.minimum(jnp.abs(priority), LARGEST), 0) + SMALLEST
         mass = jnp.where(jnp.isfinite(priority), error**hparams.priority_exponent, priorities.largest)
         row, env = jnp.divmod(sample.index, self.num_envs)
         leaf = ((row + self.n_step - 1) % self.num_rows) * self.num_envs + env
         old = priorities.tree.leaves[leaf]
-        # Only `add` knows which starts are complete, so only `add` gives mass where there is none. A
-        # weight is always positive, but to ask tells the compiler that the sample was read before
-        # this write; not knowing it, it copies all leaves at every step.
-        known = (old > 0) & (sample.weight > 0)
+        # Only `add` knows which starts are complete, so only `add` gives mass where there is none.
+        known = old > 0
         return Priorities(
             tree=sum_tree.update(priorities.tree, leaf, jnp.where(known, mass, old)),
             largest=jnp.maximum(priorities.largest, jnp.where(known, mass, 0).max()),

@@ -4,7 +4,8 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 
-from jaxq.types import ObservationSpec, PyTree, Transition
+from jaxq.replay.ring import Ring
+from jaxq.types import PyTree, Transition
 
 
 class Memory(NamedTuple):
@@ -13,11 +14,11 @@ class Memory(NamedTuple):
     A loop over gradient steps carries the priorities and closes over the ring.
 
     Attributes:
-        ring: The stored transitions, leaves `[R, E, ...]`.
+        ring: The stored transitions.
         priorities: What is known about how much each is worth replaying; `()` if nothing is.
     """
 
-    ring: Transition
+    ring: Ring
     priorities: PyTree = ()
 
 
@@ -41,11 +42,10 @@ class Replay(Protocol):
     a ring that stays in place, where a position per agent would make it a scatter.
     """
 
-    def init(self, spec: ObservationSpec, extras: PyTree = ()) -> Memory:
+    def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory.
 
         Args:
-            spec: What one observation looks like.
             extras: What one environment's `Transition.extras` look like, arrays or their shapes.
         """
         ...
@@ -79,7 +79,7 @@ class Replay(Protocol):
                 float32 `[]`, in [0, 1].
 
         Returns:
-            A `Sample`, leaves `[B, ...]`; `SequenceReplay` returns windows instead.
+            A `Sample`, leaves `[B, ...]`; `SequenceReplay` returns `Steps` instead.
         """
         ...
 

@@ -6,6 +6,7 @@ import jax
 
 from jaxq.replay import ring
 from jaxq.replay.protocol import Memory, ReplayHparams
+from jaxq.replay.ring import Steps
 from jaxq.types import ObservationSpec, PyTree, Transition
 
 
@@ -14,6 +15,7 @@ class SequenceReplay:
     """A ring of which windows of `length` rows are drawn, all equally likely.
 
     Attributes:
+        spec: What one observation looks like.
         num_rows: Rows R of the ring; the capacity is R * E transitions.
         num_envs: Environments E that write side by side.
         batch_size: Windows B in a sample.
@@ -28,6 +30,7 @@ class SequenceReplay:
         section 3 (stored state). There, windows stop at an episode's end; here, the learner does.
     """
 
+    spec: ObservationSpec
     num_rows: int
     num_envs: int
     batch_size: int
@@ -37,13 +40,13 @@ class SequenceReplay:
         """Check the sizes."""
         ring.check_sizes(self, span="length")
 
-    def init(self, spec: ObservationSpec, extras: PyTree = ()) -> Memory:
+    def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
-        return Memory(ring.empty(self.num_rows, self.num_envs, spec, extras))
+        return Memory(ring.empty(self.spec, self.num_rows, self.num_envs, extras))
 
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; see `Replay.add`."""
-        return memory._replace(ring=ring.write(memory.ring, rows, rows_written))
+        return memory._replace(ring=ring.write(self.spec, memory.ring, rows, rows_written))
 
     def sample(
         self,
@@ -52,7 +55,7 @@ class SequenceReplay:
         rows_written: jax.Array,
         hparams: ReplayHparams,
         importance: jax.Array,
-    ) -> Transition:
+    ) -> Steps:
         """Draw B windows of L consecutive rows, uniformly and with replacement.
 
         Every stored row with L - 1 later ones behind it is equally likely to begin a window, in every
@@ -68,17 +71,17 @@ class SequenceReplay:
             importance: Not used: the probabilities are equal.
 
         Returns:
-            The windows, leaves `[B, L, ...]`; but `extras` are those of each window's first row alone,
-            leaves `[B, ...]`: the recurrent state to begin from.
+            The windows, leaves `[B, L, ...]`; but their `extras` are those of each window's first row
+            alone, leaves `[B, ...]`: the recurrent state to begin from.
         """
         row, env = ring.uniform_starts(key, self.batch_size, rows_written, memory.ring, self.length)
-        steps = ring.windows(row, self.num_rows, self.length), env[:, None]
+        rows = ring.windows(row, self.num_rows, self.length)
+        steps = ring.read(self.spec, memory.ring, rows, env[:, None], rows_written)
         first = jax.tree.map(lambda leaf: leaf[row, env], memory.ring.extras)
-        without = memory.ring._replace(extras=())
-        return jax.tree.map(lambda leaf: leaf[steps], without)._replace(extras=first)
+        return steps._replace(transition=steps.transition._replace(extras=first))
 
     def reprioritize(
-        self, priorities: PyTree, sample: Transition, priority: jax.Array, hparams: ReplayHparams
+        self, priorities: PyTree, sample: Steps, priority: jax.Array, hparams: ReplayHparams
     ) -> PyTree:
         """Return the priorities as they are: there are none."""
         return priorities

@@ -14,6 +14,7 @@ class UniformReplay:
     """A ring of `num_rows` rows, each with one transition of each of the E environments.
 
     Attributes:
+        spec: What one observation looks like.
         num_rows: Rows R of the ring; the capacity is R * E transitions.
         num_envs: Environments E that write side by side.
         batch_size: Transitions B in a sample.
@@ -28,6 +29,7 @@ class UniformReplay:
         1992 (experience replay).
     """
 
+    spec: ObservationSpec
     num_rows: int
     num_envs: int
     batch_size: int
@@ -37,13 +39,13 @@ class UniformReplay:
         """Check the sizes."""
         ring.check_sizes(self, span="n_step")
 
-    def init(self, spec: ObservationSpec, extras: PyTree = ()) -> Memory:
+    def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
-        return Memory(ring.empty(self.num_rows, self.num_envs, spec, extras))
+        return Memory(ring.empty(self.spec, self.num_rows, self.num_envs, extras))
 
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; see `Replay.add`."""
-        return memory._replace(ring=ring.write(memory.ring, rows, rows_written))
+        return memory._replace(ring=ring.write(self.spec, memory.ring, rows, rows_written))
 
     def sample(
         self,
@@ -67,10 +69,12 @@ class UniformReplay:
             importance: Not used: the probabilities are equal.
 
         Returns:
-            The sample, leaves `[B, ...]`, with weights of one.
+            The sample, leaves `[B, ...]`, with weights of one, or zero where what it led to is lost.
         """
         row, env = ring.uniform_starts(key, self.batch_size, rows_written, memory.ring, self.n_step)
-        return ring.n_step_sample(memory.ring, row, env, self.n_step, hparams.discount)
+        return ring.n_step_sample(
+            self.spec, memory.ring, row, env, rows_written, self.n_step, hparams.discount
+        )
 
     def reprioritize(
         self, priorities: PyTree, sample: Sample, priority: jax.Array, hparams: ReplayHparams

@@ -54,6 +54,20 @@ def all_devices() -> Mesh:
     return Mesh(np.array(jax.local_devices()), (AXIS,))
 
 
+def memory_limit(devices: list[jax.Device]) -> int | None:
+    """Return the bytes of memory that devices have in all, or `None` where nobody tells.
+
+    Devices on CPU share the memory of the machine.
+    """
+    if devices[0].platform != "cpu":
+        limits = [(device.memory_stats() or {}).get("bytes_limit") for device in devices]
+        return sum(limits) if all(limits) else None
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
 def checked_mesh(mesh: Mesh) -> Mesh:
     """Return a mesh, if it has the one axis that agents are spread over.
 

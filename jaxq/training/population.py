@@ -18,7 +18,8 @@ from jax.sharding import PartitionSpec as P
 from jaxq import checks
 from jaxq.algorithms import TableSettings
 from jaxq.hparams import Hparams, validated
-from jaxq.training.devices import AXIS, all_devices, checked_mesh
+from jaxq.training.devices import AXIS, all_devices, checked_mesh, memory_limit
+from jaxq.training.memory_use import MemoryUse, check_fits, memory_use, num_bytes
 from jaxq.training.state import (
     AGENT_AXES,
     AgentState,
@@ -67,7 +68,8 @@ class Population:
 
     Raises:
         InputTypeError: If an argument has the wrong type.
-        InputValueError: If a number is not positive, or the mesh has other axes.
+        InputValueError: If a number is not positive, the mesh has other axes, or so many agents do
+            not fit the memory of its devices.
 
     Example:
         >>> import jax, jaxq
@@ -91,6 +93,8 @@ class Population:
         self.mesh = all_devices() if mesh is None else checked_mesh(mesh)
         self._on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         self.chunk = self._default_chunk() if chunk is None else checks.whole_number("chunk", chunk)
+        limit = memory_limit(list(self.mesh.devices.flat))
+        check_fits(self.memory(), limit, trainer.algorithm.settings)
         self._init = self._spread(self._init_agents, (P(AXIS),) * 3, AGENTS)
         self._run = self._spread(self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)))
         self._evaluate: dict[tuple[int, int], Callable] = {}
@@ -132,6 +136,16 @@ class Population:
         """
         check_state(state, self.trainer.template, (self.size,))
         return self._run(state, self.trainer.iterations(num_steps, state.steps))
+
+    def memory(self) -> MemoryUse:
+        """Say how much memory the population takes, before anything is compiled."""
+        per_device = -(-self.size // (self.mesh.size * self.chunk)) * self.chunk
+        working = self.trainer.working_bytes
+        if per_device > self.chunk:
+            # The chunk that is trained is cut out of the others.
+            working += num_bytes(self.trainer.template)
+        chunks = self.mesh.size * self.chunk
+        return memory_use(self.trainer.template, self.mesh.size * per_device, chunks * working)
 
     def evaluate(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000

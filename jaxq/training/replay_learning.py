@@ -27,7 +27,7 @@ class ReplayLearning:
         self.warmup_steps = self._rhythm.warmup_steps
         kind = PrioritizedReplay if settings.prioritized else UniformReplay
         self.replay = kind(
-            self._rhythm.ring_rows, settings.num_envs, settings.batch_size, settings.n_step
+            spec, self._rhythm.ring_rows, settings.num_envs, settings.batch_size, settings.n_step
         )
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
@@ -35,7 +35,7 @@ class ReplayLearning:
         learner = learners.init(self._q_function, self._settings, self._spec, key, hparams)
         members = self._q_function.members
         extras = jnp.zeros(members, bool) if members else ()
-        return learner, self.replay.init(self._spec, extras)
+        return learner, self.replay.init(extras)
 
     def remember(self, memory: Memory, newest: Transition, steps: jax.Array) -> Memory:
         """Write an iteration's transitions over the oldest ones."""

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import greedy_bootstrap, n_step_return
-from jaxq.replay import Memory, SequenceReplay
+from jaxq.replay import Memory, SequenceReplay, Steps
 from jaxq.training import learner as learners
 from jaxq.training.agent import Experience, LearningStatistics
 from jaxq.training.learner import Batch, Learner
@@ -26,14 +26,14 @@ class SequenceLearning:
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
         self.replay = SequenceReplay(
-            self._rhythm.ring_rows, settings.num_envs, settings.batch_size, settings.rows_needed
+            spec, self._rhythm.ring_rows, settings.num_envs, settings.batch_size, settings.rows_needed
         )
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
         """Make a network with fresh weights, its copy, its optimizer, and an empty ring."""
         carry = jnp.zeros((1, self._settings.recurrent_size))
         learner = learners.init(self._q_function, self._settings, self._spec, key, hparams, carry)
-        return learner, self.replay.init(self._spec, carry[0])
+        return learner, self.replay.init(carry[0])
 
     def remember(self, memory: Memory, newest: Transition, steps: jax.Array) -> Memory:
         """Write an iteration's transitions over the oldest ones."""
@@ -48,13 +48,13 @@ class SequenceLearning:
 
         def update(learner: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
             number, key = inputs
-            sequences = self.replay.sample(key, memory, rows, hparams, jnp.float32(0))
+            drawn = self.replay.sample(key, memory, rows, hparams, jnp.float32(0))
             learner, statistics, _ = learners.gradient_step(
                 self._q_function,
                 self._settings,
                 learner,
                 hparams,
-                self._batch(learner, hparams, sequences),
+                self._batch(learner, hparams, drawn),
                 self._rhythm.target_due(steps, number),
             )
             return learner, statistics
@@ -62,29 +62,30 @@ class SequenceLearning:
         learner, statistics = jax.lax.scan(update, learner, self._rhythm.numbered_keys(key))
         return learner, memory, jax.tree.map(jnp.mean, statistics)
 
-    def _batch(self, learner: Learner, hparams: Hparams, sequences: Transition) -> Batch:
+    def _batch(self, learner: Learner, hparams: Hparams, drawn: Steps) -> Batch:
         """Work out targets behind the burn-in, and say what is compared with them."""
-        burn_in = self._settings.burn_in
+        sequences, burn_in = drawn.transition, self._settings.burn_in
         tail = jax.tree.map(lambda leaf: leaf[:, burn_in:], sequences._replace(extras=()))
         target_t = self._following(learner.target_params, sequences)
         online_t = target_t
         if self._settings.double:
             online_t = self._following(learner.params, sequences)
-        targets = jax.vmap(self._targets, in_axes=(None, 0, 0, 0))(
+        targets, last = jax.vmap(self._targets, in_axes=(None, 0, 0, 0))(
             hparams.discount, tail, online_t, target_t
         )
+        known = jnp.take_along_axis(drawn.known[:, burn_in:], last, axis=1)
 
         def outputs(params: PyTree) -> jax.Array:
             _, output_tm1 = self._unroll(params, sequences)
             return _flat(output_tm1[:, burn_in:])
 
-        weight = jnp.ones(targets.size)
+        weight = _flat(known).astype(jnp.float32)
         return Batch(outputs, _flat(tail.action), _flat(targets), weight)
 
     def _targets(
         self, discount: jax.Array, run: Transition, online_t: jax.Array, target_t: jax.Array
-    ) -> jax.Array:
-        """Work out the target of every step in a run of T, returns no longer than the run, `[T]`."""
+    ) -> tuple[jax.Array, jax.Array]:
+        """Work out the target of every step in a run of T, and the step each return goes to, `[T]`."""
         value = self._q_function.value
         length = run.reward.shape[0]
         window = jnp.arange(length)[:, None] + jnp.arange(self._settings.n_step)[None]
@@ -96,7 +97,8 @@ class SequenceLearning:
         )
         last = jnp.arange(length) + result.last
         bootstrap = jax.vmap(lambda output: greedy_bootstrap(value.q(output)))(online_t[last])
-        return jax.vmap(value.target)(result.r_t, result.discount_t, bootstrap, target_t[last])
+        targets = jax.vmap(value.target)(result.r_t, result.discount_t, bootstrap, target_t[last])
+        return targets, last
 
     def _unroll(self, params: PyTree, sequences: Transition) -> tuple[jax.Array, jax.Array]:
         """Run the network over sequences: states after each step, `[B, T, H]`, and outputs, `[B, T, A]`.

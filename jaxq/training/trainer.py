@@ -14,6 +14,7 @@ from jaxq.learning import linear_schedule
 from jaxq.training import behaviour, evaluation
 from jaxq.training.agent import Experience, LearningStatistics
 from jaxq.training.make import make_agent
+from jaxq.training.memory_use import working_bytes
 from jaxq.training.rollout import Actor, EpisodeTotals, rollout, start
 from jaxq.training.state import (
     RESERVED,
@@ -188,6 +189,12 @@ class Trainer:
         """The shapes and types of an agent's state."""
         arguments = (jax.random.key(0), self.hparams, self.env.params)
         return jax.eval_shape(self.init_agent, *arguments)
+
+    @functools.cached_property
+    def working_bytes(self) -> int:
+        """An estimate of what training one agent takes beside its state."""
+        num_keys = self._block * self._num_keys
+        return working_bytes(self.algorithm, self.template, self._q_values_of, num_keys)
 
     def init_agent(self, key: jax.Array, hparams: Hparams, env_params: PyTree) -> AgentState:
         """Do what `init` does, on checked arguments."""

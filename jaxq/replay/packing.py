@@ -1,0 +1,42 @@
+"""Packing: boolean observations stored as bits, eight of them in a byte."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+from jaxq.types import ObservationSpec
+
+
+def stored_spec(spec: ObservationSpec) -> ObservationSpec:
+    """Say what one observation looks like in memory.
+
+    Args:
+        spec: What one observation looks like to an agent.
+
+    Returns:
+        The same, but for a boolean observation of n elements, which becomes ceil(n / 8) bytes.
+    """
+    if not _packs(spec):
+        return spec
+    return ObservationSpec((-(-math.prod(spec.shape) // 8),), jnp.dtype("uint8"))
+
+
+def pack(spec: ObservationSpec, observation: jax.Array) -> jax.Array:
+    """Turn observations `[..., *spec.shape]` into what memory keeps of them."""
+    if not _packs(spec):
+        return observation
+    lead = observation.shape[: observation.ndim - len(spec.shape)]
+    return jnp.packbits(observation.reshape(*lead, -1), axis=-1)
+
+
+def unpack(spec: ObservationSpec, stored: jax.Array) -> jax.Array:
+    """Turn what memory keeps, `[..., ceil(n / 8)]` of a boolean, into observations again."""
+    if not _packs(spec):
+        return stored
+    bits = jnp.unpackbits(stored, axis=-1, count=math.prod(spec.shape))
+    return bits.reshape(*stored.shape[:-1], *spec.shape).astype(bool)
+
+
+def _packs(spec: ObservationSpec) -> bool:
+    return spec.dtype == bool and spec.shape != ()

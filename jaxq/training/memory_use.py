@@ -1,0 +1,166 @@
+"""How much memory a population takes, worked out from shapes before anything is compiled."""
+
+import math
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.extend import core
+
+from jaxq import checks
+from jaxq.algorithms import Algorithm, Settings, TableSettings
+from jaxq.training.learner import Learner
+from jaxq.training.state import AgentState
+from jaxq.types import PyTree
+
+# A gradient step holds the gradient, its clipped copy and the moments' updates beside the weights, and
+# of each layer's output about as much again for the way back.
+_GRADIENTS = 3
+_ACTIVATIONS = 2
+# What draws keys in bulk holds them about three times over.
+_KEYS = 3
+
+
+class MemoryUse(NamedTuple):
+    """Bytes that a population takes.
+
+    Attributes:
+        replay: Of one agent: what it remembers.
+        parameters: Its weights and their slower copy, or its tables.
+        optimizer: What the optimizer keeps.
+        environments: The environments it acts in.
+        agents: Agents that are held, those included that fill up the last chunk.
+        working: What all devices need besides while they train, for the chunks they are at.
+    """
+
+    replay: int
+    parameters: int
+    optimizer: int
+    environments: int
+    agents: int
+    working: int
+
+    @property
+    def agent(self) -> int:
+        """Bytes of one agent."""
+        return self.replay + self.parameters + self.optimizer + self.environments
+
+    @property
+    def total(self) -> int:
+        """Bytes of the population before and after a call of `run`, and of the call itself."""
+        return 2 * self.agents * self.agent + self.working
+
+    def __str__(self) -> str:
+        """Say it in a line."""
+        parts = ("replay", "parameters", "optimizer", "environments")
+        shares = ", ".join(f"{name} {readable(getattr(self, name))}" for name in parts)
+        return f"{readable(self.agent)} per agent ({shares}), {readable(self.total)} in all"
+
+
+def memory_use(template: AgentState, agents: int, working: int) -> MemoryUse:
+    """Add up what agents take.
+
+    Args:
+        template: The shapes and types of one agent's state.
+        agents: Agents that are held.
+        working: Bytes that all devices need besides.
+    """
+    learner = template.learner
+    deep = isinstance(learner, Learner)
+    return MemoryUse(
+        replay=num_bytes(template.memory),
+        parameters=num_bytes((learner.params, learner.target_params) if deep else learner),
+        optimizer=num_bytes(learner.opt_state) if deep else 0,
+        environments=num_bytes((template.actors, template.env_params, template.hparams, template.key)),
+        agents=agents,
+        working=working,
+    )
+
+
+def working_bytes(algorithm: Algorithm, template: AgentState, values: Any, num_keys: int) -> int:
+    """Estimate what training one agent takes beside its state.
+
+    Args:
+        algorithm: The recipe.
+        template: The shapes and types of the agent's state.
+        values: Maps what was learned and observations `[B, ...]` to action values `[B, A]`.
+        num_keys: Keys that are drawn at once.
+    """
+    keys = _KEYS * 8 * num_keys
+    if isinstance(algorithm.settings, TableSettings):
+        return keys
+    rows = _rows(algorithm.settings)
+    observation = template.actors.observation
+    batch = jax.ShapeDtypeStruct((rows, *observation.shape[1:]), observation.dtype)
+    program = jax.make_jaxpr(values)(template.learner, batch).jaxpr
+    params = num_bytes(template.learner.params)
+    return _GRADIENTS * params + _ACTIVATIONS * _products(program) + keys
+
+
+def _rows(settings: Settings) -> int:
+    """Return how many observations one gradient step looks at."""
+    if settings.memory == "window":
+        return settings.buffer_size
+    return settings.batch_size * (settings.rows_needed if settings.recurrent_size else 1)
+
+
+def _products(program: core.Jaxpr) -> int:
+    """Add up the bytes of all matrix products and convolutions in a program."""
+    total = 0
+    for equation in program.eqns:
+        if equation.primitive.name in ("dot_general", "conv_general_dilated"):
+            total += sum(num_bytes(variable.aval) for variable in equation.outvars)
+        total += sum(_products(inner) for inner in _inner(equation.params.values()))
+    return total
+
+
+def _inner(values: Iterable[Any]) -> list[core.Jaxpr]:
+    closed = [value.jaxpr for value in values if isinstance(value, core.ClosedJaxpr)]
+    return closed + [value for value in values if isinstance(value, core.Jaxpr)]
+
+
+def num_bytes(tree: PyTree) -> int:
+    """Add up the bytes of arrays, or of their shapes."""
+    total = 0
+    for leaf in jax.tree.leaves(tree):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            leaf = jax.eval_shape(jax.random.key_data, leaf)
+        total += math.prod(leaf.shape) * leaf.dtype.itemsize
+    return total
+
+
+def readable(number: int) -> str:
+    """Write a number of bytes with the unit that suits it."""
+    power = min(max(number, 1).bit_length() - 1, 39) // 10
+    amount, unit = number / 1024**power, ("bytes", "KiB", "MiB", "GiB")[power]
+    return f"{amount:.3g} {unit}" if amount < 1000 else f"{amount:,.0f} {unit}"
+
+
+def check_fits(use: MemoryUse, limit: int | None, settings: Settings | TableSettings) -> None:
+    """Check that a population fits the memory there is.
+
+    Args:
+        use: What it takes.
+        limit: Bytes there are; `None` if nobody knows.
+        settings: The recipe's, which could be made smaller.
+
+    Raises:
+        InputValueError: If it does not fit, with what would.
+    """
+    if limit is None or use.total <= limit:
+        return
+    fitting = [f"size={agents}" for agents in [(limit - use.working) // (2 * use.agent)] if agents > 0]
+    excess = (use.total - limit) / (2 * use.agents)
+    if isinstance(settings, Settings):
+        if excess < use.replay:
+            rows = int(settings.buffer_size * (1 - excess / use.replay))
+            fitting.append(f"buffer_size={rows}")
+        learner = use.parameters + use.optimizer
+        if excess < learner and settings.network is None:
+            widths = tuple(int(width * (1 - excess / learner)) for width in settings.hidden_sizes)
+            fitting += [f"hidden_sizes={widths}"] if min(widths, default=0) else []
+    raise checks.InputValueError(
+        f"{use.agents} agents take {use}, but there are {readable(limit)}"
+        + (f"; what would fit: {', or '.join(fitting)}" if fitting else "")
+    )

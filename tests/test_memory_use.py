@@ -1,0 +1,108 @@
+"""What memory a population takes, said before anything is compiled."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxq
+from jaxq.algorithms import Settings
+from jaxq.training.memory_use import MemoryUse, check_fits, readable
+
+MIB = 2**20
+
+
+def compiled_bytes(population):
+    """What XLA says that training takes: on every device arguments, results and what is between."""
+    trainer, size = population.trainer, population.size
+    agents = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype),
+        trainer.template._replace(steps=None),
+    )
+    state = agents._replace(steps=jax.ShapeDtypeStruct((), jnp.int32))
+    analysis = population._run.lower(state, jnp.int32(1)).compile().memory_analysis()
+    per_device = (
+        analysis.argument_size_in_bytes + analysis.output_size_in_bytes + analysis.temp_size_in_bytes
+    )
+    return population.mesh.size * per_device
+
+
+@pytest.mark.optimized
+@pytest.mark.parametrize(
+    ("id", "algorithm", "size"),
+    [
+        ("CartPole-v1", jaxq.dqn(), 32),
+        ("CartPole-v1", jaxq.pqn(), 64),
+        ("Breakout-MinAtar", jaxq.dqn(buffer_size=50_000, hidden_sizes=(128,)), 4),
+        ("FrozenLake-v1", jaxq.q_learning(), 2_048),
+    ],
+    ids=["dqn", "pqn", "image", "table"],
+)
+def test_the_estimate_is_near_what_the_compiler_says(id, algorithm, size):
+    population = jaxq.Population(jaxq.Trainer(jaxq.envs.make(id), algorithm), size)
+    assert population.memory().total == pytest.approx(compiled_bytes(population), rel=0.15)
+
+
+def test_boards_are_remembered_as_bits_and_once(small):
+    env = jaxq.envs.make("Breakout-MinAtar")
+    population = jaxq.Population(jaxq.Trainer(env, jaxq.dqn(**small(buffer_size=100_000))), 1)
+    # Of 400 booleans 50 bytes, and ten for what was done; and places for episodes cut off.
+    assert 59 < population.memory().replay / 100_000 < 64
+
+
+def test_the_parts_are_those_of_one_agent(cartpole, small):
+    use = jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small())), 3).memory()
+    weights = 4 * (4 * 16 + 16 + 16 * 2 + 2)
+    assert use.parameters == 2 * weights
+    assert use.optimizer == pytest.approx(2 * weights, abs=8)
+    assert use.agents >= 3
+    assert use.total > 2 * use.agents * use.agent
+    assert "per agent (replay" in str(use)
+
+
+SETTINGS = Settings(hidden_sizes=(100, 50), buffer_size=10_000)
+
+
+def use(**parts):
+    return MemoryUse(
+        **{"replay": 6 * MIB, "parameters": 2 * MIB, "optimizer": 2 * MIB, "environments": 0}
+        | {"agents": 10, "working": 0}
+        | parts
+    )
+
+
+def test_what_fits_is_let_through():
+    check_fits(use(), 200 * MIB, SETTINGS)
+    check_fits(use(), None, SETTINGS)
+
+
+def test_what_does_not_fit_is_refused_with_what_would():
+    with pytest.raises(ValueError, match="10 agents take 10 MiB per agent") as error:
+        check_fits(use(), 160 * MIB, SETTINGS)
+    said = str(error.value)
+    assert "there are 160 MiB" in said
+    assert "size=8" in said
+    # Two MiB less of each agent: a third of the replay, or half of the learner.
+    assert "buffer_size=6666" in said
+    assert "hidden_sizes=(50, 25)" in said
+
+
+def test_only_what_helps_is_proposed():
+    with pytest.raises(ValueError, match=r"size=1$"):
+        check_fits(use(), 20 * MIB, SETTINGS)
+    with pytest.raises(ValueError, match=r"there are 1 MiB$"):
+        check_fits(use(), MIB, SETTINGS)
+
+
+def test_a_population_too_large_for_the_machine_is_refused_at_once(cartpole):
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn())
+    with pytest.raises(ValueError, match="size=") as error:
+        jaxq.Population(trainer, 2**30)
+    fits = int(str(error.value).split("size=")[1].split(",")[0])
+    jaxq.Population(trainer, fits - fits % 64)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(12, "12 bytes"), (2048, "2 KiB"), (3 * MIB, "3 MiB"), (2**41, "2,048 GiB")]
+)
+def test_bytes_are_written_with_their_unit(number, text):
+    assert readable(number) == text
