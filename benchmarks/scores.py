@@ -28,6 +28,7 @@ def train(
     environment: str, recipe: str, agents: int, steps: int | None = None, **keywords: Any
 ) -> Result:
     """Train a population with the preset of its environment and recipe, and play whole episodes."""
+    jax.clear_caches()  # programs of the population before, and with them its arrays
     steps, defaults = jaxq.preset(environment, steps, recipe)
     algorithm = getattr(jaxq, recipe)(**{**defaults, **keywords})
     trainer = jaxq.Trainer(jaxq.envs.make(environment), algorithm)

@@ -129,7 +129,9 @@ def _train(command: Train) -> None:
     from jaxq.experiment import Experiment, configure
     from jaxq.experiment.directory import default_path
     from jaxq.experiment.parsing import parse_settings, parse_sweep
+    from jaxq.experiment.programs import keep_programs
 
+    keep_programs()
     config = configure(
         command.env,
         command.algorithm,

@@ -4,27 +4,39 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 from jaxq import cli
+from jaxq.experiment.programs import keep_programs
 
 
-def run(*arguments):
+def run(*arguments, cache):
     return subprocess.run(
         [sys.executable, "-m", "jaxq.cli", *arguments],
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
+        env={**os.environ, "XDG_CACHE_HOME": str(cache)},
     )
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs") / "new" / "run"
+    runs = tmp_path_factory.mktemp("runs")
+    out = runs / "new" / "run"
     arguments = "--agents 4 --steps 4000 --seed 3 --set hidden_sizes=16 dueling=true --set loss=huber"
     sweep = "--sweep learning_rate=1e-3,1e-2"
-    result = run("train", "CartPole-v1", *arguments.split(), *sweep.split(), "--out", str(out))
+    result = run(
+        "train",
+        "CartPole-v1",
+        *arguments.split(),
+        *sweep.split(),
+        "--out",
+        str(out),
+        cache=runs / "cache",
+    )
     return result, out
 
 
@@ -35,6 +47,23 @@ def test_train_prints_where_it_writes_and_how_it_went(trained):
     assert "steps/s" in result.stdout
     assert "IQM" in result.stdout
     assert "learning_rate" in result.stdout
+    assert "memory: " in result.stdout
+
+
+def test_compiled_programs_are_kept_for_the_next_run(trained):
+    _, out = trained
+    assert list((out.parents[1] / "cache" / "jaxq" / "programs").glob("*/*run*"))
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    before = jax.config.jax_compilation_cache_dir
+    jax.config.update("jax_compilation_cache_dir", None)
+    try:
+        keep_programs()
+        assert jax.config.jax_compilation_cache_dir is None
+    finally:
+        jax.config.update("jax_compilation_cache_dir", before)
 
 
 def test_the_run_directory(trained):
@@ -126,6 +155,7 @@ MISTAKES = {
     "CartPole-v1 --agents 0": "agents must be at least 1",
     "CartPole-v1 --agents -2": "agents must be at least 1",
     "CartPole-v1 --agents many": "--agents",
+    "CartPole-v1 --agents 1000000000": "what would fit",
     "CartPole-v1 --steps 0": "steps must be at least 1",
     "CartPole-v1 --steps -5": "steps must be at least 1",
     "CartPole-v1 --steps 10": "more than",

@@ -80,14 +80,14 @@ def test_what_does_not_fit_is_refused_with_what_would():
         check_fits(use(), 160 * MIB, SETTINGS)
     said = str(error.value)
     assert "there are 160 MiB" in said
-    assert "size=8" in said
+    assert "what would fit: 8 agents, or" in said
     # Two MiB less of each agent: a third of the replay, or half of the learner.
     assert "buffer_size=6666" in said
     assert "hidden_sizes=(50, 25)" in said
 
 
 def test_only_what_helps_is_proposed():
-    with pytest.raises(ValueError, match=r"size=1$"):
+    with pytest.raises(ValueError, match=r"what would fit: 1 agents$"):
         check_fits(use(), 20 * MIB, SETTINGS)
     with pytest.raises(ValueError, match=r"there are 1 MiB$"):
         check_fits(use(), MIB, SETTINGS)
@@ -95,9 +95,9 @@ def test_only_what_helps_is_proposed():
 
 def test_a_population_too_large_for_the_machine_is_refused_at_once(cartpole):
     trainer = jaxq.Trainer(cartpole, jaxq.dqn())
-    with pytest.raises(ValueError, match="size=") as error:
+    with pytest.raises(ValueError, match="what would fit") as error:
         jaxq.Population(trainer, 2**30)
-    fits = int(str(error.value).split("size=")[1].split(",")[0])
+    fits = int(str(error.value).split("what would fit: ")[1].split()[0])
     jaxq.Population(trainer, fits - fits % 64)
 
 

@@ -150,7 +150,8 @@ def check_fits(use: MemoryUse, limit: int | None, settings: Settings | TableSett
     """
     if limit is None or use.total <= limit:
         return
-    fitting = [f"size={agents}" for agents in [(limit - use.working) // (2 * use.agent)] if agents > 0]
+    agents = (limit - use.working) // (2 * use.agent)
+    fitting = [f"{agents} agents"] if agents > 0 else []
     excess = (use.total - limit) / (2 * use.agents)
     if isinstance(settings, Settings):
         if excess < use.replay:

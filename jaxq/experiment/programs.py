@@ -1,0 +1,35 @@
+"""Compiled programs, kept between runs: what was compiled once starts at once the next time."""
+
+import hashlib
+import os
+import platform
+from pathlib import Path
+
+import jax
+
+
+def keep_programs() -> None:
+    """Keep compiled programs below the user's cache directory, unless JAX was given another place.
+
+    Without a place to write to, programs are compiled anew each time.
+    """
+    if jax.config.jax_compilation_cache_dir is not None:
+        return
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    directory = cache / "jaxq" / "programs" / _processor()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / "writable").touch()
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(directory))
+
+
+def _processor() -> str:
+    """Tell processors apart: a program for one may use instructions that another one lacks."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = [platform.processor()]
+    traits = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
+    return hashlib.sha256("\n".join([platform.machine(), *traits]).encode()).hexdigest()[:16]
