@@ -49,6 +49,7 @@ from jaxq.training import (
     Metrics,
     Population,
     Trainer,
+    pbt,
     use_all_cores,
 )
 from jaxq.types import TimeStep, Transition
@@ -86,6 +87,7 @@ __all__ = [
     "n_step_dqn",
     "networks",
     "noisy_dqn",
+    "pbt",
     "policy_evaluation",
     "pqn",
     "preset",

@@ -91,6 +91,12 @@ def names(hparams: Hparams) -> list[str]:
     return [name for name in _FIELDS if getattr(hparams, name) is not None]
 
 
+def allowed(name: str) -> tuple[float, float]:
+    """Return the lowest and the highest value that a leaf may have."""
+    limits = _FIELDS[name].metadata["allowed"]
+    return limits["low"], limits["high"]
+
+
 def validated(hparams: Any, template: Hparams, shape: tuple[int, ...] = ()) -> Hparams:
     """Return `hparams` as float32 leaves of one shape, every value checked against its range.
 

@@ -1,0 +1,105 @@
+"""Population-based training: between segments, the worst agents go on from where the best are."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxq import checks
+from jaxq.hparams import Hparams, allowed, check_may_vary
+from jaxq.training.state import AgentState, check_key
+from jaxq.types import PyTree
+
+
+def pbt(
+    key: jax.Array,
+    state: AgentState,
+    scores: Any,
+    *,
+    vary: Sequence[str],
+    fraction: float = 0.25,
+    factor: float = 1.25,
+) -> AgentState:
+    """Let the worst agents take over what the best ones have learned, and vary how they learn on.
+
+    An agent of the worst `fraction` takes the weights, the optimizer's state and the hyperparameters
+    of one drawn from the best `fraction`; each leaf to vary is then multiplied or divided by `factor`.
+    Of `discount` it is the horizon, `1 / (1 - discount)`. Everything else stays the agent's own: its
+    key, its environments, and what it remembers.
+
+    Args:
+        key: PRNG key; another one for each round.
+        state: The population, between two calls of `run`.
+        scores: How well each agent does, `[N]`, more is better; NaN is worst.
+        vary: Names of the leaves to vary.
+        fraction: Share of the agents that is replaced, and share that is copied, in (0, 0.5].
+        factor: By how much a leaf changes, > 1.
+
+    Returns:
+        The population to train on.
+
+    Raises:
+        InputTypeError: If a name to vary is no leaf of the agents' hyperparameters.
+        InputValueError: If there are not two agents at least, or a number is out of range.
+
+    References:
+        Jaderberg et al., Population Based Training of Neural Networks, 2017, section 4.1.1
+        (truncation selection, perturbation).
+
+    Example:
+        >>> import jax, jaxq
+        >>> trainer = jaxq.Trainer(jaxq.envs.make("Catch-bsuite"), jaxq.pqn())
+        >>> population = jaxq.Population(trainer, size=4)
+        >>> state, metrics = population.run(population.init(jax.random.key(0)), 1_000)
+        >>> state = jaxq.pbt(jax.random.key(1), state, metrics.episode_return, vary=["learning_rate"])
+        >>> state.hparams.learning_rate.shape
+        (4,)
+    """
+    check_key(key)
+    scores = _checked_scores(scores, state)
+    checks.in_range("fraction", fraction, 0, 0.5, open_low=True)
+    checks.in_range("factor", factor, 1, jnp.inf, open_low=True)
+    for name in vary:
+        check_may_vary(name, state.hparams)
+    size = len(scores)
+    replaced = max(int(fraction * size), 1)
+    # A stable sort, with what is no number in front: the same scores make the same choice.
+    order = np.argsort(np.where(np.isnan(scores), -np.inf, scores), kind="stable")
+    donor_key, vary_key = jax.random.split(key)
+    donors = jax.random.choice(donor_key, jnp.asarray(order[-replaced:]), (replaced,))
+    source = jnp.arange(size).at[order[:replaced]].set(donors)
+    hparams = _taken(state.hparams, source)
+    for number, name in enumerate(vary):
+        up = jax.random.bernoulli(jax.random.fold_in(vary_key, number), shape=(size,))
+        change = jnp.where(source == jnp.arange(size), 1.0, jnp.where(up, factor, 1 / factor))
+        hparams = _varied(hparams, name, change)
+    return state._replace(learner=_taken(state.learner, source), hparams=hparams)
+
+
+def _checked_scores(scores: Any, state: AgentState) -> np.ndarray:
+    expected = state.actors.episode_length.shape[:-1]
+    scores = np.asarray(scores, np.float64)
+    if len(expected) != 1 or expected[0] < 2:
+        raise checks.InputValueError("pbt needs a population of two agents at least")
+    if scores.shape != expected:
+        raise checks.InputValueError(
+            f"scores must be one number per agent, shape {expected}, got {scores.shape}; "
+            "for example population.evaluate(state, key).mean(axis=1)"
+        )
+    return scores
+
+
+def _taken(tree: PyTree, source: jax.Array) -> PyTree:
+    """Reorder agents, and leave every leaf spread over the devices as it was."""
+    return jax.tree.map(lambda leaf: jax.device_put(leaf[source], leaf.sharding), tree)
+
+
+def _varied(hparams: Hparams, name: str, change: jax.Array) -> Hparams:
+    leaf = getattr(hparams, name)
+    new = 1 - (1 - leaf) / change if name == "discount" else leaf * change
+    low, high = allowed(name)
+    new = jax.device_put(jnp.clip(new, low, high), leaf.sharding)
+    # Where nothing changes, not a bit does.
+    return hparams.replace(**{name: jnp.where(change == 1, leaf, new)})
