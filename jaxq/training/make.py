@@ -1,5 +1,7 @@
 """Giving an algorithm an environment: the parts of an agent chosen and put together."""
 
+from collections.abc import Callable
+
 from jaxq import checks
 from jaxq.algorithms import Algorithm, Settings, TableSettings
 from jaxq.training.acting import CountingActing, EnsembleActing, NetworkActing, RecurrentActing
@@ -9,11 +11,16 @@ from jaxq.training.replay_learning import ReplayLearning
 from jaxq.training.sequence_learning import SequenceLearning
 from jaxq.training.table import TableActing, TableLearning
 from jaxq.training.window_learning import WindowLearning
-from jaxq.types import Environment
+from jaxq.types import Environment, PyTree
 
 
-def make_agent(env: Environment, algorithm: Algorithm) -> Agent:
+def make_agent(env: Environment, algorithm: Algorithm, split: Callable[[PyTree], PyTree]) -> Agent:
     """Give an algorithm an environment.
+
+    Args:
+        env: The environment.
+        algorithm: The recipe.
+        split: Spreads arrays `[B, ...]` over the devices that share the agent.
 
     Raises:
         InputValueError: If they do not fit: a table without numbered states, or a network that does
@@ -21,7 +28,7 @@ def make_agent(env: Environment, algorithm: Algorithm) -> Agent:
     """
     if isinstance(algorithm.settings, TableSettings):
         return _table_agent(env, algorithm)
-    return _deep_agent(env, algorithm.settings)
+    return _deep_agent(env, algorithm.settings, split)
 
 
 def _table_agent(env: Environment, algorithm: Algorithm) -> Agent:
@@ -36,18 +43,18 @@ def _table_agent(env: Environment, algorithm: Algorithm) -> Agent:
     return Agent(acting, learning, acting.values, lambda batch: ())
 
 
-def _deep_agent(env: Environment, settings: Settings) -> Agent:
+def _deep_agent(env: Environment, settings: Settings, split: Callable[[PyTree], PyTree]) -> Agent:
     spec = env.observation_spec
     q_function = make_q_function(settings, spec, env.num_actions)
     if settings.network is not None:
         check_network(env, settings, q_function)
     learning: Learning
     if settings.recurrent_size:
-        learning = SequenceLearning(q_function, settings, spec)
+        learning = SequenceLearning(q_function, settings, spec, split)
         acting = RecurrentActing(q_function, settings)
         return Agent(acting, learning, acting.values, acting.start)
     kind = WindowLearning if settings.memory == "window" else ReplayLearning
-    learning = kind(q_function, settings, spec)
+    learning = kind(q_function, settings, spec, split)
     return Agent(
         _acting(env, settings, q_function),
         learning,

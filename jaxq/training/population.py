@@ -88,6 +88,11 @@ class Population:
                 f"trainer must be a jaxq.Trainer, got {type(trainer).__name__}; "
                 "for example jaxq.Population(jaxq.Trainer(env, jaxq.dqn()), size=32)"
             )
+        if trainer.mesh is not None:
+            raise checks.InputValueError(
+                "a population spreads whole agents over devices, so its trainer cannot split one; "
+                "use jaxq.Trainer(env, algorithm) without mesh="
+            )
         self.trainer = trainer
         self.size = checks.whole_number("size", size)
         self.mesh = all_devices() if mesh is None else checked_mesh(mesh)

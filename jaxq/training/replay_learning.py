@@ -1,5 +1,7 @@
 """Learning from a replay: updates on samples of what was remembered."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -18,10 +20,17 @@ from jaxq.types import ObservationSpec, PyTree, Sample, Transition
 class ReplayLearning:
     """Remembers transitions in a ring, and learns from samples of it."""
 
-    def __init__(self, q_function: QFunction, settings: Settings, spec: ObservationSpec) -> None:
+    def __init__(
+        self,
+        q_function: QFunction,
+        settings: Settings,
+        spec: ObservationSpec,
+        split: Callable[[PyTree], PyTree],
+    ) -> None:
         self._q_function = q_function
         self._settings = settings
         self._spec = spec
+        self._split = split
         self._rhythm = Rhythm(settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
@@ -56,7 +65,7 @@ class ReplayLearning:
             sample = self.replay.sample(
                 sample_key, memory._replace(priorities=priorities), rows, hparams, importance
             )
-            batch = self._batch(learner, hparams, sample, network_key)
+            batch = self._batch(learner, hparams, self._split(sample), network_key)
             if self._q_function.members:
                 batch = batch._replace(weight=self._masks(memory, sample) * batch.weight[None])
             learner, statistics, priority = learners.gradient_step(

@@ -1,5 +1,7 @@
 """Learning from sequences: updates of a recurrent network on stored runs of steps."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -18,10 +20,17 @@ from jaxq.types import ObservationSpec, PyTree, Transition
 class SequenceLearning:
     """Remembers steps with the recurrent state before them, and learns from runs of them."""
 
-    def __init__(self, q_function: QFunction, settings: Settings, spec: ObservationSpec) -> None:
+    def __init__(
+        self,
+        q_function: QFunction,
+        settings: Settings,
+        spec: ObservationSpec,
+        split: Callable[[PyTree], PyTree],
+    ) -> None:
         self._q_function = q_function
         self._settings = settings
         self._spec = spec
+        self._split = split
         self._rhythm = Rhythm(settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
@@ -54,7 +63,7 @@ class SequenceLearning:
                 self._settings,
                 learner,
                 hparams,
-                self._batch(learner, hparams, drawn),
+                self._batch(learner, hparams, self._split(drawn)),
                 self._rhythm.target_due(steps, number),
             )
             return learner, statistics

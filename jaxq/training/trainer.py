@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh
 
 from jaxq import checks
 from jaxq.algorithms import Algorithm
@@ -16,6 +17,7 @@ from jaxq.training.agent import Experience, LearningStatistics
 from jaxq.training.make import make_agent
 from jaxq.training.memory_use import working_bytes
 from jaxq.training.rollout import Actor, EpisodeTotals, rollout, start
+from jaxq.training.splitting import batch_splitter, checked_data_mesh, state_shardings
 from jaxq.training.state import (
     RESERVED,
     AgentState,
@@ -54,10 +56,18 @@ class Trainer:
         hparams: The recipe's hyperparameters as arrays, to start from.
         iteration_steps: Env steps of the agent in one iteration.
         warmup_steps: Env steps that `init` fills the replay with.
+        mesh: Devices that the agent is split over, or `None`.
+
+    Args:
+        env: The environment.
+        algorithm: The recipe.
+        mesh: A mesh with the one axis "data", over which to split the environments and batches of one
+            large agent. Results are those of one device up to rounding.
 
     Raises:
         InputTypeError: If `env` or `algorithm` is something else.
-        InputValueError: If the recipe's network does not fit the environment.
+        InputValueError: If the recipe's network does not fit the environment, or the recipe cannot
+            be split over the mesh.
 
     Example:
         >>> import jax, jaxq
@@ -68,20 +78,22 @@ class Trainer:
         (4,)
     """
 
-    def __init__(self, env: Environment, algorithm: Algorithm) -> None:
+    def __init__(self, env: Environment, algorithm: Algorithm, *, mesh: Mesh | None = None) -> None:
         check_arguments(env, algorithm)
+        self.mesh = None if mesh is None else checked_data_mesh(mesh, algorithm.settings)
         self.env = env
         self.algorithm = algorithm
         self.hparams = validated(algorithm.hparams, algorithm.hparams)
-        self.agent = make_agent(env, algorithm)
+        self.agent = make_agent(env, algorithm, batch_splitter(self.mesh))
         self.iteration_steps = self.agent.learning.iteration_steps
         self.warmup_steps = self.agent.learning.warmup_steps
         self._num_envs = algorithm.settings.num_envs
         rows = self.iteration_steps // self._num_envs
         self._num_keys = 1 + rows * (1 + self._num_envs)
         self._block = min(max(MOST_KEYS // self._num_keys, 1), MOST_ITERATIONS)
-        self._init = jax.jit(self.init_agent)
-        self._run = jax.jit(self.run_agent)
+        where = None if self.mesh is None else state_shardings(self.template, self.mesh)
+        self._init = jax.jit(self.init_agent, out_shardings=where)
+        self._run = jax.jit(self.run_agent, out_shardings=(where, None))
         self._evaluate = jax.jit(self.evaluate_agent, static_argnums=(2, 3))
         self._q_values = jax.jit(self._q_values_of)
 

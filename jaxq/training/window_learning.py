@@ -1,5 +1,7 @@
 """Learning from a window: updates on the newest transitions, which are then forgotten."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -18,10 +20,17 @@ from jaxq.types import ObservationSpec, PyTree, Transition
 class WindowLearning:
     """Works out lambda-returns over the newest window, and goes through it in shuffled batches."""
 
-    def __init__(self, q_function: QFunction, settings: Settings, spec: ObservationSpec) -> None:
+    def __init__(
+        self,
+        q_function: QFunction,
+        settings: Settings,
+        spec: ObservationSpec,
+        split: Callable[[PyTree], PyTree],
+    ) -> None:
         self._q_function = q_function
         self._settings = settings
         self._spec = spec
+        self._split = split
         self._rhythm = Rhythm(settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
@@ -49,7 +58,8 @@ class WindowLearning:
         batches = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batches)
 
         def update(learner: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
-            number, key, (observation, action, returns) = inputs
+            number, key, minibatch = inputs
+            observation, action, returns = self._split(minibatch)
             batch = Batch(
                 lambda params: self._q_function.output(params, observation, key),
                 action,
