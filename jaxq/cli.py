@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import os
 import re
 import sys
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated
 
+import jax
 import tyro
 from rich.console import Console
 from rich.table import Table
@@ -49,6 +51,14 @@ class Train:
     """Hyperparameters that differ between agents; every combination gets as many agents."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """A directory to make and write to; by default one below runs/."""
+    distributed: bool = False
+    """Spread the agents over several processes; SLURM, Open MPI, Kubernetes and TPU pods are found."""
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Where the first process waits for the others; for other clusters, with the next two."""
+    num_processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Processes in all."""
+    process_id: Annotated[int | None, tyro.conf.arg(metavar="I")] = None
+    """Number of this process, from 0."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +94,14 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(str(error), 2)
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename or 'output'}", 1)
+    except jax.errors.JaxRuntimeError as error:
+        if jax.process_count() == 1:
+            raise
+        reason = str(error).splitlines()[0]
+        _fail(f"another process of this run stopped or cannot be reached: {reason}", 1)
+        # An orderly end would wait for the process that is gone.
+        sys.stdout.flush()
+        os._exit(1)
     except KeyboardInterrupt:
         return _fail("interrupted; what was written stays where it is", 130)
     return 0
@@ -128,10 +146,14 @@ def _train(command: Train) -> None:
     # Imported here because drawing takes a while to import, which --help has no need of.
     from jaxq.experiment import Experiment, configure
     from jaxq.experiment.directory import default_path
+    from jaxq.experiment.distributed import join
     from jaxq.experiment.parsing import parse_settings, parse_sweep
     from jaxq.experiment.programs import keep_programs
 
     keep_programs()
+    process = command.coordinator, command.num_processes, command.process_id
+    if command.distributed or any(value is not None for value in process):
+        join(*process)
     config = configure(
         command.env,
         command.algorithm,

@@ -10,6 +10,7 @@ from jaxq.experiment.config import Config, describe, prepare
 from jaxq.experiment.curves import draw_learning_curve
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, evaluation_table
+from jaxq.experiment.distributed import is_first
 from jaxq.experiment.runner import Progress, evaluate, train
 from jaxq.statistics import bootstrap_interval, iqm
 
@@ -29,7 +30,7 @@ class Experiment:
     def __init__(self, config: Config, directory: Path | str) -> None:
         self.config = config
         self._plan = prepare(config)
-        self.directory = RunDirectory.create(Path(directory))
+        self.directory = RunDirectory.create(Path(directory)) if is_first() else None
 
     def run(self, console: Console | None = None) -> np.ndarray:
         """Train, evaluate and report.
@@ -40,6 +41,9 @@ class Experiment:
         Returns:
             Undiscounted returns of the final evaluation, `[N, episodes]`.
         """
+        if self.directory is None:
+            # Another process of the same run writes and shows.
+            return evaluate(self._plan, train(self._plan, lambda progress: None))
         console = console or Console(quiet=True)
         self.directory.write_config(describe(self._plan), sys.argv)
         console.print(f"writing to {self.directory.path}", highlight=False, soft_wrap=True)

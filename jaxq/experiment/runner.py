@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxq.checks import MOST
 from jaxq.experiment.config import Plan
+from jaxq.experiment.distributed import gathered
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 from jaxq.training import AgentState, Metrics
 
@@ -80,7 +81,7 @@ def train(plan: Plan, on_segment: Callable[[Progress], None]) -> AgentState:
     segment = -(-(config.steps - steps) // config.segments)
     while steps < config.steps:
         state, metrics = population.run(state, min(segment, config.steps - steps))
-        metrics = jax.device_get(metrics)
+        metrics = gathered(metrics)
         now, done = time.perf_counter(), int(state.steps)
         returns = np.where(metrics.episodes > 0, metrics.episode_return, returns)
         speed = (done - steps) * config.agents / (now - before)
@@ -94,4 +95,4 @@ def evaluate(plan: Plan, state: AgentState) -> np.ndarray:
     # Agent i was trained with number i folded in; no population has as many agents as this number.
     key = jax.random.fold_in(jax.random.key(plan.config.seed), MOST)
     episodes = plan.config.evaluation_episodes
-    return np.asarray(plan.population.evaluate(state, key, num_episodes=episodes))
+    return gathered(plan.population.evaluate(state, key, num_episodes=episodes))

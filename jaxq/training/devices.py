@@ -50,20 +50,23 @@ def _add_flags(*flags: str) -> None:
 
 
 def all_devices() -> Mesh:
-    """Make the mesh of all devices of this process."""
-    return Mesh(np.array(jax.local_devices()), (AXIS,))
+    """Make the mesh of all devices, those of other processes of the same run included."""
+    return Mesh(np.array(jax.devices()), (AXIS,))
 
 
-def memory_limit(devices: list[jax.Device]) -> int | None:
-    """Return the bytes of memory that devices have in all, or `None` where nobody tells.
+def memory_limit(mesh: Mesh) -> int | None:
+    """Return the bytes of memory that the devices of a mesh have in all, or `None` if nobody tells.
 
-    Devices on CPU share the memory of the machine.
+    Devices on CPU share the memory of their machine. Those of other processes are taken to have as
+    much as those of this one.
     """
+    devices = mesh.local_devices
     if devices[0].platform != "cpu":
         limits = [(device.memory_stats() or {}).get("bytes_limit") for device in devices]
-        return sum(limits) if all(limits) else None
+        return sum(limits) * mesh.size // len(devices) if all(limits) else None
     try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        pages = os.sysconf("SC_PHYS_PAGES") * mesh.size // len(devices)
+        return os.sysconf("SC_PAGE_SIZE") * pages
     except (AttributeError, ValueError, OSError):
         return None
 

@@ -98,8 +98,7 @@ class Population:
         self.mesh = all_devices() if mesh is None else checked_mesh(mesh)
         self._on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         self.chunk = self._default_chunk() if chunk is None else checks.whole_number("chunk", chunk)
-        limit = memory_limit(list(self.mesh.devices.flat))
-        check_fits(self.memory(), limit, trainer.algorithm.settings)
+        check_fits(self.memory(), memory_limit(self.mesh), trainer.algorithm.settings)
         self._init = self._spread(self._init_agents, (P(AXIS),) * 3, AGENTS)
         self._run = self._spread(self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)))
         self._evaluate: dict[tuple[int, int], Callable] = {}
