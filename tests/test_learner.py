@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
-from jaxq.training import learner
+from jaxq.training.learner import Descent, Learner
 from jaxq.training.q_function import make_q_function
 from jaxq.training.replay_learning import ReplayLearning
 from jaxq.types import ObservationSpec, Sample
@@ -37,10 +37,10 @@ def step(target_due=False, target_rate=1.0, max_gradient_norm=1e9, weight=1.0, *
     hparams = jax.tree.map(jnp.float32, recipe.hparams.replace(**numbers))
     spec = ObservationSpec((1,), jnp.dtype(jnp.float32))
     q_function = make_q_function(recipe.settings, spec, num_actions=2)
-    learning = ReplayLearning(q_function, recipe.settings, spec)
+    descent = Descent(q_function, recipe.settings, spec, split=lambda batch: batch)
     online = {"params": {"table": jnp.array([[1.0, 2.0], [3.0, 1.0]])}}
     target = {"params": {"table": jnp.array([[0.0, 0.0], [2.0, 4.0]])}}
-    learned = learner.Learner(online, target, recipe.settings.optimizer(hparams).init(online))
+    learned = Learner(online, target, recipe.settings.optimizer(hparams).init(online))
     sample = Sample(
         s_tm1=jnp.array([[0.0]]),
         a_tm1=jnp.array([1]),
@@ -49,10 +49,8 @@ def step(target_due=False, target_rate=1.0, max_gradient_norm=1e9, weight=1.0, *
         s_t=jnp.array([[1.0]]),
         weight=jnp.array([weight]),
     )
-    batch = learning._batch(learned, hparams, sample, jax.random.key(0))
-    learned, statistics, priority = learner.gradient_step(
-        q_function, recipe.settings, learned, hparams, batch, jnp.bool_(target_due)
-    )
+    batch = ReplayLearning(descent)._batch(learned, hparams, sample, jax.random.key(0))
+    learned, statistics, priority = descent.step(learned, hparams, batch, jnp.bool_(target_due))
     assert_allclose(priority, [statistics.td_error])
     return learned.params["params"]["table"], learned.target_params["params"]["table"], statistics
 

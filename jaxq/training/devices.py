@@ -71,19 +71,20 @@ def memory_limit(mesh: Mesh) -> int | None:
         return None
 
 
-def checked_mesh(mesh: Mesh) -> Mesh:
-    """Return a mesh, if it has the one axis that agents are spread over.
+def checked_mesh(mesh: Mesh, axis: str = AXIS) -> Mesh:
+    """Return a mesh, if it has the one axis that is asked for.
 
     Raises:
         InputTypeError: If it is no mesh.
         InputValueError: If it has other axes.
     """
-    example = f'jax.make_mesh((jax.device_count(),), ("{AXIS}",))'
+    example = f'jax.make_mesh((jax.device_count(),), ("{axis}",))'
     if not isinstance(mesh, Mesh):
         raise checks.InputTypeError(f"mesh must be a jax.sharding.Mesh, got {mesh!r}; {example}")
-    if mesh.axis_names != (AXIS,):
+    if mesh.axis_names != (axis,):
         raise checks.InputValueError(
-            f"mesh must have the one axis {AXIS!r}, got {mesh.axis_names}; {example}"
+            f"mesh must have the one axis {axis!r}, got {mesh.axis_names}; {example}"
         )
-    # Agents never meet, so there is nothing for explicit sharding types to keep track of.
+    # Agents never meet, and of one that is split the compiler decides what to move where: there is
+    # nothing for explicit sharding types to keep track of.
     return Mesh(mesh.devices, mesh.axis_names)

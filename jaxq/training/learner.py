@@ -1,6 +1,7 @@
 """Learning with a network: one gradient step on one batch."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -47,81 +48,76 @@ class Batch(NamedTuple):
     weight: jax.Array
 
 
-def init(
-    q_function: QFunction,
-    settings: Settings,
-    spec: ObservationSpec,
-    key: jax.Array,
-    hparams: Hparams,
-    *carry: jax.Array,
-) -> Learner:
-    """Make a network with fresh weights, its copy and its optimizer.
+@dataclass(frozen=True)
+class Descent:
+    """Gradient descent on a network: what all ways to learn with one share.
 
-    Args:
-        q_function: The network and its value representation.
-        settings: For the optimizer.
-        spec: What one observation looks like.
-        key: PRNG key.
-        hparams: The agent's hyperparameters.
-        *carry: What a recurrent network is given before the observation.
-    """
-    observation = jnp.zeros((1, *spec.shape), spec.dtype)
-    params = q_function.init(key, hparams, *carry, observation)
-    return Learner(params, params, settings.optimizer(hparams).init(params))
-
-
-def gradient_step(
-    q_function: QFunction,
-    settings: Settings,
-    learner: Learner,
-    hparams: Hparams,
-    batch: Batch,
-    target_due: jax.Array,
-) -> tuple[Learner, LearningStatistics, jax.Array]:
-    """Take one gradient step, and move the target network if that is due.
-
-    Args:
+    Attributes:
         q_function: The network and its value representation.
         settings: For the optimizer and the conservative penalty.
-        learner: What was learned so far.
-        hparams: The agent's hyperparameters.
-        batch: What to learn from.
-        target_due: Whether the target network is updated after this step, bool `[]`.
-
-    Returns:
-        The learner after the step, what the step looked like, and how badly each transition was
-        predicted, `[B]` or `[K, B]`.
+        spec: What one observation looks like.
+        split: Spreads arrays `[B, ...]` over the devices that share the agent.
     """
-    value = q_function.value
 
-    def loss_of(params: PyTree) -> tuple[jax.Array, tuple]:
-        outputs = batch.outputs(params)
-        loss = jax.vmap(value.loss)
-        losses = q_function.each(lambda out, target: loss(out, batch.a_tm1, target))(
-            outputs, batch.targets
+    q_function: QFunction
+    settings: Settings
+    spec: ObservationSpec
+    split: Callable[[PyTree], PyTree]
+
+    def init(self, key: jax.Array, hparams: Hparams, *carry: jax.Array) -> Learner:
+        """Make a network with fresh weights, its copy and its optimizer.
+
+        Args:
+            key: PRNG key.
+            hparams: The agent's hyperparameters.
+            *carry: What a recurrent network is given before the observation.
+        """
+        observation = jnp.zeros((1, *self.spec.shape), self.spec.dtype)
+        params = self.q_function.init(key, hparams, *carry, observation)
+        return Learner(params, params, self.settings.optimizer(hparams).init(params))
+
+    def step(
+        self, learner: Learner, hparams: Hparams, batch: Batch, target_due: jax.Array
+    ) -> tuple[Learner, LearningStatistics, jax.Array]:
+        """Take one gradient step, and move the target network if that is due.
+
+        Args:
+            learner: What was learned so far.
+            hparams: The agent's hyperparameters.
+            batch: What to learn from.
+            target_due: Whether the target network is updated after this step, bool `[]`.
+
+        Returns:
+            The learner after the step, what the step looked like, and how badly each transition was
+            predicted, `[B]` or `[K, B]`.
+        """
+        value, each = self.q_function.value, self.q_function.each
+
+        def loss_of(params: PyTree) -> tuple[jax.Array, tuple]:
+            outputs = batch.outputs(params)
+            loss = jax.vmap(value.loss)
+            losses = each(lambda out, target: loss(out, batch.a_tm1, target))(outputs, batch.targets)
+            total = jnp.mean(batch.weight * losses.loss)
+            q = each(jax.vmap(value.q))(outputs)
+            if self.settings.conservative:
+                penalty = each(lambda q: jax.vmap(conservative_penalty)(q, batch.a_tm1))(q)
+                total = total + hparams.conservatism * jnp.mean(penalty)
+            taken = each(lambda q: jax.vmap(value_of_action)(q, batch.a_tm1))(q)
+            return total, (losses, taken)
+
+        (loss, (losses, taken)), gradient = jax.value_and_grad(loss_of, has_aux=True)(learner.params)
+        learner = self._descend(learner, hparams, gradient, target_due)
+        statistics = LearningStatistics(
+            loss, jnp.abs(losses.td_error).mean(), taken.mean(), optax.tree.norm(gradient)
         )
-        total = jnp.mean(batch.weight * losses.loss)
-        q = q_function.each(jax.vmap(value.q))(outputs)
-        if settings.conservative:
-            penalty = q_function.each(lambda q: jax.vmap(conservative_penalty)(q, batch.a_tm1))(q)
-            total = total + hparams.conservatism * jnp.mean(penalty)
-        taken = q_function.each(lambda q: jax.vmap(value_of_action)(q, batch.a_tm1))(q)
-        return total, (losses, taken)
+        return learner, statistics, losses.priority
 
-    (loss, (losses, taken)), gradient = jax.value_and_grad(loss_of, has_aux=True)(learner.params)
-    learner = _descend(settings, learner, hparams, gradient, target_due)
-    statistics = LearningStatistics(
-        loss, jnp.abs(losses.td_error).mean(), taken.mean(), optax.tree.norm(gradient)
-    )
-    return learner, statistics, losses.priority
-
-
-def _descend(
-    settings: Settings, learner: Learner, hparams: Hparams, gradient: PyTree, target_due: jax.Array
-) -> Learner:
-    optimizer = settings.optimizer(hparams)
-    updates, opt_state = optimizer.update(gradient, learner.opt_state, learner.params)
-    params = optax.apply_updates(learner.params, updates)
-    moved = optax.incremental_update(params, learner.target_params, hparams.target_rate)
-    target_params = jax.tree.map(partial(jnp.where, target_due), moved, learner.target_params)
-    return Learner(params, target_params, opt_state)
+    def _descend(
+        self, learner: Learner, hparams: Hparams, gradient: PyTree, target_due: jax.Array
+    ) -> Learner:
+        optimizer = self.settings.optimizer(hparams)
+        updates, opt_state = optimizer.update(gradient, learner.opt_state, learner.params)
+        params = optax.apply_updates(learner.params, updates)
+        moved = optax.incremental_update(params, learner.target_params, hparams.target_rate)
+        target_params = jax.tree.map(partial(jnp.where, target_due), moved, learner.target_params)
+        return Learner(params, target_params, opt_state)

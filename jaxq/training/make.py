@@ -6,6 +6,7 @@ from jaxq import checks
 from jaxq.algorithms import Algorithm, Settings, TableSettings
 from jaxq.training.acting import CountingActing, EnsembleActing, NetworkActing, RecurrentActing
 from jaxq.training.agent import Acting, Agent, Learning
+from jaxq.training.learner import Descent
 from jaxq.training.q_function import QFunction, check_network, make_q_function
 from jaxq.training.replay_learning import ReplayLearning
 from jaxq.training.sequence_learning import SequenceLearning
@@ -48,13 +49,14 @@ def _deep_agent(env: Environment, settings: Settings, split: Callable[[PyTree], 
     q_function = make_q_function(settings, spec, env.num_actions)
     if settings.network is not None:
         check_network(env, settings, q_function)
+    descent = Descent(q_function, settings, spec, split)
     learning: Learning
     if settings.recurrent_size:
-        learning = SequenceLearning(q_function, settings, spec, split)
+        learning = SequenceLearning(descent)
         acting = RecurrentActing(q_function, settings)
         return Agent(acting, learning, acting.values, acting.start)
     kind = WindowLearning if settings.memory == "window" else ReplayLearning
-    learning = kind(q_function, settings, spec, split)
+    learning = kind(descent)
     return Agent(
         _acting(env, settings, q_function),
         learning,

@@ -1,47 +1,39 @@
 """Learning from a replay: updates on samples of what was remembered."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
-from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import Bootstrap, greedy_bootstrap, linear_schedule, munchausen_bootstrap
 from jaxq.replay import Memory, PrioritizedReplay, UniformReplay
-from jaxq.training import learner as learners
 from jaxq.training.agent import Experience, LearningStatistics
-from jaxq.training.learner import Batch, Learner
-from jaxq.training.q_function import QFunction
+from jaxq.training.learner import Batch, Descent, Learner
 from jaxq.training.rhythm import Rhythm
-from jaxq.types import ObservationSpec, PyTree, Sample, Transition
+from jaxq.types import PyTree, Sample, Transition
 
 
 class ReplayLearning:
     """Remembers transitions in a ring, and learns from samples of it."""
 
-    def __init__(
-        self,
-        q_function: QFunction,
-        settings: Settings,
-        spec: ObservationSpec,
-        split: Callable[[PyTree], PyTree],
-    ) -> None:
-        self._q_function = q_function
-        self._settings = settings
-        self._spec = spec
-        self._split = split
+    def __init__(self, descent: Descent) -> None:
+        self._descent = descent
+        self._q_function = descent.q_function
+        self._settings = settings = descent.settings
         self._rhythm = Rhythm(settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
         kind = PrioritizedReplay if settings.prioritized else UniformReplay
         self.replay = kind(
-            spec, self._rhythm.ring_rows, settings.num_envs, settings.batch_size, settings.n_step
+            descent.spec,
+            self._rhythm.ring_rows,
+            settings.num_envs,
+            settings.batch_size,
+            settings.n_step,
         )
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
         """Make a network with fresh weights, its copy, its optimizer, and an empty ring."""
-        learner = learners.init(self._q_function, self._settings, self._spec, key, hparams)
+        learner = self._descent.init(key, hparams)
         members = self._q_function.members
         extras = jnp.zeros(members, bool) if members else ()
         return learner, self.replay.init(extras)
@@ -65,17 +57,11 @@ class ReplayLearning:
             sample = self.replay.sample(
                 sample_key, memory._replace(priorities=priorities), rows, hparams, importance
             )
-            batch = self._batch(learner, hparams, self._split(sample), network_key)
+            batch = self._batch(learner, hparams, self._descent.split(sample), network_key)
             if self._q_function.members:
                 batch = batch._replace(weight=self._masks(memory, sample) * batch.weight[None])
-            learner, statistics, priority = learners.gradient_step(
-                self._q_function,
-                self._settings,
-                learner,
-                hparams,
-                batch,
-                self._rhythm.target_due(steps, number),
-            )
+            due = self._rhythm.target_due(steps, number)
+            learner, statistics, priority = self._descent.step(learner, hparams, batch, due)
             priority = priority.mean(axis=0) if self._q_function.members else priority
             priorities = self.replay.reprioritize(priorities, sample, priority, hparams)
             return (learner, priorities), statistics

@@ -1,48 +1,39 @@
 """Learning from sequences: updates of a recurrent network on stored runs of steps."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
-from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import greedy_bootstrap, n_step_return
 from jaxq.replay import Memory, SequenceReplay, Steps
-from jaxq.training import learner as learners
 from jaxq.training.agent import Experience, LearningStatistics
-from jaxq.training.learner import Batch, Learner
-from jaxq.training.q_function import QFunction
+from jaxq.training.learner import Batch, Descent, Learner
 from jaxq.training.rhythm import Rhythm
-from jaxq.types import ObservationSpec, PyTree, Transition
+from jaxq.types import PyTree, Transition
 
 
 class SequenceLearning:
     """Remembers steps with the recurrent state before them, and learns from runs of them."""
 
-    def __init__(
-        self,
-        q_function: QFunction,
-        settings: Settings,
-        spec: ObservationSpec,
-        split: Callable[[PyTree], PyTree],
-    ) -> None:
-        self._q_function = q_function
-        self._settings = settings
-        self._spec = spec
-        self._split = split
+    def __init__(self, descent: Descent) -> None:
+        self._descent = descent
+        self._q_function = descent.q_function
+        self._settings = settings = descent.settings
         self._rhythm = Rhythm(settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
         self.replay = SequenceReplay(
-            spec, self._rhythm.ring_rows, settings.num_envs, settings.batch_size, settings.rows_needed
+            descent.spec,
+            self._rhythm.ring_rows,
+            settings.num_envs,
+            settings.batch_size,
+            settings.rows_needed,
         )
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
         """Make a network with fresh weights, its copy, its optimizer, and an empty ring."""
         carry = jnp.zeros((1, self._settings.recurrent_size))
-        learner = learners.init(self._q_function, self._settings, self._spec, key, hparams, carry)
-        return learner, self.replay.init(carry[0])
+        return self._descent.init(key, hparams, carry), self.replay.init(carry[0])
 
     def remember(self, memory: Memory, newest: Transition, steps: jax.Array) -> Memory:
         """Write an iteration's transitions over the oldest ones."""
@@ -58,14 +49,9 @@ class SequenceLearning:
         def update(learner: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
             number, key = inputs
             drawn = self.replay.sample(key, memory, rows, hparams, jnp.float32(0))
-            learner, statistics, _ = learners.gradient_step(
-                self._q_function,
-                self._settings,
-                learner,
-                hparams,
-                self._batch(learner, hparams, self._split(drawn)),
-                self._rhythm.target_due(steps, number),
-            )
+            batch = self._batch(learner, hparams, self._descent.split(drawn))
+            due = self._rhythm.target_due(steps, number)
+            learner, statistics, _ = self._descent.step(learner, hparams, batch, due)
             return learner, statistics
 
         learner, statistics = jax.lax.scan(update, learner, self._rhythm.numbered_keys(key))

@@ -15,6 +15,7 @@ from jaxq import checks
 from jaxq.algorithms import Settings, TableSettings
 from jaxq.replay import Memory
 from jaxq.replay.ring import Ring
+from jaxq.training.devices import checked_mesh
 from jaxq.training.state import AgentState
 from jaxq.types import PyTree
 
@@ -28,13 +29,7 @@ def checked_data_mesh(mesh: Any, settings: Settings | TableSettings) -> Mesh:
         InputTypeError: If it is no mesh.
         InputValueError: If it has other axes, or the environments or the batch do not divide.
     """
-    example = f'jax.make_mesh((jax.device_count(),), ("{AXIS}",))'
-    if not isinstance(mesh, Mesh):
-        raise checks.InputTypeError(f"mesh must be a jax.sharding.Mesh, got {mesh!r}; {example}")
-    if mesh.axis_names != (AXIS,):
-        raise checks.InputValueError(
-            f"to split one agent, mesh must have the one axis {AXIS!r}, got {mesh.axis_names}; {example}"
-        )
+    mesh = checked_mesh(mesh, AXIS)
     if isinstance(settings, TableSettings):
         raise checks.InputValueError("a table learns from one step after another and cannot be split")
     for name in ("num_envs", "batch_size"):
@@ -44,8 +39,7 @@ def checked_data_mesh(mesh: Any, settings: Settings | TableSettings) -> Mesh:
                 f"{name} must be a multiple of the {mesh.size} devices, got {size}; "
                 f"for example {name}={-(-size // mesh.size) * mesh.size}"
             )
-    # The compiler decides what to move where, so there is nothing for explicit types to keep track of.
-    return Mesh(mesh.devices, mesh.axis_names)
+    return mesh
 
 
 def batch_splitter(mesh: Mesh | None) -> Callable[[PyTree], PyTree]:

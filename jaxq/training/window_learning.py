@@ -1,43 +1,31 @@
 """Learning from a window: updates on the newest transitions, which are then forgotten."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 
-from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import greedy_probabilities, lambda_returns
 from jaxq.replay import shuffled_minibatches
-from jaxq.training import learner as learners
 from jaxq.training.agent import Experience, LearningStatistics
-from jaxq.training.learner import Batch, Learner
-from jaxq.training.q_function import QFunction
+from jaxq.training.learner import Batch, Descent, Learner
 from jaxq.training.rhythm import Rhythm
-from jaxq.types import ObservationSpec, PyTree, Transition
+from jaxq.types import PyTree, Transition
 
 
 class WindowLearning:
     """Works out lambda-returns over the newest window, and goes through it in shuffled batches."""
 
-    def __init__(
-        self,
-        q_function: QFunction,
-        settings: Settings,
-        spec: ObservationSpec,
-        split: Callable[[PyTree], PyTree],
-    ) -> None:
-        self._q_function = q_function
-        self._settings = settings
-        self._spec = spec
-        self._split = split
-        self._rhythm = Rhythm(settings)
+    def __init__(self, descent: Descent) -> None:
+        self._descent = descent
+        self._q_function = descent.q_function
+        self._settings = descent.settings
+        self._rhythm = Rhythm(descent.settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, PyTree]:
         """Make a network with fresh weights and its optimizer; there is nothing to remember."""
-        return learners.init(self._q_function, self._settings, self._spec, key, hparams), ()
+        return self._descent.init(key, hparams), ()
 
     def remember(self, memory: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
         """Forget."""
@@ -59,7 +47,7 @@ class WindowLearning:
 
         def update(learner: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
             number, key, minibatch = inputs
-            observation, action, returns = self._split(minibatch)
+            observation, action, returns = self._descent.split(minibatch)
             batch = Batch(
                 lambda params: self._q_function.output(params, observation, key),
                 action,
@@ -67,9 +55,7 @@ class WindowLearning:
                 jnp.ones(settings.batch_size),
             )
             due = self._rhythm.target_due(experience.steps, number)
-            learner, statistics, _ = learners.gradient_step(
-                self._q_function, settings, learner, hparams, batch, due
-            )
+            learner, statistics, _ = self._descent.step(learner, hparams, batch, due)
             return learner, statistics
 
         inputs = *self._rhythm.numbered_keys(network_key), batches
@@ -81,7 +67,7 @@ class WindowLearning:
     ) -> jax.Array:
         """Work out the lambda-return of every transition in the window, `[T, E]`."""
         shape = newest.reward.shape
-        observation = newest.next_observation.reshape(-1, *self._spec.shape)
+        observation = newest.next_observation.reshape(-1, *self._descent.spec.shape)
         q_t = self._q_function.q_values(learner.target_params, observation, key)
         chooses = (
             self._q_function.q_values(learner.params, observation, key) if self._settings.double else q_t
