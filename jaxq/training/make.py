@@ -1,6 +1,6 @@
 """Giving an algorithm an environment: the parts of an agent chosen and put together."""
 
-from collections.abc import Callable
+from jax.sharding import Mesh
 
 from jaxq import checks
 from jaxq.algorithms import Algorithm, Settings, TableSettings
@@ -10,18 +10,19 @@ from jaxq.training.learner import Descent
 from jaxq.training.q_function import QFunction, check_network, make_q_function
 from jaxq.training.replay_learning import ReplayLearning
 from jaxq.training.sequence_learning import SequenceLearning
+from jaxq.training.splitting import batch_splitter
 from jaxq.training.table import TableActing, TableLearning
 from jaxq.training.window_learning import WindowLearning
-from jaxq.types import Environment, PyTree
+from jaxq.types import Environment
 
 
-def make_agent(env: Environment, algorithm: Algorithm, split: Callable[[PyTree], PyTree]) -> Agent:
+def make_agent(env: Environment, algorithm: Algorithm, mesh: Mesh | None = None) -> Agent:
     """Give an algorithm an environment.
 
     Args:
         env: The environment.
         algorithm: The recipe.
-        split: Spreads arrays `[B, ...]` over the devices that share the agent.
+        mesh: Devices that share the agent, if there are several.
 
     Raises:
         InputValueError: If they do not fit: a table without numbered states, or a network that does
@@ -29,7 +30,7 @@ def make_agent(env: Environment, algorithm: Algorithm, split: Callable[[PyTree],
     """
     if isinstance(algorithm.settings, TableSettings):
         return _table_agent(env, algorithm)
-    return _deep_agent(env, algorithm.settings, split)
+    return _deep_agent(env, algorithm.settings, mesh)
 
 
 def _table_agent(env: Environment, algorithm: Algorithm) -> Agent:
@@ -44,12 +45,12 @@ def _table_agent(env: Environment, algorithm: Algorithm) -> Agent:
     return Agent(acting, learning, acting.values, lambda batch: ())
 
 
-def _deep_agent(env: Environment, settings: Settings, split: Callable[[PyTree], PyTree]) -> Agent:
+def _deep_agent(env: Environment, settings: Settings, mesh: Mesh | None) -> Agent:
     spec = env.observation_spec
     q_function = make_q_function(settings, spec, env.num_actions)
     if settings.network is not None:
         check_network(env, settings, q_function)
-    descent = Descent(q_function, settings, spec, split)
+    descent = Descent(q_function, settings, spec, batch_splitter(mesh))
     learning: Learning
     if settings.recurrent_size:
         learning = SequenceLearning(descent)

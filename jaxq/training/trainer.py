@@ -17,7 +17,7 @@ from jaxq.training.agent import Experience, LearningStatistics
 from jaxq.training.make import make_agent
 from jaxq.training.memory_use import working_bytes
 from jaxq.training.rollout import Actor, EpisodeTotals, rollout, start
-from jaxq.training.splitting import batch_splitter, checked_data_mesh, state_shardings
+from jaxq.training.splitting import checked_data_mesh, state_shardings
 from jaxq.training.state import (
     RESERVED,
     AgentState,
@@ -84,7 +84,7 @@ class Trainer:
         self.env = env
         self.algorithm = algorithm
         self.hparams = validated(algorithm.hparams, algorithm.hparams)
-        self.agent = make_agent(env, algorithm, batch_splitter(self.mesh))
+        self.agent = make_agent(env, algorithm, self.mesh)
         self.iteration_steps = self.agent.learning.iteration_steps
         self.warmup_steps = self.agent.learning.warmup_steps
         self._num_envs = algorithm.settings.num_envs
