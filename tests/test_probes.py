@@ -21,7 +21,7 @@ CASES = {
     **{name: (name, {}) for name in DEEP},
     "dqn with averaged targets": ("dqn", {"target_interval": 4, "target_rate": 0.1}),
     "dqn, a mix": ("dqn", {"dueling": True, "prioritized": True, "n_step": 3, "value": "quantile"}),
-    "Munchausen IQN": ("munchausen_dqn", {"value": "implicit_quantile"}),
+    "Munchausen IQN": ("munchausen_dqn", {"value": "implicit_quantile", "num_quantiles": 8}),
 }
 COMMON = {
     "hidden_sizes": (64,),
@@ -42,6 +42,7 @@ REPLAY = {
 RECIPES = {
     "c51": {"value_min": -2.0, "value_max": 12.0},
     "rainbow": {"value_min": -2.0, "value_max": 12.0},
+    "iqn": {"num_quantiles": 8},
     "munchausen_dqn": {"munchausen_scale": 0.0, "munchausen_temperature": 1e-3},
     "bootstrapped_dqn": {"ensemble_size": 4},
     "conservative_dqn": {"conservatism": 1e-3},
