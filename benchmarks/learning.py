@@ -21,7 +21,7 @@ from jaxq.algorithms import DEEP  # noqa: E402
 CONTROL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Catch-bsuite", "DeepSea-bsuite")
 MINATAR = tuple(f"{game}-MinAtar" for game in ("Breakout", "Asterix", "Freeway", "SpaceInvaders"))
 # Env steps that two cores finish in minutes, not what the games deserve.
-MINATAR_STEPS = {"pqn": 1_000_000, "dqn": 200_000, "rainbow": 200_000}
+MINATAR_STEPS = {"pqn": 1_000_000, "dqn": 200_000, "rainbow": 100_000}
 # CleanRL after 500,000 env steps: DQN in JAX, C51, PQN.
 PUBLISHED = {
     "published DQN": ("498.4", "-88.9", "-188.9"),
