@@ -30,6 +30,7 @@ def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        lines = [platform.processor()]
-    traits = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})
-    return hashlib.sha256("\n".join([platform.machine(), *traits]).encode()).hexdigest()[:16]
+        traits = {platform.processor()}
+    else:
+        traits = {line for line in lines if line.startswith(("model name", "flags", "Features"))}
+    return hashlib.sha256("\n".join([platform.machine(), *sorted(traits)]).encode()).hexdigest()[:16]
