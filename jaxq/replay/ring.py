@@ -165,12 +165,12 @@ def _cut_off(
         ending = terminated * TERMINATED + truncated * jnp.where(taken, LOST, TRUNCATED)
         return (elsewhere, taken | truncated, number + 1), ending.astype(jnp.uint8)
 
-    carry = ring.elsewhere, ring.taken, rows_written
-    inputs = rows.terminated, rows.truncated, following
-    if rows.reward.shape[0] == 1:
-        (elsewhere, taken, _), ending = keep(carry, jax.tree.map(lambda leaf: leaf[0], inputs))
-        return elsewhere, taken, ending[None]
-    (elsewhere, taken, _), ending = jax.lax.scan(keep, carry, inputs)
+    (elsewhere, taken, _), ending = jax.lax.scan(
+        keep,
+        (ring.elsewhere, ring.taken, rows_written),
+        (rows.terminated, rows.truncated, following),
+        unroll=rows.reward.shape[0] == 1,
+    )
     return elsewhere, taken, ending
 
 

@@ -63,18 +63,13 @@ def pbt(
     checks.in_range("factor", factor, 1, jnp.inf, open_low=True)
     for name in vary:
         check_may_vary(name, state.hparams)
-    size = len(scores)
-    replaced = max(int(fraction * size), 1)
-    # A stable sort, with what is no number in front: the same scores make the same choice.
-    order = np.argsort(np.where(np.isnan(scores), -np.inf, scores), kind="stable")
-    donor_key, vary_key = jax.random.split(key)
-    donors = jax.random.choice(donor_key, jnp.asarray(order[-replaced:]), (replaced,))
-    source = jnp.arange(size).at[order[:replaced]].set(donors)
+    source_key, vary_key = jax.random.split(key)
+    source = _sources(source_key, scores, fraction)
     hparams = _taken(state.hparams, source)
     for number, name in enumerate(vary):
-        up = jax.random.bernoulli(jax.random.fold_in(vary_key, number), shape=(size,))
-        change = jnp.where(source == jnp.arange(size), 1.0, jnp.where(up, factor, 1 / factor))
-        hparams = _varied(hparams, name, change)
+        up = jax.random.bernoulli(jax.random.fold_in(vary_key, number), shape=source.shape)
+        change = jnp.where(up, factor, 1 / factor)
+        hparams = _varied(hparams, name, source != jnp.arange(source.size), change)
     return state._replace(learner=_taken(state.learner, source), hparams=hparams)
 
 
@@ -91,15 +86,24 @@ def _checked_scores(scores: Any, state: AgentState) -> np.ndarray:
     return scores
 
 
+def _sources(key: jax.Array, scores: np.ndarray, fraction: float) -> jax.Array:
+    """Say which agent each one goes on from: its own number, but for the worst ones, int32 `[N]`."""
+    replaced = max(int(fraction * scores.size), 1)
+    # A stable sort, with what is no number in front: the same scores make the same choice.
+    order = np.argsort(np.where(np.isnan(scores), -np.inf, scores), kind="stable")
+    donors = jax.random.choice(key, jnp.asarray(order[-replaced:]), (replaced,))
+    return jnp.arange(scores.size).at[order[:replaced]].set(donors)
+
+
 def _taken(tree: PyTree, source: jax.Array) -> PyTree:
     """Reorder agents, and leave every leaf spread over the devices as it was."""
     return jax.tree.map(lambda leaf: jax.device_put(leaf[source], leaf.sharding), tree)
 
 
-def _varied(hparams: Hparams, name: str, change: jax.Array) -> Hparams:
+def _varied(hparams: Hparams, name: str, replaced: jax.Array, change: jax.Array) -> Hparams:
+    """Multiply a leaf of the agents that were replaced, and leave that of the others to the bit."""
     leaf = getattr(hparams, name)
     new = 1 - (1 - leaf) / change if name == "discount" else leaf * change
     low, high = allowed(name)
     new = jax.device_put(jnp.clip(new, low, high), leaf.sharding)
-    # Where nothing changes, not a bit does.
-    return hparams.replace(**{name: jnp.where(change == 1, leaf, new)})
+    return hparams.replace(**{name: jnp.where(replaced, new, leaf)})

@@ -98,6 +98,8 @@ class Population:
         self.mesh = all_devices() if mesh is None else checked_mesh(mesh)
         self._on_cpu = self.mesh.devices.flat[0].platform == "cpu"
         self.chunk = self._default_chunk() if chunk is None else checks.whole_number("chunk", chunk)
+        # Agents of each device, those included that fill up its last chunk.
+        self._per_device = -(-self.size // (self.mesh.size * self.chunk)) * self.chunk
         check_fits(self.memory(), memory_limit(self.mesh), trainer.algorithm.settings)
         self._init = self._spread(self._init_agents, (P(AXIS),) * 3, AGENTS)
         self._run = self._spread(self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)))
@@ -143,13 +145,12 @@ class Population:
 
     def memory(self) -> MemoryUse:
         """Say how much memory the population takes, before anything is compiled."""
-        per_device = -(-self.size // (self.mesh.size * self.chunk)) * self.chunk
         working = self.trainer.working_bytes
-        if per_device > self.chunk:
+        if self._per_device > self.chunk:
             # The chunk that is trained is cut out of the others.
             working += num_bytes(self.trainer.template)
         chunks = self.mesh.size * self.chunk
-        return memory_use(self.trainer.template, self.mesh.size * per_device, chunks * working)
+        return memory_use(self.trainer.template, self.mesh.size * self._per_device, chunks * working)
 
     def evaluate(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
@@ -231,7 +232,7 @@ class Population:
 
     def _spread(self, function: Callable, in_specs: Any, out_specs: Any) -> Callable:
         """Run a function of many agents on every device of the mesh, padding with the last agent."""
-        per_device = -(-self.size // (self.mesh.size * self.chunk)) * self.chunk
+        per_device = self._per_device
         extra = self.mesh.size * per_device - self.size
         agents_left = self.size - per_device * np.arange(self.mesh.size)
         # A device that has only padding has nothing to walk.
