@@ -14,6 +14,7 @@ from jaxq.hparams import Hparams, validated
 from jaxq.learning import linear_schedule
 from jaxq.training import behaviour, evaluation
 from jaxq.training.agent import Experience, LearningStatistics
+from jaxq.training.keys import fast
 from jaxq.training.make import make_agent
 from jaxq.training.memory_use import working_bytes
 from jaxq.training.rollout import Actor, EpisodeTotals, rollout, start
@@ -211,8 +212,8 @@ class Trainer:
     def init_agent(self, key: jax.Array, hparams: Hparams, env_params: PyTree) -> AgentState:
         """Do what `init` does, on checked arguments."""
         # Training folds in step counts, which stay below these.
-        network_key = jax.random.fold_in(key, RESERVED)
-        actors_key = jax.random.fold_in(key, RESERVED + 1)
+        network_key = jax.random.fold_in(fast(key), RESERVED)
+        actors_key = jax.random.fold_in(fast(key), RESERVED + 1)
         learner, memory = self.agent.learning.init(network_key, hparams)
         state = AgentState(
             key=key,
@@ -269,7 +270,7 @@ class Trainer:
             state.env_params,
             functools.partial(self.agent.values, state.learner),
             self.agent.carry(num_episodes),
-            key,
+            fast(key),
             num_episodes,
             max_steps,
         )
@@ -279,7 +280,7 @@ class Trainer:
 
     def _iteration_keys(self, key: jax.Array, steps: jax.Array) -> jax.Array:
         """Return the keys of the iteration after `steps` env steps: one to learn, the others to act."""
-        return jax.random.split(jax.random.fold_in(key, steps), self._num_keys)
+        return jax.random.split(jax.random.fold_in(fast(key), steps), self._num_keys)
 
     def _iterate(self, state: AgentState, keys: jax.Array) -> tuple[AgentState, _Totals]:
         state, newest, episodes = self._collect(state, keys[1:])

