@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxq import checks
+from jaxq.networks.products import dense_product, product
 
 SMALL_BATCH = 32
 
@@ -76,7 +77,9 @@ class NoisyDense(nn.Module):
 
 def dense(features: int, noisy: bool, name: str | None = None) -> nn.Module:
     """Make a dense layer, noisy or not; both call their weights `kernel` and `bias`."""
-    return (NoisyDense if noisy else nn.Dense)(features, name=name)
+    if noisy:
+        return NoisyDense(features, name=name)
+    return nn.Dense(features, name=name, dot_general=dense_product)
 
 
 def check_features(features: jax.Array) -> None:
@@ -93,7 +96,7 @@ def check_features(features: jax.Array) -> None:
 
 
 def _affine(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-    return x @ kernel + _row(bias, x)
+    return product(x, kernel) + _row(bias, x)
 
 
 def _row(vector: jax.Array, like: jax.Array) -> jax.Array:
