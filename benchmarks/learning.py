@@ -64,6 +64,12 @@ def tables(cells: dict[str, dict], environments: tuple[str, ...]) -> list[str]:
     ]
 
 
+def number_of_agents(cells: dict[str, dict], environments: tuple[str, ...]) -> str:
+    """Say over how many agents the cells of some environments were measured."""
+    counts = {len(cell["scores"]) for name, cell in cells.items() if name.endswith(environments)}
+    return " or ".join(str(count) for count in sorted(counts))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--agents", type=int, default=16)
@@ -86,13 +92,15 @@ def main() -> None:
     method = [
         "Every recipe with `jaxq.preset`, seeds from `jax.random.key(0)`. The score of an agent is its",
         f"mean return over {EPISODES} whole greedy episodes at the end of training; a cell has the",
-        f"interquartile mean over {options.agents} agents with its 95% bootstrap interval. Published:",
-        "CleanRL after 500,000 env steps. Seconds are those of one run, some beside other work.",
+        f"interquartile mean over {number_of_agents(cells, CONTROL)} agents with its 95% bootstrap",
+        "interval. Published: CleanRL after 500,000 env steps. Seconds are those of one run, some beside",
+        "other work.",
     ]
     measured_with = [versions("jaxq", "jax", "flax", "optax", "gymnax")]
     table = tables(cells, CONTROL)
     if any(name.endswith("MinAtar") for name in cells):
-        table += ["", "## MinAtar", "", *tables(cells, MINATAR)]
+        agents = number_of_agents(cells, MINATAR)
+        table += ["", "## MinAtar", "", f"{agents} agents each.", "", *tables(cells, MINATAR)]
     report(__file__, "Learning", method, measured_with, table, options.write)
 
 
