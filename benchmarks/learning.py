@@ -93,8 +93,8 @@ def main() -> None:
         "Every recipe with `jaxq.preset`, seeds from `jax.random.key(0)`. The score of an agent is its",
         f"mean return over {EPISODES} whole greedy episodes at the end of training; a cell has the",
         f"interquartile mean over {number_of_agents(cells, CONTROL)} agents with its 95% bootstrap",
-        "interval. Published: CleanRL after 500,000 env steps. Seconds are those of one run, some beside",
-        "other work.",
+        "interval. Published: CleanRL after 500,000 env steps. Seconds are those of one run, some",
+        "beside other work.",
     ]
     measured_with = [versions("jaxq", "jax", "flax", "optax", "gymnax")]
     table = tables(cells, CONTROL)

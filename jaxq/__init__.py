@@ -13,6 +13,9 @@ trains one agent of a recipe and `Population` many; `Hparams` and `grid` say in 
 `learning` holds the maths; `value_iteration` says what a table has to come to.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from jaxq import envs, learning, networks
 from jaxq.algorithms import (
     Algorithm,
@@ -54,12 +57,17 @@ from jaxq.training import (
 )
 from jaxq.types import TimeStep, Transition
 
+if TYPE_CHECKING:
+    from jaxq.experiment import Config, Experiment, configure
+
 __version__ = "0.1.0"
 
 __all__ = [
     "AGENT_AXES",
     "AgentState",
     "Algorithm",
+    "Config",
+    "Experiment",
     "Hparams",
     "InputError",
     "Metrics",
@@ -70,6 +78,7 @@ __all__ = [
     "bootstrap_interval",
     "bootstrapped_dqn",
     "c51",
+    "configure",
     "conservative_dqn",
     "double_dqn",
     "double_q_learning",
@@ -101,3 +110,12 @@ __all__ = [
     "use_all_cores",
     "value_iteration",
 ]
+
+# Imported at first use: what draws and writes takes a while to import.
+_EXPERIMENT = ("Config", "Experiment", "configure")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _EXPERIMENT:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("jaxq.experiment"), name)

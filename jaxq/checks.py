@@ -5,10 +5,11 @@ traced, so that no mistake surfaces as a traceback from inside JAX. The command 
 one line and exit code 2; any other exception is a defect of jaxq and keeps its traceback.
 """
 
+import contextlib
 import difflib
 import math
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -25,6 +26,42 @@ class InputValueError(InputError, ValueError):
 
 class InputTypeError(InputError, TypeError):
     """An argument of the wrong type, or a keyword that does not exist."""
+
+
+class Mistakes:
+    """Collects input errors, so that a user hears of all of them at once.
+
+    Attributes:
+        found: The errors so far.
+
+    Example:
+        >>> mistakes = Mistakes()
+        >>> with mistakes.noting():
+        ...     _ = whole_number("agents", 0)
+        >>> with mistakes.noting():
+        ...     _ = whole_number("steps", -1)
+        >>> mistakes.report()  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        jaxq.checks.InputValueError: 2 mistakes: agents must be ... | steps must be ...
+    """
+
+    def __init__(self) -> None:
+        self.found: list[InputError] = []
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Go on behind a block of code that raises an input error."""
+        try:
+            yield
+        except InputError as error:
+            self.found.append(error)
+
+    def report(self) -> None:
+        """Raise what was found, if anything was: one error as it is, several as one."""
+        if len(self.found) == 1:
+            raise self.found[0]
+        if self.found:
+            raise InputValueError(f"{len(self.found)} mistakes: " + " | ".join(map(str, self.found)))
 
 
 MOST = 2**31 - 1

@@ -1,15 +1,18 @@
-"""The command line: `jaxq train`, `jaxq envs` and `jaxq algorithms`."""
+"""The command line: `jaxq train`, `resume`, `evaluate`, `envs` and `algorithms`."""
 
 import contextlib
 import dataclasses
+import functools
 import io
+import json
+import operator
 import os
 import re
 import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import jax
 import tyro
@@ -17,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jaxq import algorithms, envs
-from jaxq.checks import InputError
+from jaxq.checks import InputError, InputValueError
 from jaxq.training import use_all_cores
 
 NameValues = Annotated[
@@ -28,19 +31,35 @@ NameValues = Annotated[
 
 
 @dataclasses.dataclass(frozen=True)
+class Processes:
+    """How a run is spread over several processes."""
+
+    distributed: bool = False
+    """Spread the agents over several processes; SLURM, Open MPI, Kubernetes and TPU pods are found."""
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Where the first process waits for the others; for other clusters, with the next two."""
+    num_processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Processes in all."""
+    process_id: Annotated[int | None, tyro.conf.arg(metavar="I")] = None
+    """Number of this process, from 0."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Train:
     """Train a population of agents on an environment, evaluate it, and write a run directory."""
 
-    env: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV")]
+    env: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="ENV")] = None
     """A gymnax id such as CartPole-v1; `jaxq envs` lists them."""
-    algorithm: str = "dqn"
-    """A recipe; `jaxq algorithms` lists them."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A TOML file with what is not given here, or the config.json of a run, to repeat it."""
+    algorithm: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """A recipe, by default dqn; `jaxq algorithms` lists them."""
     agents: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Agents in all; by default 8, or 8 for each combination in the sweep."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Env steps of each agent; by default as many as the environment needs."""
-    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0
-    """Seed; the same seed gives the same numbers on the same machine."""
+    seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None
+    """Seed, by default 0; the same seed gives the same numbers on the same machine."""
     set: NameValues = ()
     """Settings and hyperparameters for all agents, such as learning_rate=0.001 double=true."""
     sweep: Annotated[
@@ -51,14 +70,40 @@ class Train:
     """Hyperparameters that differ between agents; every combination gets as many agents."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """A directory to make and write to; by default one below runs/."""
-    distributed: bool = False
-    """Spread the agents over several processes; SLURM, Open MPI, Kubernetes and TPU pods are found."""
-    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
-    """Where the first process waits for the others; for other clusters, with the next two."""
-    num_processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Processes in all."""
-    process_id: Annotated[int | None, tyro.conf.arg(metavar="I")] = None
-    """Number of this process, from 0."""
+    segments: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Times that metrics are written over the run; by default 50."""
+    checkpoint_segments: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Write a checkpoint after every so many segments; by default 10."""
+    checkpoint_minutes: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
+    """Write one also where the last one is older than this; by default 10."""
+    on_divergence: Annotated[str | None, tyro.conf.arg(metavar="freeze|restart|stop")] = None
+    """What to do with agents whose values diverge; by default freeze."""
+    processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
+
+
+@dataclasses.dataclass(frozen=True)
+class Resume:
+    """Go on with a run that was interrupted, or to more steps, from its newest checkpoint."""
+
+    directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """A run directory."""
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Env steps of each agent in all; by default as many as were planned."""
+    processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Play whole episodes greedily with the agents of a run's newest checkpoint."""
+
+    directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """A run directory."""
+    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 32
+    """Episodes of each agent."""
+    seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None
+    """Seed of the episodes; by default those that the run itself was evaluated on."""
+    json: bool = False
+    """Print one JSON object: returns [N][episodes], iqm and interval."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +134,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(command, int):
         return command
     try:
-        _COMMANDS[type(command)](command)
+        return _COMMANDS[type(command)](command) or 0
     except InputError as error:
         return _fail(str(error), 2)
     except OSError as error:
@@ -104,14 +149,13 @@ def main(arguments: list[str] | None = None) -> int:
         os._exit(1)
     except KeyboardInterrupt:
         return _fail("interrupted; what was written stays where it is", 130)
-    return 0
 
 
-def _parse(arguments: list[str]) -> Train | Envs | Algorithms | int:
+def _parse(arguments: list[str]) -> Any:
     """Parse the words, or return the exit code where there is nothing to run."""
-    commands = Annotated[Train, tyro.conf.subcommand("train")] | (
-        Annotated[Envs, tyro.conf.subcommand("envs")]
-        | Annotated[Algorithms, tyro.conf.subcommand("algorithms")]
+    commands = functools.reduce(
+        operator.or_,
+        [Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())] for kind in _COMMANDS],
     )
     errors = io.StringIO()
     try:
@@ -139,32 +183,79 @@ def _one_line(box: str) -> str:
     return re.sub(r"\s+", " ", " ".join(message)).strip() or "see jaxq --help"
 
 
-def _train(command: Train) -> None:
+def _train(command: Train) -> int:
+    _prepare(command.processes)
+    from jaxq.experiment import Experiment, configure, read_config
+    from jaxq.experiment.directory import default_path
+    from jaxq.experiment.parsing import parse_settings, parse_sweep
+
+    given = {
+        "environment": command.env,
+        "keywords": parse_settings(_flat(command.set)) or None,
+        "sweep": parse_sweep(_flat(command.sweep)) or None,
+        **{name: getattr(command, name) for name in _FIELDS},
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if command.config is not None:
+        config = read_config(command.config, given)
+    elif command.env is None:
+        raise InputValueError("jaxq train takes an environment, for example jaxq train CartPole-v1")
+    else:
+        config = configure(**given)
+    directory = command.out or default_path(config.environment, config.algorithm)
+    return _run(Experiment(config, directory))
+
+
+_FIELDS = (
+    "algorithm", "agents", "steps", "seed", "segments",
+    "checkpoint_segments", "checkpoint_minutes", "on_divergence",
+)  # fmt: skip
+
+
+def _resume(command: Resume) -> int:
+    _prepare(command.processes)
+    from jaxq.experiment import Experiment
+
+    return _run(Experiment.resume(command.directory, steps=command.steps))
+
+
+def _run(experiment: Any) -> int:
+    from jaxq.experiment import DivergenceError, StoppedError
+
+    try:
+        experiment.run(Console())
+    except StoppedError as stopped:
+        return _fail(str(stopped), 128 + stopped.number)
+    except DivergenceError as diverged:
+        return _fail(str(diverged), 1)
+    return 0
+
+
+def _prepare(processes: Processes) -> None:
+    """Set JAX up for a command that computes."""
     # Inside a process that has its devices already, those are what there is to use.
     with contextlib.suppress(RuntimeError):
         use_all_cores()
     # Imported here because drawing takes a while to import, which --help has no need of.
-    from jaxq.experiment import Experiment, configure
-    from jaxq.experiment.directory import default_path
     from jaxq.experiment.distributed import join
-    from jaxq.experiment.parsing import parse_settings, parse_sweep
     from jaxq.experiment.programs import keep_programs
 
     keep_programs()
-    process = command.coordinator, command.num_processes, command.process_id
-    if command.distributed or any(value is not None for value in process):
+    process = processes.coordinator, processes.num_processes, processes.process_id
+    if processes.distributed or any(value is not None for value in process):
         join(*process)
-    config = configure(
-        command.env,
-        command.algorithm,
-        command.agents,
-        command.steps,
-        command.seed,
-        parse_settings(_flat(command.set)),
-        parse_sweep(_flat(command.sweep)),
-    )
-    directory = command.out or default_path(command.env, command.algorithm)
-    Experiment(config, directory).run(Console())
+
+
+def _evaluate(command: Evaluate) -> None:
+    _prepare(Processes())
+    from jaxq.experiment.display import evaluation_table
+    from jaxq.experiment.experiment import evaluate_directory
+
+    evaluated = evaluate_directory(command.directory, command.episodes, command.seed)
+    if command.json:
+        print(json.dumps(evaluated.summary()))
+    else:
+        Console().print(evaluation_table(evaluated.config, evaluated.returns))
 
 
 def _list_environments(_: Envs) -> None:
@@ -184,6 +275,8 @@ def _list_algorithms(_: Algorithms) -> None:
 
 _COMMANDS: dict[type, Callable] = {
     Train: _train,
+    Resume: _resume,
+    Evaluate: _evaluate,
     Envs: _list_environments,
     Algorithms: _list_algorithms,
 }

@@ -147,7 +147,15 @@ def test_lists_and_help(words, shown, capsys):
 
 
 MISTAKES = {
-    "": "ENV",
+    "": "jaxq train CartPole-v1",
+    "CartPole-v1 --agents 0 --steps 0 --set discount=2 learning_rate=-1": "4 mistakes",
+    "CartPole-v1 --set discount=2 --set bath_size=3 --sweep epsilon_end=7": "3 mistakes",
+    "CartPole-v1 --segments 0": "segments must be at least 1",
+    "CartPole-v1 --checkpoint-segments 0": "checkpoint_segments",
+    "CartPole-v1 --checkpoint-minutes nan": "checkpoint_minutes",
+    "CartPole-v1 --on-divergence panic": "on_divergence",
+    "--config /dev/null/x.toml": "cannot be read",
+    "--config /dev/null": "names no environment",
     "CartPole-v2": "did you mean CartPole-v1",
     "Pendulum-v1": "continuous actions",
     "CartPole-v1 --algorithm dqnn": "did you mean dqn",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
     from jaxq.envs.grids import cliff, four_rooms, from_map, windy_grid
     from jaxq.envs.mdps import maximization_bias, random_mdp
-    from jaxq.envs.registry import EnvironmentInfo, listing, make
+    from jaxq.envs.registry import EnvironmentInfo, ids, listing, make
     from jaxq.envs.table import TableEnvironment, from_table
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "from_gymnax",
     "from_map",
     "from_table",
+    "ids",
     "listing",
     "make",
     "maximization_bias",
@@ -39,6 +40,7 @@ _HOMES = {
     "from_gymnax": "adapter",
     "from_map": "grids",
     "from_table": "table",
+    "ids": "registry",
     "listing": "registry",
     "make": "registry",
     "maximization_bias": "mdps",

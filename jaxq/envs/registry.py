@@ -61,7 +61,7 @@ def make(id: str, **kwargs: Any) -> GymnaxEnvironment | TableEnvironment:
         >>> jaxq.envs.make("FrozenLake-v1", map_name="8x8")
         FrozenLake-v1(4 actions, 64 states)
     """
-    checks.known("environment", id, _ids())
+    checks.known("environment", id, ids())
     if id not in gymnax.registered_envs:
         return _attempt(id, lambda: _table(id, kwargs))
     env, params = _attempt(id, lambda: gymnax.make(id, **kwargs))
@@ -76,13 +76,13 @@ def make(id: str, **kwargs: Any) -> GymnaxEnvironment | TableEnvironment:
 
 def listing() -> list[EnvironmentInfo]:
     """Describe every registered environment, those that cannot be used with the reason."""
-    return [_describe(id) for id in _ids()]
+    return [_describe(id) for id in ids()]
 
 
-def _ids() -> list[str]:
+def ids() -> list[str]:
+    """List every name that `make` knows."""
     # What gymnax has registered under a name is what the name stands for.
-    ids = [*gymnax.registered_envs, *toy_text.ids(), *grids.BUILDERS]
-    return list(dict.fromkeys(ids))
+    return list(dict.fromkeys([*gymnax.registered_envs, *toy_text.ids(), *grids.BUILDERS]))
 
 
 def _describe(id: str) -> EnvironmentInfo:

@@ -3,14 +3,15 @@
 import dataclasses
 import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from jaxq import algorithms, checks, envs
-from jaxq.hparams import Hparams, check_may_vary, grid, leaf_number, names
+from jaxq.hparams import check_may_vary, leaf_number
 from jaxq.presets import preset
-from jaxq.training import Population, Trainer
 
 AGENTS_PER_COMBINATION = 8
+ON_DIVERGENCE = ("freeze", "restart", "stop")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +28,12 @@ class Config:
         sweep: Values of each leaf that varies over the population.
         evaluation_episodes: Episodes that each agent is evaluated on at the end.
         segments: Times that metrics are written over the run.
+        chunk: Agents trained side by side on one device; chosen by the machine if `None`.
+        checkpoint_segments: A checkpoint is written after every so many segments,
+        checkpoint_minutes: and where the last one is older than this.
+        keep_checkpoints: How many of the newest are kept, besides the best one.
+        on_divergence: What is done with an agent whose values diverge: "freeze" it where it was
+            before, "restart" its network, or "stop" the run.
     """
 
     environment: str
@@ -38,6 +45,11 @@ class Config:
     sweep: dict[str, list[float]]
     evaluation_episodes: int = 32
     segments: int = 50
+    chunk: int | None = None
+    checkpoint_segments: int = 10
+    checkpoint_minutes: float = 10.0
+    keep_checkpoints: int = 2
+    on_divergence: str = "freeze"
 
     @property
     def combinations(self) -> list[dict[str, float]]:
@@ -48,21 +60,6 @@ class Config:
         ]
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """A configuration made real, ready to run.
-
-    Attributes:
-        config: The configuration.
-        population: The population that trains.
-        hparams: The agents' hyperparameters, leaves `[N]`.
-    """
-
-    config: Config
-    population: Population
-    hparams: Hparams
-
-
 def configure(
     environment: str,
     algorithm: str = "dqn",
@@ -71,8 +68,9 @@ def configure(
     seed: int = 0,
     keywords: dict[str, Any] | None = None,
     sweep: dict[str, list[float]] | None = None,
+    **others: Any,
 ) -> Config:
-    """Fill in what the user left open, and check what needs no environment.
+    """Fill in what the user left open, and check it.
 
     Args:
         environment: A gymnax id.
@@ -82,78 +80,114 @@ def configure(
         seed: Seed of the population's key, in [0, 2**31).
         keywords: Keywords of the recipe, over those of the environment's preset.
         sweep: Values of each leaf that varies over the population.
+        **others: Further fields of `Config`.
 
     Returns:
         The configuration.
 
     Raises:
-        InputTypeError: If a keyword or a swept name does not exist.
-        InputValueError: If a name is unknown or a value out of range.
+        InputTypeError: If a name does not exist or a value has the wrong type.
+        InputValueError: If a value is out of range; if there is more than one mistake, all of them.
     """
-    make = algorithms.recipe(algorithm)
-    steps, defaults = preset(environment, steps, algorithm)
-    merged = {**defaults, **(keywords or {})}
-    hparams = make(**merged).hparams
-    sweep = sweep or {}
-    for name, values in sweep.items():
-        check_may_vary(name, hparams)
-        if name in (keywords or {}):
+    keywords, sweep = keywords or {}, sweep or {}
+    mistakes = checks.Mistakes()
+    defaults: dict[str, Any] = {}
+    with mistakes.noting():
+        found = preset(environment, steps, algorithm)
+        steps, defaults = found.steps, found.keywords
+    for name in {*keywords} & {*sweep}:
+        with mistakes.noting():
             raise checks.InputValueError(f"{name} is both set and swept; leave out one of the two")
-        for value in values:
-            leaf_number(name, value)
-    combinations = math.prod(len(values) for values in sweep.values())
-    agents = AGENTS_PER_COMBINATION * combinations if agents is None else agents
-    agents = checks.whole_number("agents", agents)
-    if agents % combinations:
-        more = -(-agents // combinations) * combinations
-        raise checks.InputValueError(
-            f"agents must be a multiple of the {combinations} combinations in the sweep, "
-            f"got {agents}; for example --agents {more}"
-        )
-    seed = checks.whole_number("seed", seed, minimum=0)
-    return Config(environment, algorithm, agents, steps, seed, merged, sweep)
+    for name in {*others} - {*_OTHERS}:
+        with mistakes.noting():
+            checks.known("field", name, _OTHERS)
+    if agents is None:
+        agents = AGENTS_PER_COMBINATION * math.prod(len(values) for values in sweep.values())
+    known = {name: value for name, value in others.items() if name in _OTHERS}
+    steps = 1 if steps is None else steps
+    config = Config(environment, algorithm, agents, steps, seed, defaults | keywords, sweep, **known)
+    return checked(config, mistakes)
 
 
-def prepare(config: Config) -> Plan:
-    """Make the environment, the recipe and the population that a configuration describes.
+def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
+    """Return a configuration if nothing in it is wrong, as far as that shows without its environment.
+
+    Args:
+        config: The configuration.
+        mistakes: What was found to be wrong before.
 
     Raises:
-        InputTypeError: If a keyword does not exist or has the wrong type.
-        InputValueError: If a value is out of range, or two do not fit together.
+        InputTypeError: If a name does not exist or a value has the wrong type.
+        InputValueError: If a value is out of range; if there is more than one mistake, all of them.
     """
-    env = envs.make(config.environment)
-    trainer = Trainer(env, algorithms.recipe(config.algorithm)(**config.keywords))
-    if config.steps <= trainer.warmup_steps:
+    mistakes = mistakes or checks.Mistakes()
+    with mistakes.noting():
+        checks.known("environment", config.environment, envs.ids())
+    for name, check in _CHECKS.items():
+        # What the preset was asked with is known to be wrong already.
+        if not any(str(error).startswith(name) for error in mistakes.found):
+            with mistakes.noting():
+                check(name, getattr(config, name))
+    if config.algorithm in algorithms.ALGORITHMS:
+        _check_recipe(config, mistakes)
+    mistakes.report()
+    if config.agents % len(config.combinations):
+        number = len(config.combinations)
         raise checks.InputValueError(
-            f"steps must be more than the {trainer.warmup_steps} that fill the replay before "
-            f"learning starts, got {config.steps}; for example --steps {10 * trainer.warmup_steps}, "
-            "or a smaller learning_starts"
+            f"agents must be a multiple of the {number} combinations in the sweep, "
+            f"got {config.agents}; for example --agents {-(-config.agents // number) * number}"
         )
-    trainer.iterations(config.steps)
-    seeds = config.agents // len(config.combinations)
-    population = Population(trainer, config.agents)
-    return Plan(config, population, grid(trainer.hparams, seeds=seeds, **config.sweep))
+    return config
 
 
-def describe(plan: Plan) -> dict[str, Any]:
-    """Return a plan as plain values: the configuration with every setting and leaf spelled out."""
-    recipe = plan.population.trainer.algorithm
-    settings = {
-        field.name: _plain(getattr(recipe.settings, field.name))
-        for field in dataclasses.fields(recipe.settings)
-    }
-    leaves = {
-        name: float(getattr(recipe.hparams, name))
-        for name in names(recipe.hparams)
-        if name not in plan.config.sweep
-    }
-    described = dataclasses.asdict(plan.config)
-    del described["keywords"]
-    return {**described, "settings": settings, "hparams": leaves}
+def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
+    """Check keywords and sweep against the recipe, and note all that is wrong with either."""
+    make, keywords = algorithms.recipe(config.algorithm), dict(config.keywords)
+    while (reason := _reason(make, keywords)) is not None:
+        mistakes.found.append(reason)
+        culprits = [name for name in keywords if _others_reason(make, keywords, name) != str(reason)]
+        if not culprits:
+            return
+        # What is wrong besides shows when what was wrong first is out of the way.
+        del keywords[culprits[0]]
+    hparams = make(**keywords).hparams
+    for name, values in config.sweep.items():
+        with mistakes.noting():
+            check_may_vary(name, hparams)
+            for value in values:
+                leaf_number(name, value)
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    plain = isinstance(value, bool | int | float | str | None)
-    return value if plain else getattr(value, "__name__", repr(value))
+def _reason(make: Callable, keywords: dict[str, Any]) -> checks.InputError | None:
+    try:
+        make(**keywords)
+    except checks.InputError as error:
+        return error
+    return None
+
+
+def _others_reason(make: Callable, keywords: dict[str, Any], name: str) -> str:
+    return str(_reason(make, {key: value for key, value in keywords.items() if key != name}))
+
+
+def _optional_whole_number(name: str, value: Any) -> None:
+    if value is not None:
+        checks.whole_number(name, value)
+
+
+_CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    "algorithm": lambda name, value: checks.known(name, value, algorithms.ALGORITHMS),
+    "agents": checks.whole_number,
+    "steps": checks.whole_number,
+    "seed": lambda name, value: checks.whole_number(name, value, minimum=0),
+    "evaluation_episodes": checks.whole_number,
+    "segments": checks.whole_number,
+    "chunk": _optional_whole_number,
+    "checkpoint_segments": checks.whole_number,
+    "checkpoint_minutes": lambda name, value: checks.in_range(name, value, 0, math.inf),
+    "keep_checkpoints": checks.whole_number,
+    "on_divergence": lambda name, value: checks.known(name, value, ON_DIVERGENCE),
+}
+_OTHERS = [
+    field.name for field in dataclasses.fields(Config) if field.default is not dataclasses.MISSING
+]

@@ -1,9 +1,13 @@
 """The run directory: where a run writes its configuration, its metrics and its report."""
 
+import contextlib
 import datetime
+import fcntl
 import json
 import math
+import os
 import platform
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -46,29 +50,107 @@ class RunDirectory:
             ) from None
         return cls(path)
 
+    @classmethod
+    def open(cls, path: Path) -> "RunDirectory":
+        """Open a directory that a run has made before.
+
+        Raises:
+            InputValueError: If it is none.
+        """
+        if not (path / "config.json").is_file():
+            raise checks.InputValueError(
+                f"{path} is no run directory: it has no config.json; `jaxq train` makes one"
+            )
+        return cls(path)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from running in this directory.
+
+        The system lets go of the lock when this process ends, in whatever way.
+
+        Raises:
+            InputValueError: If another process runs there.
+        """
+        with (self.path / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise checks.InputValueError(
+                    f"another process is running in {self.path}; wait for it, or stop it first"
+                ) from None
+            yield
+
     def write_config(self, described: dict[str, Any], command: list[str]) -> None:
         """Write what is trained, with what versions, on what."""
         device = jax.devices()[0]
         described = {
             **described,
             "command": command,
-            "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "started": _now(),
             "python": platform.python_version(),
             "versions": {name: metadata.version(name) for name in _PACKAGES},
             "devices": {"kind": device.device_kind, "number": jax.device_count()},
         }
-        (self.path / "config.json").write_text(json.dumps(_finite(described), indent=2) + "\n")
+        _replace(self.path / "config.json", described)
+
+    def read_config(self) -> dict[str, Any]:
+        """Return what `write_config` wrote.
+
+        Raises:
+            InputValueError: If it is not that any more.
+        """
+        try:
+            config = json.loads((self.path / "config.json").read_text())
+        except (OSError, ValueError) as error:
+            raise checks.InputValueError(f"{self.path}/config.json cannot be read: {error}") from None
+        if not isinstance(config, dict):
+            raise checks.InputValueError(f"{self.path}/config.json cannot be read: it holds no names")
+        return config
+
+    def note_resumed(self, steps: int, resumed_at: int, command: list[str]) -> None:
+        """Write that a run went on, and to how many steps of each agent."""
+        config = self.read_config()
+        resumed = {"at": resumed_at, "time": _now(), "command": command}
+        if config["keywords"].get("learning_rate_steps") == config["steps"]:
+            config["keywords"]["learning_rate_steps"] = steps
+        config |= {"steps": steps, "resumed": [*config.get("resumed", []), resumed]}
+        _replace(self.path / "config.json", config)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one line of metrics; what is not a finite number is written as null."""
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(_finite(row), allow_nan=False) + "\n")
 
+    def rewind_metrics(self, steps: int) -> list[dict[str, Any]]:
+        """Drop the lines behind a checkpoint, and one that was cut off, and return the others.
+
+        Args:
+            steps: Env steps of each agent at the checkpoint.
+        """
+        path = self.path / "metrics.jsonl"
+        rows = []
+        for line in path.read_text().splitlines() if path.exists() else []:
+            with contextlib.suppress(ValueError):
+                rows.append(json.loads(line))
+        rows = [row for row in rows if row["steps"] <= steps]
+        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+        _replace_text(path, text)
+        return rows
+
     def write_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Write the final evaluation."""
-        (self.path / "report" / "evaluation.json").write_text(
-            json.dumps(_finite(evaluation), indent=2) + "\n"
-        )
+        _replace(self.path / "report" / "evaluation.json", evaluation)
+
+    @property
+    def is_evaluated(self) -> bool:
+        """Whether the run came to its end."""
+        return (self.path / "report" / "evaluation.json").exists()
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints go."""
+        return self.path / "checkpoints"
 
     @property
     def curve_path(self) -> Path:
@@ -82,12 +164,30 @@ def default_path(environment: str, algorithm: str) -> Path:
     return Path("runs") / f"{environment}-{algorithm}-{stamp}"
 
 
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def _replace(path: Path, value: dict[str, Any]) -> None:
+    _replace_text(path, json.dumps(_finite(value), indent=2) + "\n")
+
+
+def _replace_text(path: Path, text: str) -> None:
+    """Write a file so that it is either the old one or the new one, whatever happens in between."""
+    new = path.with_name(path.name + ".new")
+    new.write_text(text)
+    os.replace(new, path)
+
+
 def _finite(value: Any) -> Any:
     """Replace what JSON cannot say, NaN and infinity, by null."""
     if isinstance(value, dict):
         return {key: _finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return finite_or_none(value) if isinstance(value, float) else value
+
+
+def finite_or_none(value: float) -> float | None:
+    """Return a number as JSON can say it."""
+    return float(value) if math.isfinite(value) else None

@@ -15,6 +15,22 @@ from jaxq.experiment.runner import Progress
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 
+class Voice:
+    """Says what happens in single lines, on a console or nowhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def warn(self, reason: str | None) -> None:
+        """Print a warning, if there is a reason for one."""
+        if reason:
+            self.say(f"warning: {reason}")
+
+
 class Display:
     """Shows the progress of a run: in place on a terminal, line by line anywhere else."""
 

@@ -74,3 +74,27 @@ def gathered(tree: PyTree) -> PyTree:
     if jax.process_count() == 1:
         return jax.device_get(tree)
     return jax.tree.map(np.asarray, multihost_utils.process_allgather(tree, tiled=True))
+
+
+def barrier(name: str) -> None:
+    """Wait until all processes of this run have come to the same place."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(name)
+
+
+def largest(*numbers: int) -> list[int]:
+    """Return the largest that any process of this run has of each number, the same in all of them."""
+    if jax.process_count() == 1:
+        return list(numbers)
+    return np.max(multihost_utils.process_allgather(np.array(numbers)), axis=0).tolist()
+
+
+def of_first(text: str) -> str:
+    """Return the text that the first process has, in all of them."""
+    if jax.process_count() == 1:
+        return text
+    letters = np.zeros(2**12, np.uint8)
+    own = np.frombuffer(text.encode(), np.uint8)
+    letters[: own.size] = own
+    first = np.asarray(multihost_utils.broadcast_one_to_all(letters))
+    return first.tobytes().rstrip(b"\0").decode()

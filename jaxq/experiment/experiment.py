@@ -1,17 +1,27 @@
 """An experiment: a configuration and a directory, and the run that fills it."""
 
+import contextlib
+import dataclasses
+import functools
 import sys
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from rich.console import Console
 
-from jaxq.experiment.config import Config, describe, prepare
+from jaxq import checks
+from jaxq.experiment.checkpoints import Checkpoints
+from jaxq.experiment.config import Config
+from jaxq.experiment.config_file import config_of
 from jaxq.experiment.curves import draw_learning_curve
-from jaxq.experiment.directory import RunDirectory
-from jaxq.experiment.display import Display, evaluation_table
-from jaxq.experiment.distributed import is_first
-from jaxq.experiment.runner import Progress, evaluate, train
+from jaxq.experiment.directory import RunDirectory, finite_or_none
+from jaxq.experiment.display import Display, Voice, evaluation_table
+from jaxq.experiment.distributed import is_first, of_first
+from jaxq.experiment.plan import describe, prepare
+from jaxq.experiment.recorder import Recorder
+from jaxq.experiment.runner import DivergenceError, Position, Progress, begin, evaluate, train
+from jaxq.experiment.stopping import stop_requests
 from jaxq.statistics import bootstrap_interval, iqm
 
 
@@ -25,12 +35,53 @@ class Experiment:
     Raises:
         InputTypeError: If a keyword does not exist or has the wrong type.
         InputValueError: If a value is out of range or the directory exists or cannot be written.
+
+    Example:
+        >>> import jaxq, tempfile
+        >>> config = jaxq.configure("CartPole-v1", agents=2, steps=1_500)
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     jaxq.Experiment(config, parent + "/run").run().shape
+        (2, 32)
     """
 
     def __init__(self, config: Config, directory: Path | str) -> None:
         self.config = config
         self._plan = prepare(config)
-        self.directory = RunDirectory.create(Path(directory)) if is_first() else None
+        self._resumes = self._rescheduled = False
+        path = Path(of_first(str(directory)))
+        self.directory = RunDirectory.create(path) if is_first() else RunDirectory(path)
+
+    @classmethod
+    def resume(
+        cls, directory: Path | str, *, steps: int | None = None, config: Config | None = None
+    ) -> "Experiment":
+        """Go on with what a directory holds, from its newest checkpoint that is whole.
+
+        On CPU, and on as many devices, the results are bit for bit those of a run that was never
+        interrupted.
+
+        Args:
+            directory: A run directory.
+            steps: Env steps of each agent in all; as many as were planned if not given.
+            config: What was trained, where it holds what cannot be read from a file, such as a network
+                of one's own; from the directory if not given.
+
+        Raises:
+            InputValueError: If it is no run directory, or its configuration cannot be read.
+        """
+        experiment = cls.__new__(cls)
+        experiment.directory = RunDirectory.open(Path(directory))
+        config = config_of(experiment.directory.read_config()) if config is None else config
+        experiment._rescheduled = False
+        if steps is not None and checks.whole_number("steps", steps) != config.steps:
+            # A learning rate that was to reach zero at the end reaches it at the new end.
+            experiment._rescheduled = config.keywords.get("learning_rate_steps") == config.steps
+            keywords = {"learning_rate_steps": steps} if experiment._rescheduled else {}
+            config = dataclasses.replace(config, steps=steps, keywords=config.keywords | keywords)
+        experiment.config = config
+        experiment._plan = prepare(config)
+        experiment._resumes = True
+        return experiment
 
     def run(self, console: Console | None = None) -> np.ndarray:
         """Train, evaluate and report.
@@ -40,44 +91,129 @@ class Experiment:
 
         Returns:
             Undiscounted returns of the final evaluation, `[N, episodes]`.
+
+        Raises:
+            StoppedError: If a signal asked for it; what was trained is in a checkpoint.
+            DivergenceError: If an agent has, and the configuration says to stop then.
+            InputValueError: If another process runs in the directory, or it has no usable checkpoint.
         """
-        if self.directory is None:
-            # Another process of the same run writes and shows.
-            return evaluate(self._plan, train(self._plan, lambda progress: None))
-        console = console or Console(quiet=True)
-        self.directory.write_config(describe(self._plan), sys.argv)
-        console.print(f"writing to {self.directory.path}", highlight=False, soft_wrap=True)
-        console.print(f"memory: {self._plan.population.memory()}", highlight=False, soft_wrap=True)
+        shown = console is not None and is_first()
+        voice = Voice(console if shown else Console(quiet=True))
+        alone = self.directory.locked() if is_first() else contextlib.nullcontext()
+        with alone, stop_requests() as request:
+            checkpoints = Checkpoints(self.directory.checkpoints, self.config.keep_checkpoints)
+            try:
+                position, history = self._begin(voice, checkpoints)
+                recorder = Recorder(self.config, self.directory, checkpoints, voice, request, history)
+                position = self._train(voice, recorder, position)
+            finally:
+                voice.warn(checkpoints.close())
+            return self._finish(voice, position, history)
+
+    def _begin(self, voice: Voice, checkpoints: Checkpoints) -> tuple[Position, list[Progress]]:
+        """Make the population, or find it, and say what this run is."""
+        voice.say(f"writing to {self.directory.path}")
+        voice.say(f"memory: {self._plan.population.memory()}")
+        if not self._resumes:
+            if is_first():
+                self.directory.write_config(describe(self._plan), sys.argv)
+            return begin(self._plan), []
+        saved = checkpoints.restore(self._plan.population.template)
+        for reason in saved.passed_over if saved else ["there is no checkpoint yet: this begins anew"]:
+            voice.warn(reason)
+        position = Position.of(saved.state, saved.facts) if saved else begin(self._plan)
+        if self._rescheduled:
+            voice.say(f"the learning rate now reaches zero after {self.config.steps:,} steps")
+            position = position.rescheduled(self.config.steps)
+        voice.say(f"going on from {position.steps:,} of {self.config.steps:,} steps")
+        return position, self._history(position) if is_first() else []
+
+    def _history(self, position: Position) -> list[Progress]:
+        """Read back what was recorded up to a checkpoint, and note that the run goes on from there."""
         history: list[Progress] = []
-        with Display(console, self.config) as display:
+        returns = np.full(self.config.agents, np.nan)
+        for row in self.directory.rewind_metrics(position.steps):
+            history.append(Progress.of(row, returns))
+            returns = history[-1].returns
+        self.directory.note_resumed(self.config.steps, position.steps, sys.argv)
+        return history
 
-            def on_segment(progress: Progress) -> None:
-                history.append(progress)
-                self.directory.append_metrics(progress.row())
-                display.update(progress)
+    def _train(self, voice: Voice, recorder: Recorder, position: Position) -> Position:
+        with Display(voice.console, self.config) as display:
+            try:
+                return train(self._plan, position, functools.partial(recorder.segment, display))
+            except DivergenceError as error:
+                recorder.save(error.before)
+                raise
 
-            state = train(self._plan, on_segment)
-        returns = evaluate(self._plan, state)
-        self._report(history, returns)
-        console.print(evaluation_table(self.config, returns))
-        console.print(
-            f"trained {self.config.agents} agents in {history[-1].seconds:.1f} s after compilation; "
-            f"written to {self.directory.path}",
-            highlight=False,
-            soft_wrap=True,
+    def _finish(self, voice: Voice, position: Position, history: list[Progress]) -> np.ndarray:
+        returns = evaluate(self._plan, position.state, self.config.evaluation_episodes)
+        if is_first():
+            self._report(position, history, returns)
+        voice.console.print(evaluation_table(self.config, returns))
+        if position.diverged.any():
+            voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
+        voice.say(
+            f"trained {self.config.agents} agents in {position.seconds:.1f} s after compilation; "
+            f"written to {self.directory.path}"
         )
         return returns
 
-    def _report(self, history: list[Progress], returns: np.ndarray) -> None:
+    def _report(self, position: Position, history: list[Progress], returns: np.ndarray) -> None:
         scores = returns.mean(axis=1)
         self.directory.write_evaluation(
             {
                 "iqm": iqm(scores),
                 "interval": list(bootstrap_interval(scores)),
                 "returns": np.asarray(returns, np.float64).tolist(),
-                "training_seconds": history[-1].seconds,
+                "training_seconds": position.seconds,
+                "diverged": np.flatnonzero(position.diverged).tolist(),
             }
         )
         config = self.config
         title = f"{config.algorithm} on {config.environment}, {config.agents} agents"
         draw_learning_curve(history, title, self.directory.curve_path)
+
+
+class Evaluated(NamedTuple):
+    """The agents of a run, played greedily.
+
+    Attributes:
+        config: What was trained.
+        returns: Undiscounted returns, `[N, episodes]`.
+    """
+
+    config: Config
+    returns: np.ndarray
+
+    def summary(self) -> dict[str, Any]:
+        """Return the returns with their interquartile mean over agents, as plain values."""
+        scores = self.returns.mean(axis=1)
+        interval = [finite_or_none(bound) for bound in bootstrap_interval(scores)]
+        return {
+            "returns": [[finite_or_none(value) for value in row] for row in self.returns.tolist()],
+            "iqm": finite_or_none(iqm(scores)),
+            "interval": interval,
+        }
+
+
+def evaluate_directory(directory: Path, episodes: int = 32, seed: int | None = None) -> Evaluated:
+    """Play whole episodes with the agents of a run's newest checkpoint.
+
+    Args:
+        directory: A run directory.
+        episodes: Episodes of each agent.
+        seed: Seed of the episodes; those that the run itself was evaluated on if not given.
+
+    Raises:
+        InputValueError: If it is no run directory, or has no checkpoint that can be used.
+    """
+    run = RunDirectory.open(Path(directory))
+    plan = prepare(config_of(run.read_config()))
+    saved = Checkpoints(run.checkpoints).restore(plan.population.template)
+    if saved is None:
+        raise checks.InputValueError(
+            f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
+        )
+    episodes = checks.whole_number("episodes", episodes)
+    return Evaluated(plan.config, evaluate(plan, saved.state, episodes, seed))

@@ -5,6 +5,7 @@ in chunks, depth first: a chunk is trained for the whole call before the next on
 working set of a few agents stays in the cache instead of the whole population streaming through it.
 """
 
+import functools
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
@@ -143,6 +144,22 @@ class Population:
         check_state(state, self.trainer.template, (self.size,))
         return self._run(state, self.trainer.iterations(num_steps, state.steps))
 
+    @functools.cached_property
+    def template(self) -> AgentState:
+        """The shapes and types of the population's state, and how it is spread over the devices."""
+        even = self.size == self.mesh.size * self._per_device
+
+        def agents(leaf: jax.ShapeDtypeStruct, spec: P) -> jax.ShapeDtypeStruct:
+            lead = (self.size,) if spec == P(AXIS) else ()
+            sharding = NamedSharding(self.mesh, spec if even else P())
+            return jax.ShapeDtypeStruct(lead + leaf.shape, leaf.dtype, sharding=sharding)
+
+        parts = [
+            jax.tree.map(functools.partial(agents, spec=spec), part)
+            for part, spec in zip(self.trainer.template, AGENTS, strict=True)
+        ]
+        return AgentState(*parts)
+
     def memory(self) -> MemoryUse:
         """Say how much memory the population takes, before anything is compiled."""
         working = self.trainer.working_bytes
@@ -178,7 +195,8 @@ class Population:
 
     def _init_agents(self, chunks: jax.Array, *arguments: Any) -> AgentState:
         init = jax.vmap(self.trainer.init_agent, out_axes=AGENT_AXES)
-        empty = jax.tree.map(_zeros, jax.eval_shape(init, *arguments)._replace(steps=None))
+        shapes = jax.eval_shape(init, *arguments)._replace(steps=None)
+        empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         agents = self._walk(
             chunks, lambda inputs, _: init(*inputs)._replace(steps=None), arguments, empty
         )
@@ -294,12 +312,6 @@ class Population:
             )
         check_key(key)
         return jax.random.split(key, self.size)
-
-
-def _zeros(leaf: jax.ShapeDtypeStruct) -> jax.Array:
-    if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-        return jax.random.wrap_key_data(_zeros(jax.eval_shape(jax.random.key_data, leaf)))
-    return jnp.zeros(leaf.shape, leaf.dtype)
 
 
 def _map_agents(function: Callable, specs: Any, tree: Any) -> Any:

@@ -1,0 +1,253 @@
+"""Checkpoints: all there is to a population, written beside the training and found again whole.
+
+A checkpoint is written to a directory with another name, listed with checksums, and renamed when it is
+complete; so whatever happens in between, those that have their name are good, or damage is found.
+"""
+
+import errno
+import logging
+import os
+import re
+import shutil
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxq import checks
+from jaxq.experiment.distributed import barrier, is_first
+from jaxq.experiment.manifest import DamagedError, read_manifest, verify, write_manifest
+from jaxq.training import AgentState
+from jaxq.types import PyTree
+
+_UNFINISHED = ".unfinished"
+_NAME = re.compile(r"\d{10}")
+_STATE = "state"
+VERSIONS = ("jaxq", "jax", "orbax-checkpoint")
+
+
+class Saved(NamedTuple):
+    """What a checkpoint held.
+
+    Attributes:
+        state: The population.
+        facts: What was kept beside it, as JSON has it.
+        passed_over: Why newer checkpoints could not be used.
+    """
+
+    state: AgentState
+    facts: dict[str, Any]
+    passed_over: list[str]
+
+
+class Checkpoints:
+    """The checkpoints of one run: the newest ones, and the one with the best score.
+
+    Args:
+        path: Their directory.
+        keep: How many of the newest are kept.
+    """
+
+    def __init__(self, path: Path, keep: int = 2) -> None:
+        self._path = path.absolute()
+        self._keep = keep
+        self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._writing: Future | None = None
+
+    def save(self, state: AgentState, steps: int, score: float, facts: dict[str, Any]) -> str | None:
+        """Begin to write a checkpoint; training may go on meanwhile.
+
+        Args:
+            state: The population.
+            steps: Env steps of each agent so far, by which the checkpoint is named.
+            score: The higher, the better; NaN for none.
+            facts: What else to keep, as JSON has it.
+
+        Returns:
+            Why the one before could not be written, or `None` if it could.
+        """
+        failed = self.wait()
+        facts = {
+            "steps": steps,
+            "score": None if np.isnan(score) else score,
+            "versions": {name: metadata.version(name) for name in VERSIONS},
+            **facts,
+        }
+        if jax.process_count() > 1:
+            # All write their parts, and meet on the way.
+            self._writing = Future()
+            self._writing.set_result(self._write(_plain(state), facts))
+        else:
+            # A copy, as the arrays may be given to the next segment.
+            copy = jax.tree.map(np.array, jax.device_get(_plain(state)))
+            self._writing = self._writer.submit(self._write, copy, facts)
+        return failed
+
+    def wait(self) -> str | None:
+        """Wait until what is being written is written; return why it could not be, or `None`."""
+        writing, self._writing = self._writing, None
+        return writing.result() if writing else None
+
+    def close(self) -> str | None:
+        """Finish writing, and end the thread that writes."""
+        failed = self.wait()
+        self._writer.shutdown()
+        return failed
+
+    def restore(self, like: AgentState) -> Saved | None:
+        """Read the newest checkpoint that is whole, or return `None` where none was ever written.
+
+        Args:
+            like: Shapes, types and shardings of the population, such as `Population.template`.
+
+        Raises:
+            InputValueError: If there are some, and none of them can be used.
+        """
+        passed_over: list[str] = []
+        for path in reversed(self._complete()):
+            try:
+                facts = verify(path)
+                return Saved(_read(path / _STATE, like), facts, passed_over)
+            except DamagedError as error:
+                passed_over.append(f"checkpoint {path.name} cannot be used: {error}")
+        if not passed_over:
+            return None
+        raise checks.InputValueError(
+            f"{self._path} has no checkpoint to go on from; {'; '.join(passed_over)}; "
+            "start again with another --out"
+        )
+
+    def _complete(self) -> list[Path]:
+        if not self._path.is_dir():
+            return []
+        return sorted(path for path in self._path.iterdir() if _NAME.fullmatch(path.name))
+
+    def _write(self, tree: PyTree, facts: dict[str, Any]) -> str | None:
+        unfinished, path = self._path / _UNFINISHED, self._path / f"{facts['steps']:010d}"
+        # Whatever goes wrong, training must go on, and the reason be told; nothing is half renamed.
+        try:
+            if is_first():
+                _remove(unfinished)
+                unfinished.mkdir(parents=True)
+                _check_space(unfinished, tree)
+            barrier("checkpoint begins")
+            _checkpointer().save(unfinished / _STATE, tree)
+            if is_first():
+                write_manifest(unfinished, facts)
+                _remove(path)
+                os.rename(unfinished, path)
+                self._prune()
+            barrier("checkpoint is written")
+        except Exception as error:
+            if is_first():
+                _remove(unfinished)
+            reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+            return f"checkpoint {path.name} could not be written: {reason}"
+        return None
+
+    def _prune(self) -> None:
+        """Remove all but the newest ones and the one with the best score."""
+        complete = self._complete()
+        scores = {path: _score(path) for path in complete}
+        best = max(complete, key=lambda path: scores[path])
+        for path in complete[: -self._keep]:
+            if path != best:
+                _remove(path)
+
+
+def _check_space(directory: Path, tree: PyTree) -> None:
+    # Before a thread of the library runs into it, each of which would have its say.
+    needed = sum(leaf.nbytes for leaf in jax.tree.leaves(tree))
+    if shutil.disk_usage(directory).free < needed:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
+
+
+def _checkpointer() -> Any:
+    # Imported here because it takes a while, which --help has no need of.
+    import orbax.checkpoint as ocp
+
+    # What goes wrong is told once, by whoever asked, instead of by each of its threads.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
+    return ocp.PyTreeCheckpointer()
+
+
+def _read(path: Path, like: AgentState) -> AgentState:
+    """Read a population, if it is one of the same shapes and types.
+
+    Raises:
+        DamagedError: If it is not, or cannot be read.
+    """
+    import orbax.checkpoint as ocp
+
+    plain = jax.eval_shape(_plain, like)
+    try:
+        stored = _checkpointer().metadata(path).item_metadata.tree
+        _check_same(stored, plain)
+        arguments = ocp.checkpoint_utils.construct_restore_args(_with_shardings(plain, like))
+        restored = _checkpointer().restore(path, item=plain, restore_args=arguments)
+    except DamagedError:
+        raise
+    except Exception as error:
+        raise DamagedError(str(error).strip().splitlines()[0]) from error
+    return jax.tree.map(_as, restored, like)
+
+
+def _check_same(stored: PyTree, plain: PyTree) -> None:
+    # As text, because what orbax reads back are dictionaries and lists instead of named tuples.
+    kept = {_words(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(stored)}
+    wanted = {_words(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(plain)}
+    for name in sorted({*kept, *wanted}):
+        sides = [_shape(tree.get(name)) for tree in (kept, wanted)]
+        if sides[0] != sides[1]:
+            raise DamagedError(f"{name} is {sides[0]} where {sides[1]} is expected")
+
+
+def _words(path: tuple) -> str:
+    return "/".join(
+        str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path
+    )
+
+
+def _shape(leaf: Any) -> str:
+    return "nothing" if leaf is None else f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
+
+
+def _with_shardings(plain: PyTree, like: PyTree) -> PyTree:
+    def leaf(shape: jax.ShapeDtypeStruct, like: Any) -> jax.ShapeDtypeStruct:
+        sharding = getattr(like, "sharding", None) or jax.sharding.SingleDeviceSharding(
+            jax.local_devices()[0]
+        )
+        return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)
+
+    return jax.tree.map(leaf, plain, like)
+
+
+def _plain(tree: PyTree) -> PyTree:
+    """Replace PRNG keys by the numbers they are made of."""
+    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
+
+
+def _as(leaf: jax.Array, like: Any) -> jax.Array:
+    if not _is_key(like):
+        return leaf
+    return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(jnp.zeros((), like.dtype)))
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _score(path: Path) -> float:
+    try:
+        score = read_manifest(path).get("score")
+    except DamagedError:
+        score = None
+    return -np.inf if score is None else score
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,95 @@
+"""Configuration files: TOML that a user writes, and the `config.json` of a run, to repeat it."""
+
+import dataclasses
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from jaxq import checks
+from jaxq.experiment.config import Config, checked, configure
+
+# What `config.json` holds besides the configuration: what came of it, and where it was run.
+_MADE = {"settings", "hparams", "command", "started", "python", "versions", "devices", "git", "resumed"}
+_FIELDS = [field.name for field in dataclasses.fields(Config)]
+_NEEDED = [
+    field.name
+    for field in dataclasses.fields(Config)
+    if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+]
+
+
+def read_config(path: Path, given: dict[str, Any]) -> Config:
+    """Read a configuration.
+
+    Args:
+        path: A TOML file with any of the fields of `Config`, keywords and sweep as tables of their
+            own; or the `config.json` of a run, which repeats it.
+        given: Fields that come from elsewhere, and go before those of the file.
+
+    Returns:
+        The configuration, what is in neither filled in from the environment's preset.
+
+    Raises:
+        InputTypeError: If a value has the wrong type.
+        InputValueError: If the file cannot be read, or values are unknown or out of range; all
+            mistakes at once.
+    """
+    found = _read(path)
+    if "versions" in found:
+        return checked(dataclasses.replace(config_of(found), **given))
+    unknown = [name for name in found if name not in _FIELDS]
+    if unknown:
+        raise checks.InputValueError(
+            f"{path}: {', '.join(map(repr, unknown))} is no part of a configuration; "
+            f"there are {', '.join(_FIELDS)}"
+        )
+    merged = {**found, **given}
+    for name in ("keywords", "sweep"):
+        merged[name] = {**_table(path, name, found), **given.get(name, {})}
+    if "environment" not in merged:
+        raise checks.InputValueError(
+            f'{path} names no environment; add the line environment = "CartPole-v1"'
+        )
+    return configure(**merged)
+
+
+def config_of(described: dict[str, Any]) -> Config:
+    """Make a configuration out of what a run's `config.json` holds.
+
+    Raises:
+        InputValueError: If it is not whole, or holds what was given in Python and cannot be read back.
+    """
+    missing = [name for name in _NEEDED if name not in described]
+    unknown = [name for name in described if name not in {*_FIELDS, *_MADE, "only_in_python"}]
+    if missing or unknown:
+        reasons = [f"it has no {name}" for name in missing] + [f"{name} is unknown" for name in unknown]
+        raise checks.InputValueError(f"config.json is not one that a run wrote: {', '.join(reasons)}")
+    if described.get("only_in_python"):
+        raise checks.InputValueError(
+            f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "
+            "a file; use jaxq.Experiment.resume(directory, config=config) with the same configuration"
+        )
+    return checked(Config(**{name: described[name] for name in _FIELDS if name in described}))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text()
+        found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise checks.InputValueError(f"configuration {path} cannot be read: {reason}") from None
+    if not isinstance(found, dict):
+        raise checks.InputValueError(f"configuration {path} must hold names and values, got {found!r}")
+    return found
+
+
+def _table(path: Path, name: str, found: dict[str, Any]) -> dict[str, Any]:
+    table = found.get(name, {})
+    if not isinstance(table, dict):
+        raise checks.InputValueError(
+            f"{path}: {name} must be a table, got {table!r}; for example [{name}] and below it "
+            + ("learning_rate = 0.001" if name == "keywords" else "learning_rate = [0.001, 0.01]")
+        )
+    return table

@@ -1,0 +1,83 @@
+"""Divergence: agents whose values are no numbers any more, or larger than any return can be."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxq.experiment.distributed import gathered
+from jaxq.training import AGENT_AXES, AgentState, Metrics, Population, Trainer
+
+MARGIN = 10.0
+"""How many times the largest possible return a value must be before it counts as diverged.
+
+A network that learns from its own estimates may overshoot for a while, and come back.
+"""
+
+
+class Watch:
+    """Finds agents that diverge, and sets them back; the others' numbers are not touched.
+
+    Args:
+        population: The agents.
+    """
+
+    def __init__(self, population: Population) -> None:
+        trainer = population.trainer
+
+        def find(agent: AgentState, metrics: Metrics) -> jax.Array:
+            return _has_diverged(trainer, agent, metrics)
+
+        def renew(agent: AgentState) -> AgentState:
+            key = jax.random.fold_in(jax.random.fold_in(agent.key, agent.steps), 1)
+            return agent._replace(learner=trainer.agent.learning.init(key, agent.hparams)[0])
+
+        self._find = jax.jit(jax.vmap(find, in_axes=(AGENT_AXES, 0)))
+        self._renew = jax.jit(jax.vmap(renew, in_axes=(AGENT_AXES,), out_axes=AGENT_AXES))
+        self._choose = jax.jit(_choose)
+
+    def diverged(self, state: AgentState, metrics: Metrics) -> np.ndarray:
+        """Tell which agents have diverged over a segment, bool `[N]`.
+
+        An agent has if its loss, its weights or the values of what it sees are not finite, or such a
+        value exceeds `MARGIN * max|r| / (1 - discount)`. The rewards are those in its replay; without
+        one, what an episode paid stands for them.
+
+        Args:
+            state: The population after the segment.
+            metrics: Its metrics, leaves `[N]`.
+        """
+        return gathered(self._find(state, metrics))
+
+    def frozen(self, diverged: np.ndarray, before: AgentState, after: AgentState) -> AgentState:
+        """Put diverged agents, bool `[N]`, back to where they were before the segment."""
+        return self._choose(diverged, before, after)
+
+    def restarted(self, diverged: np.ndarray, before: AgentState, after: AgentState) -> AgentState:
+        """Put diverged agents back to before the segment, with nothing learned but all remembered.
+
+        Their fresh weights depend on the step, so that they are not those that diverged before.
+        """
+        return self._choose(diverged, self._renew(before), after)
+
+
+def _has_diverged(trainer: Trainer, agent: AgentState, metrics: Metrics) -> jax.Array:
+    carry = trainer.agent.carry(agent.actors.episode_length.shape[0])
+    q, _ = trainer.agent.values(agent.learner, agent.actors.observation, carry)
+    ring = getattr(agent.memory, "ring", None)
+    reward = jnp.abs(metrics.episode_return) if ring is None else jnp.abs(ring.reward).max()
+    # With discount 1 there is no largest return, nor where no episode has ended yet.
+    largest = MARGIN * jnp.maximum(reward, 1.0) / (1.0 - agent.hparams.discount)
+    largest = jnp.where(jnp.isnan(largest), jnp.inf, largest)
+    numbers = [*jax.tree.leaves((agent.learner, q)), metrics.loss]
+    finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return ~(jnp.stack(finite).all() & (jnp.abs(q) <= largest).all())
+
+
+def _choose(diverged: jax.Array, before: AgentState, after: AgentState) -> AgentState:
+    """Take the agents that diverged from before, the others from after."""
+
+    def choose(diverged: jax.Array, old: AgentState, new: AgentState) -> AgentState:
+        return jax.tree.map(lambda a, b: jnp.where(diverged, a, b), old, new)
+
+    agents = jax.vmap(choose)(diverged, before._replace(steps=None), after._replace(steps=None))
+    return agents._replace(steps=after.steps)

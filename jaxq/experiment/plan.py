@@ -1,0 +1,79 @@
+"""Plans: a configuration made real, ready to run."""
+
+import dataclasses
+from typing import Any
+
+from jaxq import algorithms, checks, envs
+from jaxq.experiment.config import Config
+from jaxq.hparams import Hparams, grid, names
+from jaxq.training import Population, Trainer
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """A configuration made real, ready to run.
+
+    Attributes:
+        config: The configuration.
+        population: The population that trains.
+        hparams: The agents' hyperparameters, leaves `[N]`.
+    """
+
+    config: Config
+    population: Population
+    hparams: Hparams
+
+
+def prepare(config: Config) -> Plan:
+    """Make the environment, the recipe and the population that a configuration describes.
+
+    Raises:
+        InputTypeError: If a keyword does not exist or has the wrong type.
+        InputValueError: If a value is out of range, or two do not fit together.
+    """
+    env = envs.make(config.environment)
+    trainer = Trainer(env, algorithms.recipe(config.algorithm)(**config.keywords))
+    if config.steps <= trainer.warmup_steps:
+        raise checks.InputValueError(
+            f"steps must be more than the {trainer.warmup_steps} that fill the replay before "
+            f"learning starts, got {config.steps}; for example --steps {10 * trainer.warmup_steps}, "
+            "or a smaller learning_starts"
+        )
+    trainer.iterations(config.steps)
+    seeds = config.agents // len(config.combinations)
+    population = Population(trainer, config.agents, chunk=config.chunk)
+    return Plan(config, population, grid(trainer.hparams, seeds=seeds, **config.sweep))
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return a plan as plain values: the configuration with every setting and leaf spelled out."""
+    recipe = plan.population.trainer.algorithm
+    settings = {
+        field.name: _plain(getattr(recipe.settings, field.name))
+        for field in dataclasses.fields(recipe.settings)
+    }
+    leaves = {
+        name: float(getattr(recipe.hparams, name))
+        for name in names(recipe.hparams)
+        if name not in plan.config.sweep
+    }
+    keywords = plan.config.keywords
+    described = {
+        **{field.name: getattr(plan.config, field.name) for field in dataclasses.fields(plan.config)},
+        "chunk": plan.population.chunk,
+        "keywords": {name: _plain(value) for name, value in keywords.items()},
+        "only_in_python": [name for name, value in keywords.items() if not _is_plain(value)],
+    }
+    return {**described, "settings": settings, "hparams": leaves}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return value if _is_plain(value) else getattr(value, "__name__", repr(value))
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return isinstance(value, bool | int | float | str | None)

@@ -1,0 +1,60 @@
+"""Stopping: what a user or a scheduler asks for is done at the end of the segment."""
+
+import contextlib
+import shlex
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class StoppedError(Exception):
+    """A run ended early because it was asked to.
+
+    Attributes:
+        number: The signal that asked.
+    """
+
+    def __init__(self, number: int, steps: int, directory: Path) -> None:
+        super().__init__(
+            f"stopped by {signal.Signals(number).name} after {steps:,} steps; "
+            f"go on with: jaxq resume {shlex.quote(str(directory))}"
+        )
+        self.number = number
+
+
+class StopRequest:
+    """Whether somebody has asked to stop.
+
+    Attributes:
+        number: The signal that asked, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Take note of Ctrl-C and SIGTERM instead of ending at once; a second Ctrl-C does end at once.
+
+    Signals can only be caught by the main thread; elsewhere they do what they did before.
+    """
+    request = StopRequest()
+    if threading.current_thread() is not threading.main_thread():
+        yield request
+        return
+
+    def note(number: int, _: object) -> None:
+        if request.number == signal.SIGINT == number:
+            raise KeyboardInterrupt
+        request.number = number
+
+    before = {number: signal.signal(number, note) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

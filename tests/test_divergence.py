@@ -1,0 +1,109 @@
+"""Agents that diverge are found, and the others do not notice."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+from test_contract import agent, same
+from test_resume import final_state, rows
+
+import jaxq
+from jaxq import cli
+from jaxq.experiment.divergence import Watch
+
+pytestmark = pytest.mark.optimized
+
+SMALL = {"hidden_sizes": (8,), "learning_starts": 200, "batch_size": 8, "max_gradient_norm": 1e9}
+
+
+def run(directory, rates, **others):
+    config = jaxq.configure(
+        "CartPole-v1",
+        agents=2 * len(rates),
+        steps=2_000,
+        segments=6,
+        keywords=SMALL,
+        sweep={"learning_rate": rates},
+        **others,
+    )
+    return jaxq.Experiment(config, directory).run()
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("healthy") / "run"
+    return directory, run(directory, [1e-3, 1e-3])
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("frozen") / "run"
+    return directory, run(directory, [1e-3, 1e30])
+
+
+def test_diverging_agents_are_marked_and_reported(frozen):
+    directory, _ = frozen
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["diverged"] == [2, 3]
+    evaluation = json.loads((directory / "report" / "evaluation.json").read_text())
+    assert evaluation["diverged"] == [2, 3]
+
+
+def test_the_others_do_not_notice(frozen, healthy):
+    np.testing.assert_array_equal(frozen[1][:2], healthy[1][:2])
+    states = [final_state(directory)._replace(steps=None) for directory, _ in (frozen, healthy)]
+    for i in (0, 1):
+        same(agent(states[0], i), agent(states[1], i))
+
+
+def test_a_frozen_agent_stays_where_its_numbers_were_finite(frozen):
+    state = final_state(frozen[0])
+    for leaf in jax.tree.leaves(state.learner):
+        assert np.isfinite(leaf).all()
+    assert np.isfinite(frozen[1]).all()
+
+
+def test_a_restarted_agent_learns_anew(tmp_path):
+    returns = run(tmp_path / "run", [1e-3, 1e30], on_divergence="restart")
+    state = final_state(tmp_path / "run")
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.learner))
+    assert np.isfinite(returns).all()
+
+
+def test_a_run_may_stop_and_keeps_what_was_before(tmp_path, capsys):
+    words = (
+        "train CartPole-v1 --agents 2 --steps 2000 --segments 6 --on-divergence stop --sweep "
+        "learning_rate=1e-3,1e30 --set hidden_sizes=8 learning_starts=200 batch_size=8 "
+        "max_gradient_norm=1e9 --out"
+    )
+    assert cli.main([*words.split(), str(tmp_path / "run")]) == 1
+    error = capsys.readouterr().err
+    assert "agents [1] have diverged" in error
+    assert error.count("\n") == 1
+    state = final_state(tmp_path / "run")
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.learner))
+    assert not (tmp_path / "run" / "metrics.jsonl").exists() or rows(tmp_path / "run")
+
+
+def test_values_larger_than_any_return_are_divergence(cartpole, small):
+    """CartPole pays at most 1 a step, so that nothing is worth more than 1 / (1 - 0.9) = 10."""
+    population = jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small(discount=0.9))), 3)
+    state, metrics = population.run(population.init(jax.random.key(0)), 80)
+    watch = Watch(population)
+    assert not watch.diverged(state, metrics).any()
+
+    def shifted(by):
+        params = jaxq.networks.with_initial_value(state.learner.params, 0.0)
+        head = params["params"]["head"]["action_values"]
+        head["bias"] = head["bias"] + np.array(by)[:, None]
+        return state._replace(learner=state.learner._replace(params=params))
+
+    assert watch.diverged(shifted([0.0, 500.0, 50.0]), metrics).tolist() == [False, True, False]
+    assert watch.diverged(shifted([0.0, -500.0, np.nan]), metrics).tolist() == [False, True, True]
+
+
+def test_with_discount_one_there_is_no_largest_return(cartpole, small):
+    population = jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small(discount=1.0))), 2)
+    state, metrics = population.run(population.init(jax.random.key(0)), 80)
+    assert not Watch(population).diverged(state, metrics).any()
