@@ -53,6 +53,24 @@ def test_every_size_is_padded_and_trimmed(trainer, size, chunk):
     assert population.evaluate(state, jax.random.key(1), num_episodes=2).shape == (size, 2)
 
 
+def test_an_agent_can_be_taken_out_and_goes_on_alone(trainer):
+    population = jaxq.Population(trainer, 3, chunk=1)  # over two devices, of which one is padded
+    state, _ = population.run(population.init(jax.random.key(0)), 8)
+    agents = [population.agent(state, index) for index in range(3)]
+    for index, agent in enumerate(agents):
+        assert agent.key == jax.random.split(jax.random.key(0), 3)[index]
+        jax.tree.map(
+            lambda whole, part, index=index: assert_array_equal(whole[index], part),
+            (state.learner, state.memory, state.actors, state.hparams),
+            (agent.learner, agent.memory, agent.actors, agent.hparams),
+        )
+        assert int(agent.steps) == int(state.steps)
+        assert all(len(leaf.devices()) == 1 for leaf in jax.tree.leaves(agent))
+    on, metrics = trainer.run(agents[2], 8)
+    assert int(on.steps) == int(state.steps) + 8
+    assert np.isfinite(metrics.loss)
+
+
 def test_a_mesh_of_the_users_own(trainer):
     mesh = jax.make_mesh((1,), ("agents",), devices=jax.devices()[-1:])
     population = jaxq.Population(trainer, 4, mesh=mesh)
@@ -139,6 +157,16 @@ CALLS = {
         lambda t: t.run(jaxq.Population(t, 2).init(jax.random.key(0)), 9),
         ValueError,
         "must hold one agent",
+    ),
+    "no such agent": (
+        lambda t: jaxq.Population(t, 2).agent(jaxq.Population(t, 2).init(jax.random.key(0)), 2),
+        ValueError,
+        "below the 2 agents",
+    ),
+    "half an agent's number": (
+        lambda t: jaxq.Population(t, 2).agent(jaxq.Population(t, 2).init(jax.random.key(0)), 0.5),
+        TypeError,
+        "whole number",
     ),
     "another trainer's": (
         lambda t: t.run(jaxq.Trainer(t.env, jaxq.dqn(hidden_sizes=(3,))).init(jax.random.key(0)), 9),

@@ -193,6 +193,31 @@ class Population:
             self._evaluate[length] = self._spread(evaluate, (AGENTS, P(AXIS)), P(AXIS))
         return self._evaluate[length](state, self._keys(key))
 
+    def agent(self, state: AgentState, index: int) -> AgentState:
+        """Take one agent out.
+
+        Args:
+            state: The population. If it is spread over several processes, all of them must ask.
+            index: Number of the agent, from 0.
+
+        Returns:
+            The agent on one device, as the trainer's own methods take it.
+
+        Raises:
+            InputTypeError: If `state` is no population or the number no whole number.
+            InputValueError: If `state` is another population's, or has no such agent.
+        """
+        check_state(state, self.trainer.template, (self.size,))
+        index = checks.whole_number("index", index, minimum=0)
+        if index >= self.size:
+            raise checks.InputValueError(
+                f"index must be below the {self.size} agents of the population, got {index}"
+            )
+        everywhere = NamedSharding(self.mesh, P())
+        take = jax.jit(_agent, out_shardings=everywhere)
+        # Every device has a copy now; that of the first is as good as any.
+        return jax.tree.map(lambda leaf: leaf.addressable_data(0), take(state, index))
+
     def _init_agents(self, chunks: jax.Array, *arguments: Any) -> AgentState:
         init = jax.vmap(self.trainer.init_agent, out_axes=AGENT_AXES)
         shapes = jax.eval_shape(init, *arguments)._replace(steps=None)
@@ -312,6 +337,11 @@ class Population:
             )
         check_key(key)
         return jax.random.split(key, self.size)
+
+
+def _agent(state: AgentState, index: jax.Array) -> AgentState:
+    agent = jax.tree.map(lambda leaf: leaf[index], state._replace(steps=None))
+    return agent._replace(steps=state.steps)
 
 
 def _map_agents(function: Callable, specs: Any, tree: Any) -> Any:
