@@ -45,7 +45,12 @@ from jaxq.checks import InputError
 from jaxq.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
 from jaxq.hparams import Hparams, grid
 from jaxq.presets import preset
-from jaxq.statistics import bootstrap_interval, iqm
+from jaxq.statistics import (
+    bootstrap_interval,
+    iqm,
+    performance_profile,
+    probability_of_improvement,
+)
 from jaxq.training import (
     AGENT_AXES,
     AgentState,
@@ -97,10 +102,12 @@ __all__ = [
     "networks",
     "noisy_dqn",
     "pbt",
+    "performance_profile",
     "policy_evaluation",
     "pqn",
     "preset",
     "prioritized_dqn",
+    "probability_of_improvement",
     "q_lambda",
     "q_learning",
     "qr_dqn",
