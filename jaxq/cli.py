@@ -1,4 +1,4 @@
-"""The command line: `jaxq train`, `resume`, `evaluate`, `envs` and `algorithms`."""
+"""The command line: training, going on, evaluating, reporting and comparing runs."""
 
 import contextlib
 import dataclasses
@@ -104,6 +104,34 @@ class Evaluate:
     """Seed of the episodes; by default those that the run itself was evaluated on."""
     json: bool = False
     """Print one JSON object: returns [N][episodes], iqm and interval."""
+
+
+RunDirectories = Annotated[
+    tyro.conf.Positional[tuple[Path, ...]],
+    tyro.conf.arg(metavar="DIR [DIR ...]", help_behavior_hint=""),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write a page with the curves and scores of one run, or of several side by side."""
+
+    runs: RunDirectories
+    """Directories that `jaxq train` has written; a run may still go on."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where to write: a new or empty directory; by default the report/ of the run, if it is one."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Compare the scores of runs, each with the first, and say which differences are significant."""
+
+    runs: RunDirectories
+    """Directories that `jaxq train` has written, two at least."""
+    all_pairs: bool = False
+    """Compare each run with each, not only with the first."""
+    json: bool = False
+    """Print one JSON object instead of tables."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,6 +286,36 @@ def _evaluate(command: Evaluate) -> None:
         Console().print(evaluation_table(evaluated.config, evaluated.returns))
 
 
+def _report(command: Report) -> None:
+    from jaxq.experiment.reports import read_runs, report_directory, write_report
+
+    if not command.runs:
+        raise InputValueError("report needs a run directory; jaxq report DIR")
+    runs = read_runs(list(command.runs))
+    page = write_report(runs, report_directory(runs, command.out))
+    for note in (note for run in runs for note in run.notes):
+        print(f"note: {note}")
+    print(f"written to {page}")
+
+
+def _compare(command: Compare) -> None:
+    from jaxq.experiment.reports import as_json, compare, notes, read_runs, tables
+
+    if len(command.runs) < 2:
+        raise InputValueError("compare needs two run directories at least; jaxq compare DIR DIR")
+    runs = read_runs(list(command.runs))
+    pairs = compare(runs, all_pairs=command.all_pairs)
+    if command.json:
+        print(json.dumps(as_json(runs, pairs), allow_nan=False))
+        return
+    console = Console()
+    for table in tables(runs, pairs):
+        console.print(table)
+    console.print("* the interval leaves out 1/2, or 0", highlight=False)
+    for note in notes(runs):
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
 def _list_environments(_: Envs) -> None:
     table = Table("environment", "actions", "observation", "note", box=None)
     for info in envs.listing():
@@ -277,6 +335,8 @@ _COMMANDS: dict[type, Callable] = {
     Train: _train,
     Resume: _resume,
     Evaluate: _evaluate,
+    Report: _report,
+    Compare: _compare,
     Envs: _list_environments,
     Algorithms: _list_algorithms,
 }

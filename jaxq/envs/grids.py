@@ -103,7 +103,9 @@ def from_map(
     initial = np.zeros(grid.shape)
     initial[tuple(starts.T)] = 1 / len(starts)
     table = _table(grid, _MOVES, slip, arrive)
-    return from_table(table, initial=initial.ravel(), max_steps=max_steps, name=name)
+    env = from_table(table, initial=initial.ravel(), max_steps=max_steps, name=name)
+    env.drawing = grid
+    return env
 
 
 def cliff(*, slip: float = 0.0, max_steps: int = 200) -> TableEnvironment:
@@ -200,7 +202,9 @@ def windy_grid(
     moves = _KINGS_MOVES if kings_moves else _MOVES
     table = _table(grid, moves, slip, arrive)
     start = int(np.flatnonzero(grid.ravel() == "S")[0])
-    return from_table(table, initial=start, max_steps=max_steps, name="WindyGrid-grid")
+    env = from_table(table, initial=start, max_steps=max_steps, name="WindyGrid-grid")
+    env.drawing = grid
+    return env
 
 
 BUILDERS: dict[str, Callable[..., TableEnvironment]] = {

@@ -57,10 +57,13 @@ class TableEnvironment:
         states: State numbers of the observations: the observations themselves.
         outcomes: The exact model, float64.
         initial: Probability of each state to begin in, float64 `[S]`.
+        drawing: Of a grid world whose states are its cells row by row, a character for each cell,
+            `[rows, columns]`; else `None`.
     """
 
     def __init__(self, outcomes: Outcomes, initial: np.ndarray, max_steps: int, name: str) -> None:
         self.name = name
+        self.drawing: np.ndarray | None = None
         self.num_states, self.num_actions, num_outcomes = outcomes.probability.shape
         self.observation_spec = ObservationSpec((), jnp.dtype(jnp.int32), self.num_states)
         self.params = TableParams(max_steps_in_episode=jnp.int32(max_steps))
@@ -194,7 +197,7 @@ def from_table(
         >>> jaxq.envs.from_table(P, name="coin")
         coin(1 actions, 2 states)
     """
-    defaults = toy_text.Defaults(None, None, "table")
+    defaults = toy_text.Defaults(None, None, "table", None)
     if hasattr(P, "unwrapped"):
         P, defaults = toy_text.read(P)  # noqa: N806
     if isinstance(P, Mapping) or (isinstance(P, list) and P and isinstance(P[0], Mapping)):
@@ -207,12 +210,14 @@ def from_table(
         outcomes = read_arrays(P, rewards, terminated)
     initial = defaults.initial if initial is None else initial
     max_steps = next(given for given in (max_steps, defaults.max_steps, _MAX_STEPS) if given is not None)
-    return TableEnvironment(
+    env = TableEnvironment(
         outcomes,
         _distribution(initial, outcomes),
         checks.whole_number("max_steps", max_steps),
         defaults.name if name is None else name,
     )
+    env.drawing = defaults.drawing
+    return env
 
 
 def _distribution(initial: Any, outcomes: Outcomes) -> np.ndarray:

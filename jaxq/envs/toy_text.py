@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from jaxq import checks
 
 _ENVIRONMENTS = ("FrozenLakeEnv", "CliffWalkingEnv", "TaxiEnv")
 
 
 class Defaults(NamedTuple):
-    """What a gymnasium environment knows beside its table: first states, time limit and name."""
+    """What a gymnasium environment knows beside its table: first states, time limit, name and map."""
 
     initial: Any
     max_steps: int | None
     name: str
+    drawing: np.ndarray | None
 
 
 def read(env: Any) -> tuple[Mapping, Defaults]:
@@ -38,7 +41,16 @@ def read(env: Any) -> tuple[Mapping, Defaults]:
     spec = getattr(env, "spec", None)
     name = getattr(spec, "id", None) or type(base).__name__
     max_steps = getattr(spec, "max_episode_steps", None)
-    return table, Defaults(getattr(base, "initial_state_distrib", None), max_steps, name)
+    initial = getattr(base, "initial_state_distrib", None)
+    return table, Defaults(initial, max_steps, name, _drawing(base, len(table)))
+
+
+def _drawing(base: Any, num_states: int) -> np.ndarray | None:
+    """Return the map of an environment whose states are its cells; Taxi's are more than that."""
+    drawing = np.asarray(getattr(base, "desc", None))
+    if drawing.ndim != 2 or drawing.size != num_states or drawing.dtype.kind != "S":
+        return None
+    return drawing.astype(str)
 
 
 def ids() -> list[str]:

@@ -1,0 +1,87 @@
+"""Watching an agent: one greedy episode as a moving picture."""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxq import checks
+from jaxq.experiment.reports.drawings import painter
+from jaxq.training import AgentState, Trainer
+from jaxq.training.state import check_key, check_state
+
+_LAST_MILLISECONDS = 1_000
+
+
+def record(
+    trainer: Trainer, agent_state: AgentState, key: jax.Array, path: Path, max_steps: int = 500
+) -> bool:
+    """Play one episode greedily, and draw it.
+
+    Args:
+        trainer: What the agent was trained with.
+        agent_state: One agent, from `trainer.init`, `trainer.run` or `Population.agent`.
+        key: PRNG key.
+        path: The GIF to write.
+        max_steps: Steps to draw at most.
+
+    Returns:
+        Whether it was written; nothing is where there is no way to draw the environment.
+
+    Raises:
+        InputTypeError: If `agent_state` is no agent or `key` no PRNG key.
+        InputValueError: If `agent_state` is another trainer's, or the steps are not positive.
+    """
+    check_state(agent_state, trainer.template)
+    check_key(key)
+    max_steps = checks.whole_number("max_steps", max_steps)
+    drawn = painter(trainer.env)
+    if drawn is None:
+        return False
+    images = [drawn.paint(observation) for observation in episode(trainer, agent_state, key, max_steps)]
+    images[0].save(
+        path,
+        format="GIF",
+        save_all=True,
+        append_images=images[1:],
+        duration=[drawn.milliseconds] * (len(images) - 1) + [_LAST_MILLISECONDS],
+        loop=0,
+    )
+    return True
+
+
+def episode(trainer: Trainer, agent_state: AgentState, key: jax.Array, max_steps: int) -> np.ndarray:
+    """Play one episode greedily, and return what the agent sees, the last observation included.
+
+    Args:
+        trainer: What the agent was trained with.
+        agent_state: The agent.
+        key: PRNG key.
+        max_steps: Steps to play at most.
+
+    Returns:
+        Observations `[T + 1, ...]` of the T steps that were played.
+    """
+    env = trainer.env
+
+    def play(agent: AgentState, key: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
+        reset_key, step_key = jax.random.split(key)
+        env_state, first = env.reset(reset_key, agent.env_params)
+
+        def step(game: tuple, time: jax.Array) -> tuple[tuple, tuple]:
+            env_state, observation, carry, ended = game
+            q, carry = trainer.agent.values(agent.learner, observation[None], carry)
+            action = jnp.argmax(q[0]).astype(jnp.int32)
+            step_key_now = jax.random.fold_in(step_key, time)
+            env_state, timestep = env.step(step_key_now, env_state, action, agent.env_params)
+            now_ended = ended | timestep.terminated | timestep.truncated
+            game = env_state, timestep.observation, carry, now_ended
+            return game, (timestep.final_observation, ~ended)
+
+        game = env_state, first, trainer.agent.carry(1), jnp.bool_(False)
+        _, (seen, played) = jax.lax.scan(step, game, jnp.arange(max_steps))
+        return first, seen, played
+
+    first, seen, played = jax.device_get(jax.jit(play)(agent_state, key))
+    return np.concatenate([first[None], seen[played]])
