@@ -78,6 +78,12 @@ class Train:
     """Write one also where the last one is older than this; by default 10."""
     on_divergence: Annotated[str | None, tyro.conf.arg(metavar="freeze|restart|stop")] = None
     """What to do with agents whose values diverge; by default freeze."""
+    track: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="wandb|mlflow"), tyro.conf.UseAppendAction
+    ] = ()
+    """Where to log, beside the TensorBoard files in the run directory; may be given several times."""
+    track_agents: bool = False
+    """Log a run for each agent, beside the one of the population."""
     processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
 
 
@@ -231,7 +237,7 @@ def _train(command: Train) -> int:
     else:
         config = configure(**given)
     directory = command.out or default_path(config.environment, config.algorithm)
-    return _run(Experiment(config, directory))
+    return _run(Experiment(config, directory, command.track, command.track_agents))
 
 
 _FIELDS = (

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.recorder import Recorder
 from jaxq.experiment.runner import DivergenceError, Position, Progress, begin, evaluate, train
 from jaxq.experiment.stopping import stop_requests
+from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.statistics import bootstrap_interval, iqm
 
 
@@ -31,10 +33,14 @@ class Experiment:
     Args:
         config: What to train, from `configure`.
         directory: Where to write; it must not exist yet.
+        track: Trackers beside TensorBoard, which is always on: "wandb", "mlflow", or objects of the
+            user's own.
+        track_agents: Whether trackers get a run for each agent beside the population's.
 
     Raises:
         InputTypeError: If a keyword does not exist or has the wrong type.
-        InputValueError: If a value is out of range or the directory exists or cannot be written.
+        InputValueError: If a value is out of range, a tracker is not installed, or the directory
+            exists or cannot be written.
 
     Example:
         >>> import jaxq, tempfile
@@ -44,8 +50,15 @@ class Experiment:
         (2, 32)
     """
 
-    def __init__(self, config: Config, directory: Path | str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        directory: Path | str,
+        track: Sequence[str | Tracker] = (),
+        track_agents: bool = False,
+    ) -> None:
         self.config = config
+        self._trackers = Trackers(track, track_agents)
         self._plan = prepare(config)
         self._resumes = self._rescheduled = False
         path = Path(of_first(str(directory)))
@@ -53,7 +66,12 @@ class Experiment:
 
     @classmethod
     def resume(
-        cls, directory: Path | str, *, steps: int | None = None, config: Config | None = None
+        cls,
+        directory: Path | str,
+        *,
+        steps: int | None = None,
+        config: Config | None = None,
+        track: Sequence[str | Tracker] | None = None,
     ) -> "Experiment":
         """Go on with what a directory holds, from its newest checkpoint that is whole.
 
@@ -65,13 +83,17 @@ class Experiment:
             steps: Env steps of each agent in all; as many as were planned if not given.
             config: What was trained, where it holds what cannot be read from a file, such as a network
                 of one's own; from the directory if not given.
+            track: Trackers as in the constructor; the same ones as before if not given.
 
         Raises:
             InputValueError: If it is no run directory, or its configuration cannot be read.
         """
         experiment = cls.__new__(cls)
         experiment.directory = RunDirectory.open(Path(directory))
-        config = config_of(experiment.directory.read_config()) if config is None else config
+        described = experiment.directory.read_config()
+        config = config_of(described) if config is None else config
+        tracked = described.get("track", {"names": [], "agents": False})
+        experiment._trackers = Trackers(tracked["names"] if track is None else track, tracked["agents"])
         experiment._rescheduled = False
         if steps is not None and checks.whole_number("steps", steps) != config.steps:
             # A learning rate that was to reach zero at the end reaches it at the new end.
@@ -116,7 +138,9 @@ class Experiment:
         voice.say(f"memory: {self._plan.population.memory()}")
         if not self._resumes:
             if is_first():
-                self.directory.write_config(describe(self._plan), sys.argv)
+                described = describe(self._plan) | {"track": self._trackers.described}
+                self.directory.write_config(described, sys.argv)
+                self._trackers.start(describe(self._plan), self.directory.path, voice.console)
             return begin(self._plan), []
         saved = checkpoints.restore(self._plan.population.template)
         for reason in saved.passed_over if saved else ["there is no checkpoint yet: this begins anew"]:
@@ -126,9 +150,9 @@ class Experiment:
             voice.say(f"the learning rate now reaches zero after {self.config.steps:,} steps")
             position = position.rescheduled(self.config.steps)
         voice.say(f"going on from {position.steps:,} of {self.config.steps:,} steps")
-        return position, self._history(position) if is_first() else []
+        return position, self._history(voice, position) if is_first() else []
 
-    def _history(self, position: Position) -> list[Progress]:
+    def _history(self, voice: Voice, position: Position) -> list[Progress]:
         """Read back what was recorded up to a checkpoint, and note that the run goes on from there."""
         history: list[Progress] = []
         returns = np.full(self.config.agents, np.nan)
@@ -136,6 +160,8 @@ class Experiment:
             history.append(Progress.of(row, returns))
             returns = history[-1].returns
         self.directory.note_resumed(self.config.steps, position.steps, sys.argv)
+        described = describe(self._plan)
+        self._trackers.start(described, self.directory.path, voice.console, position.steps)
         return history
 
     def _train(self, voice: Voice, recorder: Recorder, position: Position) -> Position:
@@ -161,18 +187,18 @@ class Experiment:
 
     def _report(self, position: Position, history: list[Progress], returns: np.ndarray) -> None:
         scores = returns.mean(axis=1)
-        self.directory.write_evaluation(
-            {
-                "iqm": iqm(scores),
-                "interval": list(bootstrap_interval(scores)),
-                "returns": np.asarray(returns, np.float64).tolist(),
-                "training_seconds": position.seconds,
-                "diverged": np.flatnonzero(position.diverged).tolist(),
-            }
-        )
+        evaluation = {
+            "iqm": iqm(scores),
+            "interval": list(bootstrap_interval(scores)),
+            "returns": np.asarray(returns, np.float64).tolist(),
+            "training_seconds": position.seconds,
+            "diverged": np.flatnonzero(position.diverged).tolist(),
+        }
+        self.directory.write_evaluation(evaluation)
         config = self.config
         title = f"{config.algorithm} on {config.environment}, {config.agents} agents"
         draw_learning_curve(history, title, self.directory.curve_path)
+        self._trackers.finish(evaluation, [self.directory.path / "report"])
 
 
 class Evaluated(NamedTuple):

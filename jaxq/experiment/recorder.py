@@ -9,6 +9,7 @@ from jaxq.experiment.display import Display, Voice
 from jaxq.experiment.distributed import is_first, largest
 from jaxq.experiment.runner import Position, Progress
 from jaxq.experiment.stopping import StoppedError, StopRequest
+from jaxq.experiment.tracking import Trackers
 
 
 class Recorder:
@@ -21,6 +22,7 @@ class Recorder:
         config: What is trained.
         directory: Where it is written.
         checkpoints: Where the population is kept.
+        trackers: Who else is told.
         voice: Who says what went wrong.
         request: Who may ask to stop.
         history: Segments before this process took over.
@@ -31,6 +33,7 @@ class Recorder:
         config: Config,
         directory: RunDirectory,
         checkpoints: Checkpoints,
+        trackers: Trackers,
         voice: Voice,
         request: StopRequest,
         history: list[Progress],
@@ -39,6 +42,7 @@ class Recorder:
         self._config = config
         self._directory = directory
         self._checkpoints = checkpoints
+        self._trackers = trackers
         self._voice = voice
         self._request = request
         self._segments = 0
@@ -54,6 +58,7 @@ class Recorder:
         self._segments += 1
         if is_first():
             self._directory.append_metrics(progress.row())
+            self._trackers.segment(progress)
             display.update(progress)
         minutes = (time.monotonic() - self._saved_at) / 60
         late, stop = largest(minutes >= self._config.checkpoint_minutes, self._request.number)

@@ -1,0 +1,37 @@
+"""Where a tracker that keeps its runs elsewhere goes on, when another process resumes the training."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+
+@dataclasses.dataclass
+class Bookmark:
+    """What was logged so far, and to which runs; a file in the run directory.
+
+    Attributes:
+        path: The file.
+        runs: Names that the tracker knows its runs by: the population's, then each agent's.
+        steps: Env steps of each agent that have been logged.
+    """
+
+    path: Path
+    runs: list[str] = dataclasses.field(default_factory=list)
+    steps: int = 0
+
+    @classmethod
+    def open(cls, directory: Path, tracker: str) -> "Bookmark":
+        """Read the bookmark of a run directory; without one there, it is an empty one."""
+        path = directory / "tracking" / f"{tracker}.json"
+        path.parent.mkdir(exist_ok=True)
+        if not path.exists():
+            return cls(path)
+        kept = json.loads(path.read_text())
+        return cls(path, list(kept["runs"]), int(kept["steps"]))
+
+    def save(self) -> None:
+        """Write it, so that a reader finds either the old one or the new one."""
+        beside = self.path.with_suffix(".new")
+        beside.write_text(json.dumps({"runs": self.runs, "steps": self.steps}) + "\n")
+        os.replace(beside, self.path)
