@@ -80,6 +80,7 @@ def test_the_run_directory(trained):
     assert [row["steps"] for row in rows] == sorted({row["steps"] for row in rows})
     for name in ("episode_return", "episode_length", "episodes", "loss", "td_error", "q_value"):
         assert len(rows[-1]["agents"][name]) == 4
+    assert list((out / "tensorboard").glob("events.out.tfevents.*"))
     assert (out / "report" / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     evaluation = json.loads((out / "report" / "evaluation.json").read_text())
     assert [len(row) for row in evaluation["returns"]] == [32] * 4
@@ -191,6 +192,7 @@ MISTAKES = {
     "CartPole-v1 --sweep learning_rate=1e-3,2e-3 --agents 3": "--agents 4",
     "CartPole-v1 --out /dev/null/run": "cannot be written",
     "CartPole-v1 --out /dev": "exists already",
+    "CartPole-v1 --track wandbb": "did you mean wandb",
 }
 
 

@@ -10,7 +10,17 @@ from jaxq import checks
 from jaxq.experiment.config import Config, checked, configure
 
 # What `config.json` holds besides the configuration: what came of it, and where it was run.
-_MADE = {"settings", "hparams", "command", "started", "python", "versions", "devices", "track", "resumed"}
+_MADE = {
+    "settings",
+    "hparams",
+    "command",
+    "started",
+    "python",
+    "versions",
+    "devices",
+    "track",
+    "resumed",
+}
 _FIELDS = [field.name for field in dataclasses.fields(Config)]
 _NEEDED = [
     field.name

@@ -126,11 +126,15 @@ class Experiment:
             checkpoints = Checkpoints(self.directory.checkpoints, self.config.keep_checkpoints)
             try:
                 position, history = self._begin(voice, checkpoints)
-                recorder = Recorder(self.config, self.directory, checkpoints, voice, request, history)
+                recorder = Recorder(
+                    self.config, self.directory, checkpoints, self._trackers, voice, request, history
+                )
                 position = self._train(voice, recorder, position)
+                voice.warn(checkpoints.wait())
+                return self._finish(voice, position, history)
             finally:
+                self._trackers.close()
                 voice.warn(checkpoints.close())
-            return self._finish(voice, position, history)
 
     def _begin(self, voice: Voice, checkpoints: Checkpoints) -> tuple[Position, list[Progress]]:
         """Make the population, or find it, and say what this run is."""
