@@ -50,8 +50,8 @@ class Trackers:
         names = dict.fromkeys(["tensorboard", *(tracker for tracker in track if tracker not in own)])
         for name in names:
             _check_installed(checks.known("tracker", name, TRACKERS))
-        self._trackers = {name: TRACKERS[name](track_agents) for name in names}
-        self._trackers |= {type(tracker).__name__: tracker for tracker in own}
+        self._trackers = [(name, TRACKERS[name](track_agents)) for name in names]
+        self._trackers += [(type(tracker).__name__, tracker) for tracker in own]
         self._running: list[Isolated] = []
         self.described = {"names": [*names][1:], "agents": track_agents}
 
@@ -74,7 +74,7 @@ class Trackers:
         def warn(line: str) -> None:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-        self._running = [Isolated(name, tracker, warn) for name, tracker in self._trackers.items()]
+        self._running = [Isolated(name, tracker, warn) for name, tracker in self._trackers]
         for tracker in self._running:
             tracker.start(described, directory, resumed_at)
 
