@@ -2,6 +2,8 @@
 
 import os
 import platform
+import statistics
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +23,12 @@ def processor() -> str:
 def versions(*packages: str) -> str:
     """List packages with the versions installed beside this script."""
     return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
+
+
+def spread(values: Sequence[float], digits: str = ",.0f") -> str:
+    """Write the median of repeats, with the smallest and the largest in brackets."""
+    median, low, high = (f"{x:{digits}}" for x in (statistics.median(values), min(values), max(values)))
+    return f"{median} [{low}, {high}]"
 
 
 def report(
