@@ -1,0 +1,81 @@
+"""Env steps per second of one environment under a random policy, bare or through jaxq's adapter.
+
+python gymnax_steps.py bare|adapter ENVIRONMENT ENVIRONMENTS STEPS prints one JSON object: env steps of
+all environments per second, compilation left out, the median of three plays. Both go through the same
+loop, which keeps all that an agent would learn from, so that nothing of a step is optimized away.
+"""
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import gymnax
+import jax
+import jax.numpy as jnp
+
+import jaxq
+
+PLAYS = 3
+
+kind, name, count, steps = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+
+
+def bare() -> tuple[Callable, Callable, int]:
+    """Return reset, step and the number of actions of gymnax's own environment."""
+    env, params = gymnax.make(name)
+
+    def reset(key: jax.Array) -> tuple[Any, jax.Array]:
+        observation, state = env.reset(key, params)
+        return state, observation
+
+    def step(key: jax.Array, state: Any, action: jax.Array) -> tuple[Any, tuple]:
+        observation, state, reward, terminated, truncated, info = env.step(key, state, action, params)
+        return state, (observation, reward, terminated, truncated, info["final_observation"])
+
+    return reset, step, env.action_space(params).n
+
+
+def adapter() -> tuple[Callable, Callable, int]:
+    """Return the same of jaxq's environment."""
+    env = jaxq.envs.make(name)
+
+    def reset(key: jax.Array) -> tuple[Any, jax.Array]:
+        return env.reset(key, env.params)
+
+    def step(key: jax.Array, state: Any, action: jax.Array) -> tuple[Any, tuple]:
+        return env.step(key, state, action, env.params)
+
+    return reset, step, env.num_actions
+
+
+reset, step, num_actions = {"bare": bare, "adapter": adapter}[kind]()
+
+
+@jax.jit
+def play(key: jax.Array) -> Any:
+    def advance(carry: tuple, key: jax.Array) -> tuple[tuple, None]:
+        state, _ = carry
+        keys = jax.random.split(key, count + 1)
+        action = jax.random.randint(keys[0], (count,), 0, num_actions)
+        return jax.vmap(step)(keys[1:], state, action), None
+
+    keys = jax.random.split(key, steps + 1)
+    reset_keys = jax.random.split(keys[0], count)
+    state, _ = jax.vmap(reset)(reset_keys)
+    actions = jnp.zeros(count, jnp.int32)
+    outputs = jax.eval_shape(jax.vmap(step), reset_keys, state, actions)[1]
+    state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
+    empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), outputs)
+    return jax.lax.scan(advance, (state, empty), keys[1:])[0]
+
+
+times = []
+for number in range(1 + PLAYS):
+    began = time.perf_counter()
+    jax.block_until_ready(play(jax.random.key(number)))
+    times.append(time.perf_counter() - began)
+# The first one compiles.
+print(json.dumps({"steps_per_second": count * steps / statistics.median(times[1:])}))
