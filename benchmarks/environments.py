@@ -63,9 +63,10 @@ def row(environment: str, count: int, results: dict[str, list[float]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works")
+    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
     parser.add_argument("--write", action="store_true", help="write results/environments.md")
     options = parser.parse_args()
+    options.write &= not options.tiny
     table = [
         "| | environments | " + " | ".join(PEERS) + " | what the adapter costs |",
         "| --- | ---: |" + " ---: |" * (len(PEERS) + 1),

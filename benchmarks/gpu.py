@@ -2,8 +2,8 @@
 
 The same DQN as in throughput.py, against a plain `jax.vmap` of one agent's training and against rejax.
 Each case runs in a process of its own, which compiles once and trains as often as there are repeats.
-With `--write`, every case is kept in `results/gpu.json` as soon as it is measured, so that an interrupted
-run goes on where it was; `--fresh` measures again. Without a GPU nothing is measured.
+With `--write`, every case is kept in `results/gpu.json` as soon as it is measured, so that an
+interrupted run goes on where it was; `--fresh` measures again. Without a GPU nothing is measured.
 
     python benchmarks/gpu.py [--repeats 3] [--peer-venv DIR] [--fresh] [--write]
 

@@ -69,9 +69,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--peer-venv", type=Path)
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works")
+    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
     parser.add_argument("--write", action="store_true", help="write results/replay.md")
     options = parser.parse_args()
+    options.write &= not options.tiny
     python = python_of(THEIRS, options.peer_venv)
     capacities, calls = ((1_000,), {1: 20, 2: 20}) if options.tiny else (CAPACITIES, CALLS)
     table: list[str] = []

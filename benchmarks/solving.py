@@ -75,9 +75,10 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=64)
     names = " and ".join(peer.venv for peer in PEERS.values())
     parser.add_argument("--peer-venvs", type=Path, help=f"where the virtual environments {names} are")
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works")
+    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
     parser.add_argument("--write", action="store_true", help="write results/solving.md")
     options = parser.parse_args()
+    options.write &= not options.tiny
     venvs = options.peer_venvs
     pythons = {name: python_of(peer.venv, venvs and venvs / peer.venv) for name, peer in PEERS.items()}
     steps = {OURS: STEPS} | dict.fromkeys(PEERS, PEER_STEPS)

@@ -94,9 +94,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--peer-venv", type=Path)
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works")
+    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
     parser.add_argument("--write", action="store_true", help="write results/throughput.md")
     options = parser.parse_args()
+    options.write &= not options.tiny
     python = python_of("rejax", options.peer_venv)
     cases = {2: 3_000} if options.tiny else CASES
     agents, steps = (2, {SPARSE: 2_000, DENSE: 2_000}) if options.tiny else (AGENTS, UPDATE_STEPS)
