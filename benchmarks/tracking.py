@@ -41,10 +41,10 @@ def train(case: str, agents: int, steps: int) -> dict[str, float]:
     from rich.console import Console
 
     from jaxq.experiment import configure
-    from jaxq.experiment.config import describe, prepare
     from jaxq.experiment.directory import RunDirectory
+    from jaxq.experiment.plan import describe, prepare
     from jaxq.experiment.programs import keep_programs
-    from jaxq.experiment.runner import Progress
+    from jaxq.experiment.runner import Position, Progress, begin
     from jaxq.experiment.runner import train as train_plan
     from jaxq.experiment.tracking import Trackers
 
@@ -58,12 +58,12 @@ def train(case: str, agents: int, steps: int) -> dict[str, float]:
         if names:
             trackers.start(describe(plan), directory.path, Console())
 
-        def on_segment(progress: Progress) -> None:
+        def on_segment(progress: Progress, _: Position) -> None:
             history.append(progress)
             directory.append_metrics(progress.row())
             trackers.segment(progress)
 
-        train_plan(plan, on_segment)
+        train_plan(plan, begin(plan), on_segment)
         ended = time.perf_counter()
         trackers.close()
         return {"training": history[-1].seconds, "ending": time.perf_counter() - ended}

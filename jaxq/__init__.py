@@ -63,7 +63,7 @@ from jaxq.training import (
 from jaxq.types import TimeStep, Transition
 
 if TYPE_CHECKING:
-    from jaxq.experiment import Config, Experiment, configure
+    from jaxq.experiment import Config, DivergenceError, Experiment, StoppedError, configure
 
 __version__ = "0.1.0"
 
@@ -72,11 +72,13 @@ __all__ = [
     "AgentState",
     "Algorithm",
     "Config",
+    "DivergenceError",
     "Experiment",
     "Hparams",
     "InputError",
     "Metrics",
     "Population",
+    "StoppedError",
     "TimeStep",
     "Trainer",
     "Transition",
@@ -119,7 +121,7 @@ __all__ = [
 ]
 
 # Imported at first use: what draws and writes takes a while to import.
-_EXPERIMENT = ("Config", "Experiment", "configure")
+_EXPERIMENT = ("Config", "DivergenceError", "Experiment", "StoppedError", "configure")
 
 
 def __getattr__(name: str) -> Any:

@@ -126,6 +126,8 @@ class Report:
     """Directories that `jaxq train` has written; a run may still go on."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where to write: a new or empty directory; by default the report/ of the run, if it is one."""
+    watch: bool = True
+    """Play and draw an episode of each run's best agent, where its environment can be drawn."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -298,10 +300,25 @@ def _report(command: Report) -> None:
     if not command.runs:
         raise InputValueError("report needs a run directory; jaxq report DIR")
     runs = read_runs(list(command.runs))
+    for run in runs if command.watch else ():
+        _watch(run.path)
     page = write_report(runs, report_directory(runs, command.out))
     for note in (note for run in runs for note in run.notes):
         print(f"note: {note}")
     print(f"written to {page}")
+
+
+def _watch(directory: Path) -> None:
+    """Draw an episode of a run's best agent, where that is possible."""
+    if (directory / "report" / "episode.gif").exists():
+        return
+    _prepare(Processes())
+    from jaxq.experiment.experiment import record_best
+
+    try:
+        record_best(directory)
+    except (InputError, OSError) as error:
+        print(f"note: no episode is shown: {error}")
 
 
 def _compare(command: Compare) -> None:
@@ -353,7 +370,8 @@ def _flat(groups: tuple[tuple[str, ...], ...]) -> list[str]:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"jaxq: error: {message}", file=sys.stderr)
+    # One line, whatever names and paths it holds.
+    print(f"jaxq: error: {' '.join(message.splitlines())}", file=sys.stderr)
     return code
 
 

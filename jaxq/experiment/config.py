@@ -89,7 +89,9 @@ def configure(
         InputTypeError: If a name does not exist or a value has the wrong type.
         InputValueError: If a value is out of range; if there is more than one mistake, all of them.
     """
-    keywords, sweep = keywords or {}, sweep or {}
+    keywords = {} if keywords is None else keywords
+    sweep = {} if sweep is None else sweep
+    _check_tables(keywords, sweep)
     mistakes = checks.Mistakes()
     defaults: dict[str, Any] = {}
     with mistakes.noting():
@@ -121,6 +123,7 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
         InputValueError: If a value is out of range; if there is more than one mistake, all of them.
     """
     mistakes = mistakes or checks.Mistakes()
+    _check_tables(config.keywords, config.sweep)
     with mistakes.noting():
         checks.known("environment", config.environment, envs.ids())
     for name, check in _CHECKS.items():
@@ -128,7 +131,7 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
         if not any(str(error).startswith(name) for error in mistakes.found):
             with mistakes.noting():
                 check(name, getattr(config, name))
-    if config.algorithm in algorithms.ALGORITHMS:
+    if config.algorithm in [*algorithms.ALGORITHMS]:
         _check_recipe(config, mistakes)
     mistakes.report()
     if config.agents % len(config.combinations):
@@ -138,6 +141,28 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
             f"got {config.agents}; for example --agents {-(-config.agents // number) * number}"
         )
     return config
+
+
+def _check_tables(keywords: Any, sweep: Any) -> None:
+    """Check that there are names and values, before anything is asked of either.
+
+    Raises:
+        InputTypeError: If there are not.
+    """
+    for kind, table, example in (
+        ("keywords", keywords, '{"learning_rate": 0.001}'),
+        ("sweep", sweep, '{"learning_rate": [0.001, 0.01]}'),
+    ):
+        if not isinstance(table, dict) or not all(isinstance(name, str) for name in table):
+            raise checks.InputTypeError(
+                f"{kind} must hold values by their names, got {table!r}; for example {example}"
+            )
+    for name, values in sweep.items():
+        if not isinstance(values, list | tuple) or not values:
+            raise checks.InputTypeError(
+                f"a sweep takes a list of at least one value for each name, got {name}={values!r}; "
+                f"for example {name}=[0.001, 0.01]"
+            )
 
 
 def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:

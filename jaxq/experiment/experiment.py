@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 from rich.console import Console
 
@@ -19,12 +20,14 @@ from jaxq.experiment.curves import draw_learning_curve
 from jaxq.experiment.directory import RunDirectory, finite_or_none
 from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import is_first, of_first
-from jaxq.experiment.plan import describe, prepare
+from jaxq.experiment.plan import Plan, describe, prepare
 from jaxq.experiment.recorder import Recorder
+from jaxq.experiment.reports.watching import record
 from jaxq.experiment.runner import DivergenceError, Position, Progress, begin, evaluate, train
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.statistics import bootstrap_interval, iqm
+from jaxq.training import AgentState
 
 
 class Experiment:
@@ -238,6 +241,32 @@ def evaluate_directory(directory: Path, episodes: int = 32, seed: int | None = N
     Raises:
         InputValueError: If it is no run directory, or has no checkpoint that can be used.
     """
+    plan, state = _trained(directory)
+    episodes = checks.whole_number("episodes", episodes)
+    return Evaluated(plan.config, evaluate(plan, state, episodes, seed))
+
+
+def record_best(directory: Path) -> bool:
+    """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
+
+    Args:
+        directory: A run directory.
+
+    Returns:
+        Whether its environment can be drawn.
+
+    Raises:
+        InputValueError: If it is no run directory, or has no checkpoint that can be used.
+    """
+    plan, state = _trained(directory)
+    scores = evaluate(plan, state, plan.config.evaluation_episodes).mean(axis=1)
+    best = plan.population.agent(state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
+    key = jax.random.key(plan.config.seed)
+    return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
+
+
+def _trained(directory: Path) -> tuple[Plan, AgentState]:
+    """Read what a run trained, and its newest checkpoint."""
     run = RunDirectory.open(Path(directory))
     plan = prepare(config_of(run.read_config()))
     saved = Checkpoints(run.checkpoints).restore(plan.population.template)
@@ -245,5 +274,4 @@ def evaluate_directory(directory: Path, episodes: int = 32, seed: int | None = N
         raise checks.InputValueError(
             f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
         )
-    episodes = checks.whole_number("episodes", episodes)
-    return Evaluated(plan.config, evaluate(plan, saved.state, episodes, seed))
+    return plan, saved.state

@@ -1,0 +1,47 @@
+"""A run that is stopped goes on from its newest checkpoint, and ends as if it had never been stopped.
+
+python examples/resuming.py [--steps 4000]
+"""
+
+import argparse
+import os
+import signal
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+import jaxq
+
+
+def main() -> None:
+    """Stop a run in the middle, resume it, and compare it with one that nobody stopped."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--steps", type=int, default=4_000, help="env steps of each agent")
+    options = parser.parse_args()
+
+    jaxq.use_all_cores()  # before anything else touches JAX
+    config = jaxq.configure(
+        "CartPole-v1", agents=4, steps=options.steps, keywords={"hidden_sizes": (32,)}
+    )
+    with tempfile.TemporaryDirectory() as parent:
+        stopped, whole = Path(parent) / "stopped", Path(parent) / "whole"
+
+        def ask_to_stop() -> None:
+            while not (stopped / "metrics.jsonl").exists():
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        threading.Thread(target=ask_to_stop).start()
+        try:
+            jaxq.Experiment(config, stopped).run()
+        except jaxq.StoppedError as error:
+            print(error)
+        resumed = jaxq.Experiment.resume(stopped).run()
+        print("the same returns:", np.array_equal(resumed, jaxq.Experiment(config, whole).run()))
+
+
+if __name__ == "__main__":
+    main()

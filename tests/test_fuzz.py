@@ -1,0 +1,82 @@
+"""Whatever is typed or written into a file: one line and exit code 2, never a traceback."""
+
+import contextlib
+import string
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import jaxq
+from jaxq import cli
+from jaxq.algorithms import ALGORITHMS
+from jaxq.hparams import Hparams
+
+NAMES = [
+    *Hparams.__dataclass_fields__,
+    *("hidden_sizes", "num_envs", "buffer_size", "batch_size", "n_step", "double", "value", "network"),
+    *("train_interval", "optimizer", "prioritized", "recurrent_size", "memory", "exploration"),
+]
+ENVIRONMENTS = ["CartPole-v1", "FrozenLake-v1", "Pendulum-v1", "Catch-bsuite", "CartPole", "-1", ""]
+OPTIONS = ["--algorithm", "--agents", "--steps", "--seed", "--segments", "--on-divergence", "--config"]
+
+words = st.text(string.printable, max_size=12)
+values = st.one_of(
+    st.integers(-(10**12), 10**12).map(str),
+    st.floats().map(str),
+    st.sampled_from(
+        ["true", "1,2", "(1,)", "nan", "", "{}", "[[]]", "1e400", "None", "'", "__import__"]
+    ),
+    words,
+)
+assignments = st.builds("{}={}".format, st.sampled_from(NAMES) | words, values)
+arguments = st.one_of(
+    st.tuples(st.sampled_from(OPTIONS), values | st.sampled_from([*ALGORITHMS])),
+    st.tuples(st.sampled_from(["--set", "--sweep"]), assignments),
+    st.tuples(words),
+)
+
+
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory):
+    """A directory that exists: what has no mistake in it fails at that, before it would train."""
+    return tmp_path_factory.mktemp("taken")
+
+
+@settings(
+    max_examples=500,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(environment=st.sampled_from(ENVIRONMENTS) | words, rest=st.lists(arguments, max_size=4))
+def test_the_command_line(taken, capsys, environment, rest):
+    typed = [word for group in rest for word in group if word not in ("-h", "--help")]
+    assert cli.main(["train", environment, *typed, "--out", str(taken)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("jaxq: error: ")
+    assert error.count("\n") == 1, error
+
+
+names = st.sampled_from(NAMES)
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=2),
+    max_leaves=4,
+)
+FIELDS = ["agents", "steps", "seed", "segments", "chunk", "checkpoint_minutes", "on_divergence"]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(
+    environment=st.sampled_from(ENVIRONMENTS) | plain,
+    algorithm=st.sampled_from([*ALGORITHMS]) | plain,
+    others=st.dictionaries(st.sampled_from(FIELDS), plain, max_size=3),
+    keywords=st.dictionaries(names, plain, max_size=3) | plain,
+    sweep=st.dictionaries(names, plain, max_size=2) | plain,
+)
+def test_a_configuration(environment, algorithm, others, keywords, sweep):
+    with contextlib.suppress(jaxq.InputError):
+        config = jaxq.configure(environment, algorithm, keywords=keywords, sweep=sweep, **others)
+        assert isinstance(config, jaxq.Config)
