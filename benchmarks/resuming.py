@@ -78,18 +78,18 @@ def main() -> None:
         f"| state in memory | {plan.population.memory().total / 1e6:,.0f} MB |",
         f"| a checkpoint on disk | {np.median(sizes) / 1e6:,.1f} MB |",
         f"| checkpoints in a run | {len(pauses) // options.repeats} |",
-        f"| pause for each | {spread([1e3 * pause for pause in pauses])} ms |",
+        f"| pause for each | {spread([1e3 * pause for pause in pauses], '.1f')} ms |",
         f"| pauses, of the time of training | {100 * share:.1f}% |",
-        f"| training with checkpoints, seconds | {spread(with_)} |",
-        f"| training without, seconds | {spread(without)} |",
+        f"| training with checkpoints, seconds | {spread(with_, '.2f')} |",
+        f"| training without, seconds | {spread(without, '.2f')} |",
         f"| longer with them by | {100 * longer:.1f}% |",
-        f"| reading one back, checksums included, seconds | {spread(restores)} |",
+        f"| reading one back, checksums included, seconds | {spread(restores, '.2f')} |",
     ]
     method = [
-        f"{options.agents} agents of DQN on CartPole-v1 with its preset, {options.steps:,} env steps each,",
-        "segments and checkpoints as the command line has them. A pause is the time until training goes on;",
-        f"the rest is written beside it, on the same cores. Median of {options.repeats} runs, with and",
-        "without in turn, smallest and largest in brackets.",
+        f"{options.agents} agents of DQN on CartPole-v1 with its preset, {options.steps:,} env steps",
+        "each, segments and checkpoints as the command line has them. A pause is the time until",
+        "training goes on; the rest is written beside it, on the same cores.",
+        f"Median of {options.repeats} runs, with and without in turn, smallest and largest in brackets.",
     ]
     measured_with = [versions("jaxq", "jax", "orbax-checkpoint")]
     report(__file__, "Checkpoints", method, measured_with, table, options.write)

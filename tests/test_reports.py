@@ -1,6 +1,7 @@
 """Reports on a run that was really made, and comparisons with copies of it."""
 
 import json
+import re
 import shutil
 import sys
 from html.parser import HTMLParser
@@ -73,7 +74,7 @@ def test_a_report_on_one_run(run, without_plotly, capsys):
     found = Page(written(run / "report"))
     assert "script" not in found.tags
     assert found.sources
-    assert all(source.startswith("data:image/png;base64,") for source in found.sources)
+    assert all(re.match("data:image/(png|gif);base64,", source) for source in found.sources)
     names = (
         "learning_curves",
         "performance_profiles",

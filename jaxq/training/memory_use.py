@@ -18,8 +18,8 @@ from jaxq.types import PyTree
 # of each layer's output about as much again for the way back.
 _GRADIENTS = 3
 _ACTIVATIONS = 2
-# What draws keys in bulk holds them about three times over.
-_KEYS = 3
+# What draws keys in bulk holds them about twice.
+_KEYS = 2
 
 
 class MemoryUse(NamedTuple):
