@@ -1,0 +1,135 @@
+"""The commands: what may be typed behind `jaxq`, and what each word means."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+NameValues = Annotated[
+    tuple[tuple[str, ...], ...],
+    tyro.conf.arg(metavar="NAME=VALUE [NAME=VALUE ...]"),
+    tyro.conf.UseAppendAction,
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Processes:
+    """How a run is spread over several processes."""
+
+    distributed: bool = False
+    """Spread the agents over several processes; SLURM, Open MPI, Kubernetes and TPU pods are found."""
+    coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Where the first process waits for the others; for other clusters, with the next two."""
+    num_processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Processes in all."""
+    process_id: Annotated[int | None, tyro.conf.arg(metavar="I")] = None
+    """Number of this process, from 0."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Train:
+    """Train a population of agents on an environment, evaluate it, and write a run directory."""
+
+    env: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="ENV")] = None
+    """A gymnax id such as CartPole-v1; `jaxq envs` lists them."""
+    config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A TOML file with what is not given here, or the config.json of a run, to repeat it."""
+    algorithm: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
+    """A recipe, by default dqn; `jaxq algorithms` lists them."""
+    agents: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Agents in all; by default 8, or 8 for each combination in the sweep."""
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Env steps of each agent; by default as many as the environment needs."""
+    seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None
+    """Seed, by default 0; the same seed gives the same numbers on the same machine."""
+    set: NameValues = ()
+    """Settings and hyperparameters for all agents, such as learning_rate=0.001 double=true."""
+    sweep: Annotated[
+        tuple[tuple[str, ...], ...],
+        tyro.conf.arg(metavar="NAME=V1,V2,... [NAME=V1,V2,... ...]"),
+        tyro.conf.UseAppendAction,
+    ] = ()
+    """Hyperparameters that differ between agents; every combination gets as many agents."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """A directory to make and write to; by default one below runs/."""
+    segments: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Times that metrics are written over the run; by default 50."""
+    checkpoint_segments: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Write a checkpoint after every so many segments; by default 10."""
+    checkpoint_minutes: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
+    """Write one also where the last one is older than this; by default 10."""
+    on_divergence: Annotated[str | None, tyro.conf.arg(metavar="freeze|restart|stop")] = None
+    """What to do with agents whose values diverge; by default freeze."""
+    track: Annotated[
+        tuple[str, ...], tyro.conf.arg(metavar="wandb|mlflow"), tyro.conf.UseAppendAction
+    ] = ()
+    """Where to log, beside the TensorBoard files in the run directory; may be given several times."""
+    track_agents: bool = False
+    """Log a run for each agent, beside the one of the population."""
+    processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
+
+
+@dataclasses.dataclass(frozen=True)
+class Resume:
+    """Go on with a run that was interrupted, or to more steps, from its newest checkpoint."""
+
+    directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """A run directory."""
+    steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Env steps of each agent in all; by default as many as were planned."""
+    processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluate:
+    """Play whole episodes greedily with the agents of a run's newest checkpoint."""
+
+    directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """A run directory."""
+    episodes: Annotated[int, tyro.conf.arg(metavar="N")] = 32
+    """Episodes of each agent."""
+    seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None
+    """Seed of the episodes; by default those that the run itself was evaluated on."""
+    json: bool = False
+    """Print one JSON object: returns [N][episodes], iqm and interval."""
+
+
+RunDirectories = Annotated[
+    tyro.conf.Positional[tuple[Path, ...]],
+    tyro.conf.arg(metavar="DIR [DIR ...]", help_behavior_hint=""),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Write a page with the curves and scores of one run, or of several side by side."""
+
+    runs: RunDirectories
+    """Directories that `jaxq train` has written; a run may still go on."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where to write: a new or empty directory; by default the report/ of the run, if it is one."""
+    watch: bool = True
+    """Play and draw an episode of each run's best agent, where its environment can be drawn."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Compare:
+    """Compare the scores of runs, each with the first, and say which differences are significant."""
+
+    runs: RunDirectories
+    """Directories that `jaxq train` has written, two at least."""
+    all_pairs: bool = False
+    """Compare each run with each, not only with the first."""
+    json: bool = False
+    """Print one JSON object instead of tables."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Envs:
+    """List the environments."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Algorithms:
+    """List the algorithms."""

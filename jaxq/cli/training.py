@@ -1,0 +1,94 @@
+"""The commands that compute: `jaxq train`, `resume` and `evaluate`."""
+
+import contextlib
+import json
+from typing import Any
+
+from rich.console import Console
+
+from jaxq.checks import InputValueError
+from jaxq.cli.commands import Evaluate, Processes, Resume, Train
+from jaxq.cli.messages import fail
+from jaxq.training import use_all_cores
+
+
+def train(command: Train) -> int:
+    """Train, as the options, a file and the environment's preset say."""
+    prepare(command.processes)
+    from jaxq.experiment import Experiment, configure, read_config
+    from jaxq.experiment.directory import default_path
+    from jaxq.experiment.parsing import parse_settings, parse_sweep
+
+    given = {
+        "environment": command.env,
+        "keywords": parse_settings(_flat(command.set)) or None,
+        "sweep": parse_sweep(_flat(command.sweep)) or None,
+        **{name: getattr(command, name) for name in _FIELDS},
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if command.config is not None:
+        config = read_config(command.config, given)
+    elif command.env is None:
+        raise InputValueError("jaxq train takes an environment, for example jaxq train CartPole-v1")
+    else:
+        config = configure(**given)
+    directory = command.out or default_path(config.environment, config.algorithm)
+    return _run(Experiment(config, directory, command.track, command.track_agents))
+
+
+_FIELDS = (
+    "algorithm", "agents", "steps", "seed", "segments",
+    "checkpoint_segments", "checkpoint_minutes", "on_divergence",
+)  # fmt: skip
+
+
+def resume(command: Resume) -> int:
+    """Go on with a run."""
+    prepare(command.processes)
+    from jaxq.experiment import Experiment
+
+    return _run(Experiment.resume(command.directory, steps=command.steps))
+
+
+def _run(experiment: Any) -> int:
+    from jaxq.experiment import DivergenceError, StoppedError
+
+    try:
+        experiment.run(Console())
+    except StoppedError as stopped:
+        return fail(str(stopped), 128 + stopped.number)
+    except DivergenceError as diverged:
+        return fail(str(diverged), 1)
+    return 0
+
+
+def prepare(processes: Processes) -> None:
+    """Set JAX up for a command that computes."""
+    # Inside a process that has its devices already, those are what there is to use.
+    with contextlib.suppress(RuntimeError):
+        use_all_cores()
+    # Imported here because drawing takes a while to import, which --help has no need of.
+    from jaxq.experiment.distributed import join
+    from jaxq.experiment.programs import keep_programs
+
+    keep_programs()
+    process = processes.coordinator, processes.num_processes, processes.process_id
+    if processes.distributed or any(value is not None for value in process):
+        join(*process)
+
+
+def evaluate(command: Evaluate) -> None:
+    """Play with what a run trained."""
+    prepare(Processes())
+    from jaxq.experiment.display import evaluation_table
+    from jaxq.experiment.experiment import evaluate_directory
+
+    evaluated = evaluate_directory(command.directory, command.episodes, command.seed)
+    if command.json:
+        print(json.dumps(evaluated.summary()))
+    else:
+        Console().print(evaluation_table(evaluated.config, evaluated.returns))
+
+
+def _flat(groups: tuple[tuple[str, ...], ...]) -> list[str]:
+    return [text for group in groups for text in group]
