@@ -1,6 +1,6 @@
 """A run that is stopped goes on from its newest checkpoint, and ends as if it had never been stopped.
 
-python examples/resuming.py [--steps 4000]
+python examples/resuming.py [--steps 100000]
 """
 
 import argparse
@@ -19,13 +19,11 @@ import jaxq
 def main() -> None:
     """Stop a run in the middle, resume it, and compare it with one that nobody stopped."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=4_000, help="env steps of each agent")
+    parser.add_argument("--steps", type=int, default=100_000, help="env steps of each agent")
     options = parser.parse_args()
 
     jaxq.use_all_cores()  # before anything else touches JAX
-    config = jaxq.configure(
-        "CartPole-v1", agents=4, steps=options.steps, keywords={"hidden_sizes": (32,)}
-    )
+    config = jaxq.configure("FrozenLake-v1", "q_learning", agents=4, steps=options.steps)
     with tempfile.TemporaryDirectory() as parent:
         stopped, whole = Path(parent) / "stopped", Path(parent) / "whole"
 

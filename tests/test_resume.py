@@ -24,7 +24,7 @@ from jaxq.experiment.plan import prepare
 
 KILLS = 20
 WORDS = (
-    "train CartPole-v1 --agents 2 --steps 5000 --segments 120 --checkpoint-segments 1 "
+    "train CartPole-v1 --agents 2 --steps 4000 --segments 100 --checkpoint-segments 1 "
     "--set hidden_sizes=8 num_envs=4 learning_starts=200 train_interval=4 batch_size=8"
 )
 
@@ -125,12 +125,13 @@ def test_a_run_that_is_asked_to_stop_says_how_to_go_on(tmp_path, cache, whole, n
     assert f"go on with: jaxq resume '{directory}'" in error
     assert error.count("\n") == 1
     stopped_at = rows(directory)[-1][0]
-    assert int(final_state(directory).steps) == stopped_at < 5_000
-    process = start("resume", directory, cache=cache)
-    process.communicate(timeout=300)
-    assert process.returncode == 0
-    same(final_state(directory), final_state(whole))
-    assert rows(directory) == rows(whole)
+    assert int(final_state(directory).steps) == stopped_at < 4_000
+    if number == signal.SIGTERM:
+        process = start("resume", directory, cache=cache)
+        process.communicate(timeout=300)
+        assert process.returncode == 0
+        same(final_state(directory), final_state(whole))
+        assert rows(directory) == rows(whole)
 
 
 @pytest.fixture(scope="module")

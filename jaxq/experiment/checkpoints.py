@@ -9,6 +9,7 @@ import logging
 import os
 import re
 import shutil
+import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -172,7 +173,25 @@ def _checkpointer() -> Any:
 
     # What goes wrong is told once, by whoever asked, instead of by each of its threads.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
+    _ignore_leftovers()
     return ocp.PyTreeCheckpointer()
+
+
+def _ignore_leftovers() -> None:
+    """Keep Python from printing a page on each array that orbax leaves behind when another one fails.
+
+    Their reading or writing ends when nobody waits for it any more.
+    """
+    before = sys.unraisablehook
+    if getattr(before, "ignores_leftovers", False):
+        return
+
+    def hook(unraisable: Any) -> None:
+        if str(unraisable.exc_value) != "Event loop is closed":
+            before(unraisable)
+
+    hook.ignores_leftovers = True
+    sys.unraisablehook = hook
 
 
 def _read(path: Path, like: AgentState) -> AgentState:
