@@ -217,18 +217,18 @@ def _read(path: Path, like: AgentState) -> AgentState:
 
 def _check_same(stored: PyTree, plain: PyTree) -> None:
     # As text, because what orbax reads back are dictionaries and lists instead of named tuples.
-    kept = {_words(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(stored)}
-    wanted = {_words(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(plain)}
+    kept, wanted = _by_name(stored), _by_name(plain)
     for name in sorted({*kept, *wanted}):
         sides = [_shape(tree.get(name)) for tree in (kept, wanted)]
         if sides[0] != sides[1]:
             raise DamagedError(f"{name} is {sides[0]} where {sides[1]} is expected")
 
 
-def _words(path: tuple) -> str:
-    return "/".join(
-        str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", key)))) for key in path
-    )
+def _by_name(tree: PyTree) -> dict[str, Any]:
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def _shape(leaf: Any) -> str:
@@ -237,10 +237,7 @@ def _shape(leaf: Any) -> str:
 
 def _with_shardings(plain: PyTree, like: PyTree) -> PyTree:
     def leaf(shape: jax.ShapeDtypeStruct, like: Any) -> jax.ShapeDtypeStruct:
-        sharding = getattr(like, "sharding", None) or jax.sharding.SingleDeviceSharding(
-            jax.local_devices()[0]
-        )
-        return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=sharding)
+        return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=like.sharding)
 
     return jax.tree.map(leaf, plain, like)
 

@@ -135,17 +135,12 @@ class RunDirectory:
                 rows.append(json.loads(line))
         rows = [row for row in rows if row["steps"] <= steps]
         text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-        _replace_text(path, text)
+        replace_text(path, text)
         return rows
 
     def write_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Write the final evaluation."""
         _replace(self.path / "report" / "evaluation.json", evaluation)
-
-    @property
-    def is_evaluated(self) -> bool:
-        """Whether the run came to its end."""
-        return (self.path / "report" / "evaluation.json").exists()
 
     @property
     def checkpoints(self) -> Path:
@@ -169,10 +164,10 @@ def _now() -> str:
 
 
 def _replace(path: Path, value: dict[str, Any]) -> None:
-    _replace_text(path, json.dumps(_finite(value), indent=2) + "\n")
+    replace_text(path, json.dumps(_finite(value), indent=2) + "\n")
 
 
-def _replace_text(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
     """Write a file so that it is either the old one or the new one, whatever happens in between."""
     new = path.with_name(path.name + ".new")
     new.write_text(text)

@@ -2,8 +2,9 @@
 
 import dataclasses
 import json
-import os
 from pathlib import Path
+
+from jaxq.experiment.directory import replace_text
 
 
 @dataclasses.dataclass
@@ -32,6 +33,4 @@ class Bookmark:
 
     def save(self) -> None:
         """Write it, so that a reader finds either the old one or the new one."""
-        beside = self.path.with_suffix(".new")
-        beside.write_text(json.dumps({"runs": self.runs, "steps": self.steps}) + "\n")
-        os.replace(beside, self.path)
+        replace_text(self.path, json.dumps({"runs": self.runs, "steps": self.steps}) + "\n")
