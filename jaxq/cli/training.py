@@ -80,12 +80,13 @@ def prepare(processes: Processes) -> None:
 def evaluate(command: Evaluate) -> None:
     """Play with what a run trained."""
     prepare(Processes())
+    from jaxq.experiment.directory import finite
     from jaxq.experiment.display import evaluation_table
     from jaxq.experiment.experiment import evaluate_directory
 
     evaluated = evaluate_directory(command.directory, command.episodes, command.seed)
     if command.json:
-        print(json.dumps(evaluated.summary()))
+        print(json.dumps(finite(evaluated.summary()), allow_nan=False))
     else:
         Console().print(evaluation_table(evaluated.config, evaluated.returns))
 

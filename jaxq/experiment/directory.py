@@ -120,7 +120,7 @@ class RunDirectory:
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one line of metrics; what is not a finite number is written as null."""
         with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(_finite(row), allow_nan=False) + "\n")
+            file.write(json.dumps(finite(row), allow_nan=False) + "\n")
 
     def rewind_metrics(self, steps: int) -> list[dict[str, Any]]:
         """Drop the lines behind a checkpoint, and one that was cut off, and return the others.
@@ -164,7 +164,7 @@ def _now() -> str:
 
 
 def _replace(path: Path, value: dict[str, Any]) -> None:
-    replace_text(path, json.dumps(_finite(value), indent=2) + "\n")
+    replace_text(path, json.dumps(finite(value), indent=2) + "\n")
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -174,15 +174,12 @@ def replace_text(path: Path, text: str) -> None:
     os.replace(new, path)
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """Replace what JSON cannot say, NaN and infinity, by null."""
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
+        return {key: finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(part) for part in value]
-    return finite_or_none(value) if isinstance(value, float) else value
-
-
-def finite_or_none(value: float) -> float | None:
-    """Return a number as JSON can say it."""
-    return float(value) if math.isfinite(value) else None
+        return [finite(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

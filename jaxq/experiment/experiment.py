@@ -17,7 +17,7 @@ from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.curves import draw_learning_curve
-from jaxq.experiment.directory import RunDirectory, finite_or_none
+from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import is_first, of_first
 from jaxq.experiment.plan import Plan, describe, prepare
@@ -193,11 +193,8 @@ class Experiment:
         return returns
 
     def _report(self, position: Position, history: list[Progress], returns: np.ndarray) -> None:
-        scores = returns.mean(axis=1)
         evaluation = {
-            "iqm": iqm(scores),
-            "interval": list(bootstrap_interval(scores)),
-            "returns": np.asarray(returns, np.float64).tolist(),
+            **Evaluated(self.config, returns).summary(),
             "training_seconds": position.seconds,
             "diverged": np.flatnonzero(position.diverged).tolist(),
         }
@@ -222,11 +219,10 @@ class Evaluated(NamedTuple):
     def summary(self) -> dict[str, Any]:
         """Return the returns with their interquartile mean over agents, as plain values."""
         scores = self.returns.mean(axis=1)
-        interval = [finite_or_none(bound) for bound in bootstrap_interval(scores)]
         return {
-            "returns": [[finite_or_none(value) for value in row] for row in self.returns.tolist()],
-            "iqm": finite_or_none(iqm(scores)),
-            "interval": interval,
+            "iqm": iqm(scores),
+            "interval": list(bootstrap_interval(scores)),
+            "returns": np.asarray(self.returns, np.float64).tolist(),
         }
 
 

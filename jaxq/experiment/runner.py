@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.checks import MOST
-from jaxq.experiment.directory import finite_or_none
+from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.divergence import Watch
 from jaxq.experiment.plan import Plan
@@ -107,7 +107,7 @@ class Position:
     def facts(self) -> dict[str, Any]:
         """Return what is not in the state as plain values."""
         return {
-            "returns": [finite_or_none(value) for value in self.returns],
+            "returns": finite(self.returns.tolist()),
             "seconds": self.seconds,
             "diverged": np.flatnonzero(self.diverged).tolist(),
         }
