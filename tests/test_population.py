@@ -53,6 +53,19 @@ def test_every_size_is_padded_and_trimmed(trainer, size, chunk):
     assert population.evaluate(state, jax.random.key(1), num_episodes=2).shape == (size, 2)
 
 
+def test_a_donated_state_is_gone_and_the_new_one_is_the_same(trainer):
+    size = 2 * 4 * jax.device_count()
+    kept, donated = (jaxq.Population(trainer, size, donate=donate) for donate in (False, True))
+    begun = donated.init(jax.random.key(0))
+    state, metrics = donated.run(begun, 8)
+    other, _ = kept.run(kept.init(jax.random.key(0)), 8)
+    jax.tree.map(assert_array_equal, state.learner, other.learner)
+    assert begun.memory.ring.observation.is_deleted()
+    with pytest.raises(ValueError, match="given to run before"):
+        donated.run(begun, 8)
+    assert np.isfinite(metrics.loss).all()
+
+
 def test_an_agent_can_be_taken_out_and_goes_on_alone(trainer):
     population = jaxq.Population(trainer, 3, chunk=1)  # over two devices, of which one is padded
     state, _ = population.run(population.init(jax.random.key(0)), 8)

@@ -31,6 +31,7 @@ class MemoryUse(NamedTuple):
         optimizer: What the optimizer keeps.
         environments: The environments it acts in.
         agents: Agents that are held, those included that fill up the last chunk.
+        copies: How many times they are held while they train.
         working: What all devices need besides while they train, for the chunks they are at.
     """
 
@@ -39,6 +40,7 @@ class MemoryUse(NamedTuple):
     optimizer: int
     environments: int
     agents: int
+    copies: int
     working: int
 
     @property
@@ -49,7 +51,7 @@ class MemoryUse(NamedTuple):
     @property
     def total(self) -> int:
         """Bytes of the population before and after a call of `run`, and of the call itself."""
-        return 2 * self.agents * self.agent + self.working
+        return self.copies * self.agents * self.agent + self.working
 
     def __str__(self) -> str:
         """Say it in a line."""
@@ -58,12 +60,13 @@ class MemoryUse(NamedTuple):
         return f"{readable(self.agent)} per agent ({shares}), {readable(self.total)} in all"
 
 
-def memory_use(template: AgentState, agents: int, working: int) -> MemoryUse:
+def memory_use(template: AgentState, agents: int, copies: int, working: int) -> MemoryUse:
     """Add up what agents take.
 
     Args:
         template: The shapes and types of one agent's state.
         agents: Agents that are held.
+        copies: How many times they are held while they train.
         working: Bytes that all devices need besides.
     """
     learner = template.learner
@@ -74,6 +77,7 @@ def memory_use(template: AgentState, agents: int, working: int) -> MemoryUse:
         optimizer=num_bytes(learner.opt_state) if deep else 0,
         environments=num_bytes((template.actors, template.env_params, template.hparams, template.key)),
         agents=agents,
+        copies=copies,
         working=working,
     )
 
@@ -150,9 +154,9 @@ def check_fits(use: MemoryUse, limit: int | None, settings: Settings | TableSett
     """
     if limit is None or use.total <= limit:
         return
-    agents = (limit - use.working) // (2 * use.agent)
+    agents = (limit - use.working) // (use.copies * use.agent)
     fitting = [f"{agents} agents"] if agents > 0 else []
-    excess = (use.total - limit) / (2 * use.agents)
+    excess = (use.total - limit) / (use.copies * use.agents)
     if isinstance(settings, Settings):
         if excess < use.replay:
             rows = int(settings.buffer_size * (1 - excess / use.replay))

@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
@@ -21,6 +20,7 @@ from jaxq.algorithms import TableSettings
 from jaxq.hparams import Hparams, validated
 from jaxq.training.devices import AXIS, all_devices, checked_mesh, memory_limit
 from jaxq.training.memory_use import MemoryUse, check_fits, memory_use, num_bytes
+from jaxq.training.spreading import Spread, default_chunk
 from jaxq.training.state import (
     AGENT_AXES,
     AgentState,
@@ -31,16 +31,6 @@ from jaxq.training.state import (
 )
 from jaxq.training.trainer import Trainer
 from jaxq.types import PyTree
-
-# On CPU a few small agents share the cost of dispatching an operation, while their weights and the
-# optimizer's moments still fit the cache of a core; larger agents run fastest one at a time. Tables
-# have no products to round, so as many of them go side by side as there are; but only in whole
-# vectors, as what is left over of a vector is rounded otherwise.
-CPU_CHUNK = 4
-CPU_CHUNK_TABLES = 512
-CPU_VECTOR = 16
-CPU_CHUNK_BYTES = 2**20
-
 
 # Where the parts of a population's state are: spread over the devices, but for the clock.
 AGENTS = AgentState(*[P(AXIS)] * 6, steps=P())
@@ -59,6 +49,7 @@ class Population:
         size: Number of agents N.
         chunk: Agents that are trained side by side on one device.
         mesh: Devices that the agents are spread over.
+        donate: Whether `run` puts the new state where the one that it is given was.
 
     Args:
         trainer: Trains one agent.
@@ -66,6 +57,8 @@ class Population:
         chunk: Agents trained side by side on one device; chosen by the backend and the size of one
             agent if not given.
         mesh: A mesh with the one axis "agents"; all devices if not given.
+        donate: Whether `run` may put the new state where the one that it is given was. Half the
+            memory, but that state is gone then: `state, metrics = population.run(state, steps)`.
 
     Raises:
         InputTypeError: If an argument has the wrong type.
@@ -82,7 +75,13 @@ class Population:
     """
 
     def __init__(
-        self, trainer: Trainer, size: int, *, chunk: int | None = None, mesh: Mesh | None = None
+        self,
+        trainer: Trainer,
+        size: int,
+        *,
+        chunk: int | None = None,
+        mesh: Mesh | None = None,
+        donate: bool = False,
     ) -> None:
         if not isinstance(trainer, Trainer):
             raise checks.InputTypeError(
@@ -97,13 +96,19 @@ class Population:
         self.trainer = trainer
         self.size = checks.whole_number("size", size)
         self.mesh = all_devices() if mesh is None else checked_mesh(mesh)
-        self._on_cpu = self.mesh.devices.flat[0].platform == "cpu"
-        self.chunk = self._default_chunk() if chunk is None else checks.whole_number("chunk", chunk)
-        # Agents of each device, those included that fill up its last chunk.
-        self._per_device = -(-self.size // (self.mesh.size * self.chunk)) * self.chunk
+        if chunk is None:
+            tables = isinstance(trainer.algorithm.settings, TableSettings)
+            chunk = default_chunk(self.size, self.mesh, trainer.template.learner, tables=tables)
+        self.chunk = checks.whole_number("chunk", chunk)
+        checks.true_or_false("donate", donate)
+        self.donate = donate
+        self._spread = Spread(self.size, self.chunk, self.mesh)
         check_fits(self.memory(), memory_limit(self.mesh), trainer.algorithm.settings)
-        self._init = self._spread(self._init_agents, (P(AXIS),) * 3, AGENTS)
-        self._run = self._spread(self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)))
+        over_devices = self._spread.over_devices
+        self._init = over_devices(self._init_agents, (P(AXIS),) * 3, AGENTS)
+        self._run = over_devices(
+            self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)), donated=0 if donate else None
+        )
         self._evaluate: dict[tuple[int, int], Callable] = {}
 
     def init(
@@ -147,7 +152,7 @@ class Population:
     @functools.cached_property
     def template(self) -> AgentState:
         """The shapes and types of the population's state, and how it is spread over the devices."""
-        even = self.size == self.mesh.size * self._per_device
+        even = self._spread.extra == 0
 
         def agents(leaf: jax.ShapeDtypeStruct, spec: P) -> jax.ShapeDtypeStruct:
             lead = (self.size,) if spec == P(AXIS) else ()
@@ -162,12 +167,18 @@ class Population:
 
     def memory(self) -> MemoryUse:
         """Say how much memory the population takes, before anything is compiled."""
-        working = self.trainer.working_bytes
-        if self._per_device > self.chunk:
+        spread, working = self._spread, self.trainer.working_bytes
+        if spread.per_device > self.chunk:
             # The chunk that is trained is cut out of the others.
             working += num_bytes(self.trainer.template)
-        chunks = self.mesh.size * self.chunk
-        return memory_use(self.trainer.template, self.mesh.size * self._per_device, chunks * working)
+        # What `run` is given and what it returns, and between them what was filled up.
+        copies = 3 if spread.extra else 2 - self.donate
+        return memory_use(
+            self.trainer.template,
+            self.size + spread.extra,
+            copies,
+            self.mesh.size * self.chunk * working,
+        )
 
     def evaluate(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
@@ -190,7 +201,7 @@ class Population:
         )
         if length not in self._evaluate:
             evaluate = partial(self._evaluate_agents, length)
-            self._evaluate[length] = self._spread(evaluate, (AGENTS, P(AXIS)), P(AXIS))
+            self._evaluate[length] = self._spread.over_devices(evaluate, (AGENTS, P(AXIS)), P(AXIS))
         return self._evaluate[length](state, self._keys(key))
 
     def agent(self, state: AgentState, index: int) -> AgentState:
@@ -222,7 +233,7 @@ class Population:
         init = jax.vmap(self.trainer.init_agent, out_axes=AGENT_AXES)
         shapes = jax.eval_shape(init, *arguments)._replace(steps=None)
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        agents = self._walk(
+        agents = self._spread.walk(
             chunks, lambda inputs, _: init(*inputs)._replace(steps=None), arguments, empty
         )
         return agents._replace(steps=jnp.int32(self.trainer.warmup_steps))
@@ -238,7 +249,7 @@ class Population:
             return agents._replace(steps=None), metrics
 
         metrics = Metrics(*[jnp.zeros(count)] * len(Metrics._fields))
-        agents, metrics = self._walk(chunks, train, None, (agents._replace(steps=None), metrics))
+        agents, metrics = self._spread.walk(chunks, train, None, (agents._replace(steps=None), metrics))
         steps = steps + iterations * self.trainer.iteration_steps
         return agents._replace(steps=steps), metrics
 
@@ -249,81 +260,7 @@ class Population:
         # Playing has no use for the clock, so an agent without one may be mapped over.
         inputs = (agents._replace(steps=None), keys)
         empty = jnp.zeros((keys.shape[0], length[0]))
-        return self._walk(chunks, lambda inputs, _: play(*inputs), inputs, empty)
-
-    def _walk(self, chunks: jax.Array, function: Callable, inputs: PyTree, whole: PyTree) -> PyTree:
-        """Replace each chunk of one device's agents in place by what a function makes of it.
-
-        Every population walks, one of a single chunk too, and the number of chunks is data: so the
-        body of the walk is the same program whatever the population's size, and rounds the same.
-
-        Args:
-            chunks: Number of chunks, int32 `[1]`.
-            function: Maps a chunk of the inputs and of the whole to the new chunk of the whole.
-            inputs: What is only read, leaves `[n, ...]`.
-            whole: What is replaced, leaves `[n, ...]`.
-        """
-
-        def step(number: jax.Array, whole: PyTree) -> PyTree:
-            begin = number * self.chunk
-            cut = partial(jax.lax.dynamic_slice_in_dim, start_index=begin, slice_size=self.chunk)
-            part = function(jax.tree.map(cut, inputs), jax.tree.map(cut, whole))
-            paste = partial(jax.lax.dynamic_update_slice_in_dim, start_index=begin, axis=0)
-            return jax.tree.map(paste, whole, part)
-
-        return jax.lax.fori_loop(0, chunks[0], step, whole)
-
-    def _spread(self, function: Callable, in_specs: Any, out_specs: Any) -> Callable:
-        """Run a function of many agents on every device of the mesh, padding with the last agent."""
-        per_device = self._per_device
-        extra = self.mesh.size * per_device - self.size
-        agents_left = self.size - per_device * np.arange(self.mesh.size)
-        # A device that has only padding has nothing to walk.
-        chunks = -(-np.clip(agents_left, 0, per_device) // self.chunk)
-        spread = jax.shard_map(
-            function,
-            mesh=self.mesh,
-            in_specs=(P(AXIS), *in_specs),
-            out_specs=out_specs,
-            check_vma=False,
-        )
-
-        # The program that trains is the same for all sizes that come to as many chunks; only what
-        # fills up and cuts off knows the size.
-        def pad(leaf: jax.Array) -> jax.Array:
-            return jnp.concatenate([leaf, jnp.repeat(leaf[-1:], extra, axis=0)])
-
-        def fill(*arguments: Any) -> Any:
-            return _map_agents(pad, in_specs, arguments)
-
-        def cut(outputs: Any) -> Any:
-            return _map_agents(lambda leaf: leaf[: self.size], out_specs, outputs)
-
-        compiled, chunks = jax.jit(spread), chunks.astype(np.int32)
-        fill, cut = (jax.jit(fill), jax.jit(cut)) if extra else (lambda *x: x, lambda x: x)
-
-        def call(*arguments: Any) -> Any:
-            outputs = compiled(chunks, *fill(*arguments))
-            if checks.is_concrete(outputs) and self._on_cpu:
-                # What combines the devices' parts next gives up, and the process with it, when one
-                # device is not done 40 seconds after another.
-                jax.block_until_ready(outputs)
-            return cut(outputs)
-
-        call.lower = partial(compiled.lower, chunks)
-        return call
-
-    def _default_chunk(self) -> int:
-        share = -(-self.size // self.mesh.size)
-        if not self._on_cpu:
-            # One operation over all agents fills an accelerator.
-            return share
-        learned = jax.tree.leaves(self.trainer.template.learner)
-        fitting = CPU_CHUNK_BYTES // sum(leaf.size * leaf.dtype.itemsize for leaf in learned)
-        if isinstance(self.trainer.algorithm.settings, TableSettings):
-            whole = -(-share // CPU_VECTOR) * CPU_VECTOR
-            return max(min(whole, CPU_CHUNK_TABLES, fitting // CPU_VECTOR * CPU_VECTOR), CPU_VECTOR)
-        return CPU_CHUNK if fitting >= CPU_CHUNK else 1
+        return self._spread.walk(chunks, lambda inputs, _: play(*inputs), inputs, empty)
 
     def _keys(self, key: jax.Array) -> jax.Array:
         typed = jnp.issubdtype(getattr(key, "dtype", jnp.float32), jax.dtypes.prng_key)
@@ -342,13 +279,3 @@ class Population:
 def _agent(state: AgentState, index: jax.Array) -> AgentState:
     agent = jax.tree.map(lambda leaf: leaf[index], state._replace(steps=None))
     return agent._replace(steps=state.steps)
-
-
-def _map_agents(function: Callable, specs: Any, tree: Any) -> Any:
-    """Apply a function to the leaves that have an agent axis, as the specs tell."""
-    return jax.tree.map(
-        lambda spec, part: jax.tree.map(function, part) if spec == P(AXIS) else part,
-        specs,
-        tree,
-        is_leaf=lambda node: isinstance(node, P),
-    )

@@ -128,7 +128,7 @@ def check_state(state: Any, template: AgentState, lead: tuple[int, ...] = ()) ->
 
     Raises:
         InputTypeError: If it is no state at all.
-        InputValueError: If it has other shapes or types.
+        InputValueError: If it has other shapes or types, or its memory was given away.
     """
     if not isinstance(state, AgentState):
         raise checks.InputTypeError(
@@ -141,6 +141,15 @@ def check_state(state: Any, template: AgentState, lead: tuple[int, ...] = ()) ->
             f"state must hold {agents} of this trainer, as its own init() makes them; got one of other "
             f"shapes, with running episodes of shape {list(state.actors.episode_length.shape)}"
         )
+    if any(isinstance(leaf, jax.Array) and _is_gone(leaf) for leaf in jax.tree.leaves(state)):
+        raise checks.InputValueError(
+            "this state was given to run before, by a population with donate=True, which has used its "
+            "memory for the next one; go on with that: state, metrics = population.run(state, steps)"
+        )
+
+
+def _is_gone(leaf: jax.Array) -> bool:
+    return checks.is_concrete(leaf) and leaf.is_deleted()
 
 
 def _shapes(state: AgentState, lead: tuple[int, ...]) -> list[tuple]:
