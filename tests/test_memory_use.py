@@ -6,22 +6,31 @@ import pytest
 
 import jaxq
 from jaxq.algorithms import Settings
+from jaxq.training.devices import _container_memory
 from jaxq.training.memory_use import MemoryUse, check_fits, readable
 
 MIB = 2**20
 
 
-def compiled_bytes(population):
-    """What XLA says that training takes: on every device arguments, results and what is between."""
+def analysis_of(population):
+    """What XLA says of the memory that training takes on one device."""
     trainer, size = population.trainer, population.size
     agents = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((size, *leaf.shape), leaf.dtype),
         trainer.template._replace(steps=None),
     )
     state = agents._replace(steps=jax.ShapeDtypeStruct((), jnp.int32))
-    analysis = population._run.lower(state, jnp.int32(1)).compile().memory_analysis()
+    return population._run.lower(state, jnp.int32(1)).compile().memory_analysis()
+
+
+def compiled_bytes(population):
+    """Arguments, results and what is between, on all devices; what lies in one place counts once."""
+    analysis = analysis_of(population)
     per_device = (
-        analysis.argument_size_in_bytes + analysis.output_size_in_bytes + analysis.temp_size_in_bytes
+        analysis.argument_size_in_bytes
+        + analysis.output_size_in_bytes
+        + analysis.temp_size_in_bytes
+        - analysis.alias_size_in_bytes
     )
     return population.mesh.size * per_device
 
@@ -40,6 +49,14 @@ def compiled_bytes(population):
 def test_the_estimate_is_near_what_the_compiler_says(id, algorithm, size):
     population = jaxq.Population(jaxq.Trainer(jaxq.envs.make(id), algorithm), size)
     assert population.memory().total == pytest.approx(compiled_bytes(population), rel=0.15)
+
+
+@pytest.mark.optimized
+def test_a_state_that_is_donated_is_held_once(cartpole):
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn())
+    kept, donated = (jaxq.Population(trainer, 32, donate=donate) for donate in (False, True))
+    assert donated.memory().total == pytest.approx(compiled_bytes(donated), rel=0.15)
+    assert compiled_bytes(donated) < 0.6 * compiled_bytes(kept)
 
 
 def test_boards_are_remembered_as_bits_and_once(small):
@@ -65,7 +82,7 @@ SETTINGS = Settings(hidden_sizes=(100, 50), buffer_size=10_000)
 def use(**parts):
     return MemoryUse(
         **{"replay": 6 * MIB, "parameters": 2 * MIB, "optimizer": 2 * MIB, "environments": 0}
-        | {"agents": 10, "working": 0}
+        | {"agents": 10, "copies": 2, "working": 0}
         | parts
     )
 
@@ -99,6 +116,22 @@ def test_a_population_too_large_for_the_machine_is_refused_at_once(cartpole):
         jaxq.Population(trainer, 2**30)
     fits = int(str(error.value).split("what would fit: ")[1].split()[0])
     jaxq.Population(trainer, fits - fits % 64)
+
+
+@pytest.mark.parametrize(
+    ("files", "limit"),
+    [
+        ({}, None),
+        ({"memory.max": "max\n"}, None),
+        ({"memory.max": "1048576\n"}, MIB),
+        ({"memory/memory.limit_in_bytes": "2097152\n", "memory.max": "max"}, 2 * MIB),
+    ],
+)
+def test_a_container_may_allow_less_than_the_machine_has(tmp_path, files, limit):
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert _container_memory(tmp_path) == limit
 
 
 @pytest.mark.parametrize(

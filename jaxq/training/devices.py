@@ -2,6 +2,7 @@
 
 import os
 from importlib import metadata
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -57,18 +58,34 @@ def all_devices() -> Mesh:
 def memory_limit(mesh: Mesh) -> int | None:
     """Return the bytes of memory that the devices of a mesh have in all, or `None` if nobody tells.
 
-    Devices on CPU share the memory of their machine. Those of other processes are taken to have as
-    much as those of this one.
+    Devices on CPU share the memory of their machine, or of the container they are in. Those of other
+    processes are taken to have as much as those of this one.
     """
     devices = mesh.local_devices
     if devices[0].platform != "cpu":
         limits = [(device.memory_stats() or {}).get("bytes_limit") for device in devices]
         return sum(limits) * mesh.size // len(devices) if all(limits) else None
+    found = [limit for limit in (_physical_memory(), _container_memory()) if limit is not None]
+    return min(found) * mesh.size // len(devices) if found else None
+
+
+def _physical_memory() -> int | None:
     try:
-        pages = os.sysconf("SC_PHYS_PAGES") * mesh.size // len(devices)
-        return os.sysconf("SC_PAGE_SIZE") * pages
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def _container_memory(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+    """Return the least that the control groups of this process allow, of version 2 or 1."""
+    limits = []
+    for path in (root / "memory.max", root / "memory" / "memory.limit_in_bytes"):
+        try:
+            limits.append(int(path.read_text()))
+        except (ValueError, OSError):
+            # "max" is no limit.
+            continue
+    return min(limits, default=None)
 
 
 def checked_mesh(mesh: Mesh, axis: str = AXIS) -> Mesh:
