@@ -63,7 +63,15 @@ from jaxq.training import (
 from jaxq.types import TimeStep, Transition
 
 if TYPE_CHECKING:
-    from jaxq.experiment import Config, DivergenceError, Experiment, StoppedError, configure
+    from jaxq.experiment import (
+        Config,
+        DivergenceError,
+        Experiment,
+        StoppedError,
+        Tuning,
+        configure,
+        tune,
+    )
 
 __version__ = "0.1.0"
 
@@ -82,6 +90,7 @@ __all__ = [
     "TimeStep",
     "Trainer",
     "Transition",
+    "Tuning",
     "bootstrap_interval",
     "bootstrapped_dqn",
     "c51",
@@ -116,12 +125,21 @@ __all__ = [
     "r2d2",
     "rainbow",
     "sarsa",
+    "tune",
     "use_all_cores",
     "value_iteration",
 ]
 
 # Imported at first use: what draws and writes takes a while to import.
-_EXPERIMENT = ("Config", "DivergenceError", "Experiment", "StoppedError", "configure")
+_EXPERIMENT = (
+    "Config",
+    "DivergenceError",
+    "Experiment",
+    "StoppedError",
+    "Tuning",
+    "configure",
+    "tune",
+)
 
 
 def __getattr__(name: str) -> Any:

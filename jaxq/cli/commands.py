@@ -126,6 +126,22 @@ class Compare:
 
 
 @dataclasses.dataclass(frozen=True)
+class Tune:
+    """Measure how many agents to train side by side, and remember it for this machine."""
+
+    env: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ENV")]
+    """A gymnax id such as CartPole-v1."""
+    algorithm: Annotated[str, tyro.conf.arg(metavar="NAME")] = "dqn"
+    """A recipe."""
+    agents: Annotated[int, tyro.conf.arg(metavar="N")] = 256
+    """Agents in all, as many as are to be trained later."""
+    set: NameValues = ()
+    """Settings as they are to be trained with later, such as hidden_sizes=64,64."""
+    seconds: Annotated[float, tyro.conf.arg(metavar="S")] = 1.0
+    """How long one measurement takes; there are three of each size."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Envs:
     """List the environments."""
 

@@ -21,6 +21,7 @@ COMMANDS: dict[type, Callable] = {
     commands.Train: training.train,
     commands.Resume: training.resume,
     commands.Evaluate: training.evaluate,
+    commands.Tune: training.tune,
     commands.Report: showing.report,
     commands.Compare: showing.compare_runs,
     commands.Envs: showing.list_environments,

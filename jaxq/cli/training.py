@@ -1,4 +1,4 @@
-"""The commands that compute: `jaxq train`, `resume` and `evaluate`."""
+"""The commands that compute: `jaxq train`, `resume`, `evaluate` and `tune`."""
 
 import contextlib
 import json
@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 
 from jaxq.checks import InputValueError
-from jaxq.cli.commands import Evaluate, Processes, Resume, Train
+from jaxq.cli.commands import Evaluate, Processes, Resume, Train, Tune
 from jaxq.cli.messages import fail
 from jaxq.training import use_all_cores
 
@@ -89,6 +89,26 @@ def evaluate(command: Evaluate) -> None:
         print(json.dumps(finite(evaluated.summary()), allow_nan=False))
     else:
         Console().print(evaluation_table(evaluated.config, evaluated.returns))
+
+
+def tune(command: Tune) -> None:
+    """Measure the speed of every chunk."""
+    prepare(Processes())
+    from jaxq.experiment import configure
+    from jaxq.experiment import tuning as tuned
+    from jaxq.experiment.display import tuning_table
+    from jaxq.experiment.parsing import parse_settings
+    from jaxq.experiment.plan import prepare as plan
+
+    keywords = parse_settings(_flat(command.set))
+    config = configure(command.env, command.algorithm, command.agents, keywords=keywords)
+    population = plan(config).population
+    tuning = tuned.tune(population, seconds=command.seconds)
+    Console().print(tuning_table(tuning))
+    if tuned.remember(population, tuning.best):
+        print(f"jaxq train takes a chunk of {tuning.best} for such a population from now on")
+    else:
+        print("there is no place to remember it; in Python: jaxq.configure(..., chunk=...)")
 
 
 def _flat(groups: tuple[tuple[str, ...], ...]) -> list[str]:

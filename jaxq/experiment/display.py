@@ -12,6 +12,7 @@ from rich.table import Table
 
 from jaxq.experiment.config import Config
 from jaxq.experiment.runner import Progress
+from jaxq.experiment.tuning import Tuning
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 
@@ -125,3 +126,12 @@ def time_left(progress: Progress, config: Config) -> str:
     """Say how long the rest of a run takes at the speed of its last segment."""
     rest = (config.steps - progress.steps) * config.agents / progress.steps_per_second
     return str(datetime.timedelta(seconds=round(max(rest, 0))))
+
+
+def tuning_table(tuning: Tuning) -> Table:
+    """Make the table of what was measured, one row for each chunk."""
+    table = Table("agents side by side", "env steps/s", "", box=None)
+    for chunk, speed in sorted(tuning.speeds.items()):
+        notes = ["fastest"] * (chunk == tuning.best) + ["default"] * (chunk == tuning.default)
+        table.add_row(str(chunk), f"{speed:,.0f}", ", ".join(notes))
+    return table

@@ -5,6 +5,8 @@ from typing import Any
 
 from jaxq import algorithms, checks, envs
 from jaxq.experiment.config import Config
+from jaxq.experiment.plain import is_plain, plain, plain_settings
+from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, grid, names
 from jaxq.training import Population, Trainer
 
@@ -27,6 +29,8 @@ class Plan:
 def prepare(config: Config) -> Plan:
     """Make the environment, the recipe and the population that a configuration describes.
 
+    The chunk, if it names none, is what `jaxq tune` has found for such a population on this machine.
+
     Raises:
         InputTypeError: If a keyword does not exist or has the wrong type.
         InputValueError: If a value is out of range, or two do not fit together.
@@ -41,17 +45,14 @@ def prepare(config: Config) -> Plan:
         )
     trainer.iterations(config.steps)
     seeds = config.agents // len(config.combinations)
-    population = Population(trainer, config.agents, chunk=config.chunk)
+    chunk = remembered(trainer, config.agents) if config.chunk is None else config.chunk
+    population = Population(trainer, config.agents, chunk=chunk)
     return Plan(config, population, grid(trainer.hparams, seeds=seeds, **config.sweep))
 
 
 def describe(plan: Plan) -> dict[str, Any]:
     """Return a plan as plain values: the configuration with every setting and leaf spelled out."""
     recipe = plan.population.trainer.algorithm
-    settings = {
-        field.name: _plain(getattr(recipe.settings, field.name))
-        for field in dataclasses.fields(recipe.settings)
-    }
     leaves = {
         name: float(getattr(recipe.hparams, name))
         for name in names(recipe.hparams)
@@ -61,19 +62,7 @@ def describe(plan: Plan) -> dict[str, Any]:
     described = {
         **{field.name: getattr(plan.config, field.name) for field in dataclasses.fields(plan.config)},
         "chunk": plan.population.chunk,
-        "keywords": {name: _plain(value) for name, value in keywords.items()},
-        "only_in_python": [name for name, value in keywords.items() if not _is_plain(value)],
+        "keywords": {name: plain(value) for name, value in keywords.items()},
+        "only_in_python": [name for name, value in keywords.items() if not is_plain(value)],
     }
-    return {**described, "settings": settings, "hparams": leaves}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return list(value)
-    return value if _is_plain(value) else getattr(value, "__name__", repr(value))
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple | list):
-        return all(map(_is_plain, value))
-    return isinstance(value, bool | int | float | str | None)
+    return {**described, "settings": plain_settings(recipe.settings), "hparams": leaves}

@@ -1,4 +1,4 @@
-"""Compiled programs, kept between runs: what was compiled once starts at once the next time."""
+"""What is kept between runs, for this machine: compiled programs, and what was found to be fast."""
 
 import hashlib
 import os
@@ -11,18 +11,30 @@ import jax
 def keep_programs() -> None:
     """Keep compiled programs below the user's cache directory, unless JAX was given another place.
 
-    Without a place to write to, programs are compiled anew each time.
+    What was compiled once starts at once the next time. Without a place to write to, programs are
+    compiled anew each time.
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return
+    directory = machine_directory("programs")
+    if directory is not None:
+        jax.config.update("jax_compilation_cache_dir", str(directory))
+
+
+def machine_directory(name: str) -> Path | None:
+    """Make a directory below the user's cache directory, for this kind of machine alone.
+
+    Returns:
+        The directory; `None` if it cannot be written to.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    directory = cache / "jaxq" / "programs" / _processor()
+    directory = cache / "jaxq" / name / _processor()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "writable").touch()
     except OSError:
-        return
-    jax.config.update("jax_compilation_cache_dir", str(directory))
+        return None
+    return directory
 
 
 def _processor() -> str:

@@ -1,0 +1,23 @@
+"""Plain values: what was given in Python, as JSON can say it."""
+
+import dataclasses
+from typing import Any
+
+
+def plain_settings(settings: Any) -> dict[str, Any]:
+    """Return the settings of a recipe by their names."""
+    return {field.name: plain(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON can say it; of what it cannot, the name."""
+    if isinstance(value, tuple):
+        return list(value)
+    return value if is_plain(value) else getattr(value, "__name__", repr(value))
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether JSON can say a value."""
+    if isinstance(value, tuple | list):
+        return all(map(is_plain, value))
+    return isinstance(value, bool | int | float | str | None)

@@ -1,0 +1,158 @@
+"""Tuning: how many agents are best trained side by side on this machine, measured and remembered."""
+
+import dataclasses
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Iterable
+from importlib import metadata
+
+import jax
+
+from jaxq import checks
+from jaxq.experiment.directory import replace_text
+from jaxq.experiment.plain import plain_settings
+from jaxq.experiment.programs import machine_directory
+from jaxq.training import AgentState, Population, Trainer
+
+SECONDS = 1.0
+REPEATS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Tuning:
+    """What was measured.
+
+    Attributes:
+        speeds: Env steps of all agents per second, by the chunk.
+        default: The chunk that is taken without measuring.
+    """
+
+    speeds: dict[int, float]
+    default: int
+
+    @property
+    def best(self) -> int:
+        """The fastest chunk."""
+        return max(self.speeds, key=self.speeds.__getitem__)
+
+
+def tune(
+    population: Population, chunks: Iterable[int] | None = None, *, seconds: float = SECONDS
+) -> Tuning:
+    """Measure which chunk trains a population fastest on this machine.
+
+    Every chunk trains the same agents for about `seconds`, three times in turn, after it was compiled
+    and run once; what counts is the median. Programs of another chunk may round differently, so the
+    same seed gives the same numbers only with the same chunk.
+
+    Args:
+        population: The agents, on the devices that they are to run on.
+        chunks: What to try; the default, and the powers of two up to what one device has, if not given.
+        seconds: Time that one measurement is to take, > 0.
+
+    Returns:
+        The speeds; `jaxq.Population(trainer, size, chunk=tuning.best)` makes use of them.
+
+    Raises:
+        InputTypeError: If `population` is something else, or a chunk no whole number.
+        InputValueError: If a number is not positive.
+
+    Example:
+        >>> import jaxq
+        >>> trainer = jaxq.Trainer(jaxq.envs.make("Catch-bsuite"), jaxq.pqn())
+        >>> tuning = jaxq.tune(jaxq.Population(trainer, size=4), chunks=[1, 2], seconds=0.01)
+        >>> tuning.best in (1, 2)
+        True
+    """
+    if not isinstance(population, Population):
+        raise checks.InputTypeError(
+            f"tune takes a jaxq.Population, got {type(population).__name__}; "
+            "for example jaxq.tune(jaxq.Population(trainer, size=256))"
+        )
+    checks.in_range("seconds", seconds, 0, 3600, open_low=True)
+    trainer, size, mesh = population.trainer, population.size, population.mesh
+    default = Population(trainer, size, mesh=mesh).chunk
+    tried = _candidates(default, -(-size // mesh.size)) if chunks is None else chunks
+    tried = [checks.whole_number("chunk", chunk) for chunk in tried]
+    if not tried:
+        raise checks.InputValueError("chunks must hold at least one, got none; chunks=[1, 2, 4]")
+    populations = {chunk: Population(trainer, size, chunk=chunk, mesh=mesh) for chunk in tried}
+    # All of them train the same agents from the same state, so only one is held.
+    state = population.init(jax.random.key(0))
+    lengths = {chunk: _length(each, state, seconds) for chunk, each in populations.items()}
+    speeds: dict[int, list[float]] = {chunk: [] for chunk in populations}
+    for _ in range(REPEATS):
+        for chunk, each in populations.items():
+            speeds[chunk].append(size * lengths[chunk] / _seconds(each, state, lengths[chunk]))
+    return Tuning({chunk: statistics.median(found) for chunk, found in speeds.items()}, default)
+
+
+def _candidates(default: int, share: int) -> list[int]:
+    """Return the default and the powers of two, up to the first that takes a device's whole share."""
+    powers = [2**power for power in range((share - 1).bit_length() + 1)]
+    return sorted({default, *powers})
+
+
+def _length(population: Population, state: AgentState, seconds: float) -> int:
+    """Return the env steps of each agent that take about so many seconds, after compiling."""
+    length = population.trainer.iteration_steps
+    population.run(state, length)
+    while (took := _seconds(population, state, length)) < seconds / 2:
+        length *= 8 if took < seconds / 16 else 2
+    return length
+
+
+def _seconds(population: Population, state: AgentState, length: int) -> float:
+    began = time.perf_counter()
+    jax.block_until_ready(population.run(state, length))
+    return time.perf_counter() - began
+
+
+def remember(population: Population, chunk: int) -> bool:
+    """Remember the best chunk for such a population on this machine.
+
+    Args:
+        population: The agents.
+        chunk: The chunk.
+
+    Returns:
+        Whether there is a place to write it to.
+    """
+    directory = machine_directory("chunks")
+    if directory is None:
+        return False
+    text = json.dumps({"chunk": chunk}) + "\n"
+    replace_text(directory / _file_name(population.trainer, population.size), text)
+    return True
+
+
+def remembered(trainer: Trainer, agents: int) -> int | None:
+    """Return the chunk that was found to be best for such a population, if any was.
+
+    Args:
+        trainer: Trains one agent.
+        agents: Number of agents.
+    """
+    directory = machine_directory("chunks")
+    if directory is None:
+        return None
+    try:
+        found = json.loads((directory / _file_name(trainer, agents)).read_text())
+        return checks.whole_number("chunk", found["chunk"])
+    except (OSError, ValueError, KeyError, TypeError):
+        # What cannot be read was not remembered; the default serves as well.
+        return None
+
+
+def _file_name(trainer: Trainer, agents: int) -> str:
+    """Name what the best chunk depends on: the program, how many agents a device has, the versions."""
+    parts = {
+        "environment": trainer.env.name,
+        "settings": plain_settings(trainer.algorithm.settings),
+        "share": -(-agents // jax.device_count()),
+        "devices": [device.device_kind for device in jax.devices()],
+        "versions": [metadata.version(name) for name in ("jaxq", "jax", "jaxlib")],
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32] + ".json"
