@@ -14,6 +14,7 @@ from jaxq.hparams import Hparams
 LOSSES = ("huber", "squared")
 VALUES = ("scalar", "rescaled", "categorical", "quantile", "implicit_quantile")
 EXPLORATIONS = ("epsilon_greedy", "boltzmann", "ucb", "ensemble")
+COMPUTE_TYPES = ("float32", "bfloat16")
 SCHEDULES = ("linear", "exponential", "ladder")
 
 
@@ -63,6 +64,8 @@ class Settings:
             in their own type to action values `[B, A]`.
         layer_norm: Whether features are normalized before each activation.
         noisy: Whether dense layers have learned noise on their weights, which explores by itself.
+        compute_type: Type that dense layers and convolutions compute in, "float32" or "bfloat16".
+            Weights, optimizer, targets and losses are float32 all the same, and so is a recurrent layer.
         recurrent_size: Width of a recurrent layer behind the others; 0 for none. With one, the agent
             learns from sequences.
         num_envs: Environments E that one agent acts in side by side.
@@ -103,6 +106,7 @@ class Settings:
     network: nn.Module | None = None
     layer_norm: bool = False
     noisy: bool = False
+    compute_type: str = "float32"
     recurrent_size: int = 0
     num_envs: int = 10
     memory: str = "replay"
@@ -149,6 +153,7 @@ class Settings:
         checks.known("memory", self.memory, ("replay", "window"))
         checks.known("value", self.value, VALUES)
         checks.known("loss", self.loss, LOSSES)
+        checks.known("compute_type", self.compute_type, COMPUTE_TYPES)
         checks.known("exploration", self.exploration, EXPLORATIONS)
         checks.known("epsilon_schedule", self.epsilon_schedule, SCHEDULES)
         if not callable(self.optimizer):
@@ -217,6 +222,11 @@ def _senseless(s: Settings) -> list[tuple[bool, str]]:
             own and (s.noisy or s.layer_norm or recurrent or not scalar),
             "noisy, layer_norm, recurrent_size and distributions as value build the network, and "
             "network=... brings its own; leave out one of the two",
+        ),
+        (
+            own and s.compute_type != "float32",
+            "compute_type is that of the layers which are built here, and network=... brings its own; "
+            "give those dtype=jnp.bfloat16 instead",
         ),
         (
             window and s.prioritized,

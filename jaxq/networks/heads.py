@@ -4,6 +4,7 @@ import flax.linen as nn
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
+from flax.typing import Dtype
 
 from jaxq import checks
 from jaxq.networks.ensemble import PRIORS
@@ -24,6 +25,7 @@ class Head(nn.Module):
         outputs: Numbers K per action; `None` for one, without an axis for it.
         dueling: Whether values split into the state's and the actions' advantages.
         noisy: Whether the layers are `NoisyDense`.
+        dtype: Type to compute in, such as `jnp.bfloat16`; the values are float32 all the same.
 
     References:
         Wang et al., Dueling Network Architectures, 2016, equation 9 (`dueling`).
@@ -40,6 +42,7 @@ class Head(nn.Module):
     outputs: int | None = None
     dueling: bool = False
     noisy: bool = False
+    dtype: Dtype | None = None
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -54,12 +57,15 @@ class Head(nn.Module):
         check_features(features)
         width = 1 if self.outputs is None else self.outputs
         name = ADVANTAGES if self.dueling else ACTION_VALUES
-        values = dense(self.num_actions * width, self.noisy, name)(features)
+        values = self._stream(self.num_actions * width, name, features)
         values = values.reshape(*features.shape[:-1], self.num_actions, width)
         if self.dueling:
-            state_value = jnp.expand_dims(dense(width, self.noisy, STATE_VALUE)(features), -2)
+            state_value = jnp.expand_dims(self._stream(width, STATE_VALUE, features), -2)
             values = state_value + values - values.mean(axis=-2, keepdims=True)
         return values.squeeze(-1) if self.outputs is None else values
+
+    def _stream(self, features: int, name: str, inputs: jax.Array) -> jax.Array:
+        return dense(features, self.noisy, name, self.dtype)(inputs).astype(jnp.float32)
 
 
 class LinearHead(nn.Module):

@@ -101,7 +101,9 @@ class ImplicitQuantileNetwork(nn.Module):
             )
         batch, width = features.shape
         taus = self._fractions(batch)
-        embedding = nn.relu(nn.Dense(width, name="embedding")(_cosines(taus, self.num_cosines)))
+        cosines = _cosines(taus, self.num_cosines)
+        # In the type of what it is multiplied with.
+        embedding = nn.relu(nn.Dense(width, dtype=features.dtype, name="embedding")(cosines))
         # Flattened, so that a head of the user's own sees a batch like any other.
         values = self.head((features[:, None] * embedding).reshape(-1, width))
         if values.ndim != 2:

@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.typing import Dtype
 
 from jaxq import checks
 from jaxq.networks.noisy import dense
@@ -40,6 +41,7 @@ class SlicedConv(nn.Module):
     Attributes:
         features: Number of output channels.
         kernel_size: Side of the square kernel in pixels.
+        dtype: Type to compute in; that of the inputs and weights if `None`.
 
     Raises:
         InputValueError: If an image is smaller than the kernel.
@@ -47,6 +49,7 @@ class SlicedConv(nn.Module):
 
     features: int
     kernel_size: int = 3
+    dtype: Dtype | None = None
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -69,7 +72,7 @@ class SlicedConv(nn.Module):
             for row in range(size)
             for column in range(size)
         ]
-        return nn.Dense(self.features)(jnp.concatenate(slices, axis=-1))
+        return nn.Dense(self.features, dtype=self.dtype)(jnp.concatenate(slices, axis=-1))
 
 
 class Torso(nn.Module):
@@ -84,6 +87,7 @@ class Torso(nn.Module):
         layer_norm: Whether the outputs of each layer are normalized to mean 0 and variance 1 before
             the ReLU, those of a convolution over the channels of each pixel.
         noisy: Whether the dense layers are `NoisyDense`; the convolution never is.
+        dtype: Type to compute in, such as `jnp.bfloat16`; weights are float32 all the same.
 
     Raises:
         InputTypeError: If `spec` is no observation spec or `hidden_sizes` no widths.
@@ -99,6 +103,7 @@ class Torso(nn.Module):
     hidden_sizes: Sequence[int]
     layer_norm: bool = False
     noisy: bool = False
+    dtype: Dtype | None = None
 
     def __post_init__(self) -> None:
         """Check the shapes."""
@@ -124,14 +129,14 @@ class Torso(nn.Module):
             )
         x = encode(observation, self.spec)
         if len(shape) == 3 and min(shape[:2]) >= 3:
-            x = self._activate(SlicedConv(16)(x))
+            x = self._activate(SlicedConv(16, dtype=self.dtype)(x))
         x = x.reshape(x.shape[0], -1)
         for size in self.hidden_sizes:
-            x = self._activate(dense(size, self.noisy)(x))
+            x = self._activate(dense(size, self.noisy, dtype=self.dtype)(x))
         return x
 
     def _activate(self, x: jax.Array) -> jax.Array:
-        return nn.relu(nn.LayerNorm()(x) if self.layer_norm else x)
+        return nn.relu(nn.LayerNorm(dtype=self.dtype)(x) if self.layer_norm else x)
 
 
 def _check_spec(spec: Any) -> None:

@@ -87,9 +87,10 @@ def make_q_function(settings: Settings, spec: ObservationSpec, num_actions: int)
     value = _value(settings)
     if settings.network is not None:
         return QFunction(_ensemble(settings, settings.network), value, _members(settings), False)
-    torso = Torso(spec, settings.hidden_sizes, settings.layer_norm, settings.noisy)
+    dtype = None if settings.compute_type == "float32" else jnp.dtype(settings.compute_type)
+    torso = Torso(spec, settings.hidden_sizes, settings.layer_norm, settings.noisy, dtype)
     outputs = {"categorical": settings.num_atoms, "quantile": settings.num_quantiles}
-    head = Head(num_actions, outputs.get(settings.value), settings.dueling, settings.noisy)
+    head = Head(num_actions, outputs.get(settings.value), settings.dueling, settings.noisy, dtype)
     network: nn.Module
     if settings.recurrent_size:
         network = RecurrentQNetwork(torso, head, settings.recurrent_size)
