@@ -17,8 +17,10 @@ pytestmark = pytest.mark.skipif(len(CORES) < 2, reason="needs two cores to give 
 def start(cores, out, cache, *words):
     """Run the command line in a process that sees some of the cores, so that it has as many devices."""
     command = ["train", "CartPole-v1", "--agents", "5", "--set", "hidden_sizes=8", *words]
+    # Others are given up sooner than a user's would be, who may have a slow network.
     program = (
         f"import os, sys; os.sched_setaffinity(0, {cores}); from jaxq.cli import main; "
+        "from jaxq.experiment import distributed; distributed.HEARTBEAT_SECONDS = 10; "
         f"sys.exit(main({[*command, '--out', str(out)]}))"
     )
     return subprocess.Popen(
@@ -30,13 +32,13 @@ def start(cores, out, cache, *words):
     )
 
 
-def start_two(out, cache, steps):
+def start_two(out, cache, steps, *words):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = ["--steps", str(steps), "--coordinator", f"127.0.0.1:{port}", "--num-processes", "2"]
     return [
-        start([core], out, cache, *together, "--process-id", str(number))
+        start([core], out, cache, *words, *together, "--process-id", str(number))
         for number, core in enumerate(CORES)
     ]
 
@@ -67,7 +69,7 @@ def test_two_processes_give_the_numbers_of_one(tmp_path, cache):
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_when_a_process_dies_the_other_one_stops_and_says_why(tmp_path, cache, victim):
-    processes = start_two(tmp_path / "run", cache, 100_000_000)
+    processes = start_two(tmp_path / "run", cache, 100_000_000, "--segments", "10000")
     metrics = tmp_path / "run" / "metrics.jsonl"
     deadline = time.monotonic() + 300
     while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:

@@ -19,6 +19,8 @@ def keep_programs() -> None:
     directory = machine_directory("programs")
     if directory is not None:
         jax.config.update("jax_compilation_cache_dir", str(directory))
+        # The many small programs around the large ones take seconds together.
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 def machine_directory(name: str) -> Path | None:
