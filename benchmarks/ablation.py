@@ -3,7 +3,6 @@
 python benchmarks/ablation.py [--agents 20] [--write]
 """
 
-import argparse
 from typing import Any, NamedTuple
 
 import jaxq
@@ -13,7 +12,7 @@ jaxq.use_all_cores()
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
-from report import RESULTS, report, versions  # noqa: E402
+from report import RESULTS, option_parser, report, versions  # noqa: E402
 
 SEGMENTS = 40
 # Each gradient step then learns from the ten transitions of one step of all environments, once.
@@ -120,9 +119,8 @@ def draw(curves: dict[str, dict[str, Curve]]) -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__)
     parser.add_argument("--agents", type=int, default=20)
-    parser.add_argument("--write", action="store_true", help="write results/ablation.md and .png")
     options = parser.parse_args()
     table = [
         "![Returns and values without what makes DQN work](ablation.png)",

@@ -3,13 +3,11 @@
 python benchmarks/compute_type.py [--agents 16] [--write]
 """
 
-import argparse
-
 import jaxq
 
 jaxq.use_all_cores()
 
-from report import report, versions  # noqa: E402
+from report import option_parser, report, versions  # noqa: E402
 from scores import EPISODES, train  # noqa: E402
 
 from jaxq.algorithms.settings import COMPUTE_TYPES  # noqa: E402
@@ -18,10 +16,8 @@ ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__, tiny=True)
     parser.add_argument("--agents", type=int, default=16)
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
-    parser.add_argument("--write", action="store_true", help="write results/compute_type.md")
     options = parser.parse_args()
     options.write &= not options.tiny
     steps = 2_000 if options.tiny else None

@@ -7,13 +7,12 @@ the median of the repeats is reported.
     python benchmarks/environments.py [--repeats 5] [--write]
 """
 
-import argparse
 import statistics
 import sys
 from typing import NamedTuple
 
 from peer_venvs import measure
-from report import report, spread, versions
+from report import option_parser, report, spread, versions
 
 # Environments side by side, and steps of each; gymnasium does as many in all, up to its limit.
 CASES = {16: 100_000, 256: 20_000, 4_096: 2_000}
@@ -61,11 +60,7 @@ def row(environment: str, count: int, results: dict[str, list[float]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
-    parser.add_argument("--write", action="store_true", help="write results/environments.md")
-    options = parser.parse_args()
+    options = option_parser(__doc__, repeats=5, tiny=True).parse_args()
     options.write &= not options.tiny
     table = [
         "| | environments | " + " | ".join(PEERS) + " | what the adapter costs |",

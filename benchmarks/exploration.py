@@ -7,7 +7,6 @@ episode finds the treasure.
     python benchmarks/exploration.py [--sizes 10 20] [--agents 8] [--write]
 """
 
-import argparse
 import time
 from typing import Any
 
@@ -17,7 +16,7 @@ jaxq.use_all_cores()
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from report import report, versions  # noqa: E402
+from report import option_parser, report, versions  # noqa: E402
 
 _NOTHING = {"epsilon_start": 0.0, "epsilon_end": 0.0}
 _LITTLE = {"epsilon_start": 0.1, "epsilon_end": 0.1}
@@ -72,13 +71,12 @@ def solve(strategy: str, size: int, agents: int, episodes: int, points: int) -> 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 20])
     parser.add_argument("--agents", type=int, default=8)
     parser.add_argument("--episodes", type=int, default=4_000)
     parser.add_argument("--points", type=int, default=40)
     parser.add_argument("--strategies", nargs="+", default=list(STRATEGIES), choices=list(STRATEGIES))
-    parser.add_argument("--write", action="store_true", help="write results/exploration.md")
     options = parser.parse_args()
     method = [
         "DeepSea: how many agents found the treasure with their greedy episode, and after how many",

@@ -6,14 +6,13 @@ Every cell is kept in `results/learning.json` as soon as it is measured, so that
 on where it was; `--fresh` measures again.
 """
 
-import argparse
 import json
 
 import jaxq
 
 jaxq.use_all_cores()
 
-from report import RESULTS, report, versions  # noqa: E402
+from report import RESULTS, option_parser, report, versions  # noqa: E402
 from scores import EPISODES, train  # noqa: E402
 
 from jaxq.algorithms import DEEP  # noqa: E402
@@ -71,12 +70,11 @@ def number_of_agents(cells: dict[str, dict], environments: tuple[str, ...]) -> s
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__)
     parser.add_argument("--agents", type=int, default=16)
     parser.add_argument("--recipes", nargs="+", default=list(DEEP), choices=list(DEEP))
     parser.add_argument("--environments", nargs="+", default=[*CONTROL, *MINATAR])
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
-    parser.add_argument("--write", action="store_true", help="write results/learning.md")
     options = parser.parse_args()
     path = RESULTS / "learning.json"
     cells = json.loads(path.read_text()) if path.exists() else {}

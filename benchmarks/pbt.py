@@ -7,15 +7,13 @@ quarter every tenth of the steps.
     python benchmarks/pbt.py [--agents 16] [--repeats 8] [--write]
 """
 
-import argparse
-
 import jaxq
 
 jaxq.use_all_cores()
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from report import report, versions  # noqa: E402
+from report import option_parser, report, versions  # noqa: E402
 
 ENVIRONMENT = "Acrobot-v1"
 STEPS, ROUNDS = 100_000, 10
@@ -40,10 +38,8 @@ def train(population: jaxq.Population, seed: int, rounds: bool) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__, repeats=8)
     parser.add_argument("--agents", type=int, default=16)
-    parser.add_argument("--repeats", type=int, default=8)
-    parser.add_argument("--write", action="store_true", help="write results/pbt.md")
     options = parser.parse_args()
     keywords = jaxq.preset(ENVIRONMENT, STEPS).keywords | {"learning_rate_steps": 0}
     trainer = jaxq.Trainer(jaxq.envs.make(ENVIRONMENT), jaxq.dqn(**keywords))

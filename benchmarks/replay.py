@@ -7,14 +7,13 @@ in a process of its own, compilation left out; the median of the repeats is repo
     python benchmarks/replay.py [--repeats 3] [--peer-venv DIR] [--write]
 """
 
-import argparse
 import itertools
 import statistics
 import sys
 from pathlib import Path
 
 from peer_venvs import measure, python_of, versions_of
-from report import report, spread, versions
+from report import option_parser, report, spread, versions
 
 CAPACITIES = (10_000, 100_000)
 OBSERVATIONS = {"CartPole": "float32 [4]", "MinAtar": "bool [10, 10, 4]"}
@@ -66,11 +65,8 @@ def rows(case: tuple, results: Measured) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = option_parser(__doc__, repeats=3, tiny=True)
     parser.add_argument("--peer-venv", type=Path)
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
-    parser.add_argument("--write", action="store_true", help="write results/replay.md")
     options = parser.parse_args()
     options.write &= not options.tiny
     python = python_of(THEIRS, options.peer_venv)

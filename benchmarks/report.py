@@ -1,5 +1,6 @@
 """How a benchmark tells its result: with the machine and the versions it was measured on."""
 
+import argparse
 import os
 import platform
 import statistics
@@ -8,6 +9,25 @@ from importlib import metadata
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def option_parser(
+    doc: str, *, repeats: int | None = None, tiny: bool = False
+) -> argparse.ArgumentParser:
+    """Make the parser of a benchmark's command line.
+
+    Args:
+        doc: The script's docstring, whose first line is shown.
+        repeats: How often things are measured unless asked otherwise; `None` for what is measured once.
+        tiny: Whether there is a size that only shows whether it works.
+    """
+    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="keep the result below results/")
+    if repeats is not None:
+        parser.add_argument("--repeats", type=int, default=repeats, help="how often to measure")
+    if tiny:
+        parser.add_argument("--tiny", action="store_true", help="only see whether it works")
+    return parser
 
 
 def processor() -> str:

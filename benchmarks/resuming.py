@@ -3,7 +3,6 @@
 python benchmarks/resuming.py [--agents 256] [--repeats 3] [--write]
 """
 
-import argparse
 import statistics
 import tempfile
 import time
@@ -15,7 +14,7 @@ jaxq.use_all_cores()
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from report import report, spread, versions  # noqa: E402
+from report import option_parser, report, spread, versions  # noqa: E402
 
 from jaxq.experiment.checkpoints import Checkpoints  # noqa: E402
 from jaxq.experiment.plan import prepare  # noqa: E402
@@ -49,11 +48,9 @@ def run(plan: object, directory: Path | None) -> tuple[float, list[float]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__, repeats=3)
     parser.add_argument("--agents", type=int, default=256)
     parser.add_argument("--steps", type=int, default=10_000)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--write", action="store_true", help="write results/resuming.md")
     options = parser.parse_args()
     keep_programs()
     plan = prepare(jaxq.configure("CartPole-v1", agents=options.agents, steps=options.steps))

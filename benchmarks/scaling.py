@@ -7,14 +7,13 @@ of its own; the median of the repeats is reported.
     python benchmarks/scaling.py [--repeats 3] [--peer-venv DIR] [--peer-limit 4096] [--write]
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
 from peer_venvs import measure, python_of, versions_of
-from report import RESULTS, report, spread, versions
+from report import RESULTS, option_parser, report, spread, versions
 
 # Agents, and env steps of each; rejax gets as many, so that both share the part that is warm-up.
 CASES = {1: 200_000, 4: 100_000, 16: 50_000, 64: 20_000, 256: 8_000, 1_024: 2_000, 4_096: 800}
@@ -94,12 +93,9 @@ def draw(results: Measured) -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = option_parser(__doc__, repeats=3, tiny=True)
     parser.add_argument("--peer-venv", type=Path)
     parser.add_argument("--peer-limit", type=int, default=4_096, help="run rejax up to so many agents")
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
-    parser.add_argument("--write", action="store_true", help="write results/scaling.md and .png")
     options = parser.parse_args()
     options.write &= not options.tiny
     python = python_of(THEIRS, options.peer_venv)

@@ -7,13 +7,12 @@ RL zoo's. An agent has solved it when its mean return over 32 greedy episodes af
     python benchmarks/solving.py [--repeats 3] [--agents 64] [--peer-venvs DIR] [--write]
 """
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from peer_venvs import measure, python_of, versions_of
-from report import report, spread, versions
+from report import option_parser, report, spread, versions
 
 SOLVED = 475
 STEPS, PEER_STEPS = 100_000, 50_000
@@ -70,13 +69,10 @@ def table(results: dict[str, Runs], steps: dict[str, int]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3, help="runs of each, with seeds 0, 1, ...")
+    parser = option_parser(__doc__, repeats=3, tiny=True)
     parser.add_argument("--agents", type=int, default=64)
     names = " and ".join(peer.venv for peer in PEERS.values())
     parser.add_argument("--peer-venvs", type=Path, help=f"where the virtual environments {names} are")
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
-    parser.add_argument("--write", action="store_true", help="write results/solving.md")
     options = parser.parse_args()
     options.write &= not options.tiny
     venvs = options.peer_venvs

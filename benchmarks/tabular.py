@@ -6,7 +6,6 @@ in turn in one process; the median of the repeats is reported.
     python benchmarks/tabular.py [--repeats 5] [--write]
 """
 
-import argparse
 import statistics
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ jaxq.use_all_cores()
 import gymnasium  # noqa: E402
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
-from report import report, versions  # noqa: E402
+from report import option_parser, report, versions  # noqa: E402
 
 AGENTS = 1_024
 STEPS = 20_000
@@ -60,10 +59,7 @@ def peer() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="write results/tabular.md")
-    options = parser.parse_args()
+    options = option_parser(__doc__, repeats=5).parse_args()
     runs = {recipe: measure(recipe) for recipe in RECIPES}
     results: dict[str, list[float]] = {name: [] for name in [*RECIPES, "gymnasium"]}
     for _ in range(options.repeats):

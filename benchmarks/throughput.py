@@ -8,7 +8,6 @@ gradient steps of a larger network against a large matrix product.
     python benchmarks/throughput.py [--repeats 3] [--peer-venv DIR] [--write]
 """
 
-import argparse
 import statistics
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any
 
 from limits import FLOPS_METHOD, iteration_flops, update_flops
 from peer_venvs import measure, python_of, versions_of
-from report import report, spread, versions
+from report import option_parser, report, spread, versions
 
 # Agents, and env steps of each; rejax gets as many, so that both share the part that is warm-up.
 CASES = {1: 200_000, 16: 50_000, 256: 10_000, 1_024: 3_000}
@@ -91,11 +90,8 @@ def update_rates(agents: int, steps: dict[int, int], repeats: int) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser = option_parser(__doc__, repeats=3, tiny=True)
     parser.add_argument("--peer-venv", type=Path)
-    parser.add_argument("--tiny", action="store_true", help="only see whether it works; keeps nothing")
-    parser.add_argument("--write", action="store_true", help="write results/throughput.md")
     options = parser.parse_args()
     options.write &= not options.tiny
     python = python_of("rejax", options.peer_venv)

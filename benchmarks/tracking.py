@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from report import report, versions
+from report import option_parser, report, versions
 
 # Trackers, and whether each agent gets a run of its own.
 CASES: dict[str, tuple[list[str], bool]] = {
@@ -95,11 +95,9 @@ def table(results: dict[str, list[dict[str, float]]]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = option_parser(__doc__, repeats=5)
     parser.add_argument("--agents", type=int, default=32)
     parser.add_argument("--steps", type=int, default=100_000)
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--write", action="store_true", help="write results/tracking.md")
     parser.add_argument(ONLY, choices=CASES, help="train once and print the seconds")
     options = parser.parse_args()
     if options.only:
