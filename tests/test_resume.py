@@ -209,6 +209,16 @@ def test_a_learning_rate_that_reached_zero_goes_on_to_the_new_end(tmp_path, caps
     assert (config.steps, config.keywords["learning_rate_steps"]) == (2_000, 2_000)
 
 
+def test_a_longer_run_that_was_killed_before_its_first_checkpoint_has_its_learning_rate(tmp_path):
+    words = "train Catch-bsuite --agents 1 --steps 1500 --set hidden_sizes=8 --out"
+    assert cli.main([*words.split(), str(tmp_path / "run")]) == 0
+    # What such a run leaves behind: the new length noted, and the old checkpoint.
+    RunDirectory.open(tmp_path / "run").note_resumed(2_000, 1_500, [])
+    assert cli.main(["resume", str(tmp_path / "run")]) == 0
+    state = final_state(tmp_path / "run")
+    assert (int(state.steps), state.hparams.learning_rate_steps.tolist()) == (2_000, [2_000])
+
+
 def test_a_second_process_in_the_same_directory_is_refused(copied, capsys):
     with RunDirectory.open(copied).locked():
         assert cli.main(["resume", str(copied)]) == 2

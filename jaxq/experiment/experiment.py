@@ -19,7 +19,7 @@ from jaxq.experiment.config_file import config_of
 from jaxq.experiment.curves import draw_learning_curve
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, Voice, evaluation_table
-from jaxq.experiment.distributed import is_first, of_first
+from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.plan import Plan, describe, prepare
 from jaxq.experiment.recorder import Recorder
 from jaxq.experiment.reports.watching import record
@@ -63,7 +63,7 @@ class Experiment:
         self.config = config
         self._trackers = Trackers(track, track_agents)
         self._plan = prepare(config)
-        self._resumes = self._rescheduled = False
+        self._resumes = False
         path = Path(of_first(str(directory)))
         self.directory = RunDirectory.create(path) if is_first() else RunDirectory(path)
 
@@ -97,13 +97,7 @@ class Experiment:
         config = config_of(described) if config is None else config
         tracked = described.get("track", {"names": [], "agents": False})
         experiment._trackers = Trackers(tracked["names"] if track is None else track, tracked["agents"])
-        experiment._rescheduled = False
-        if steps is not None and checks.whole_number("steps", steps) != config.steps:
-            # A learning rate that was to reach zero at the end reaches it at the new end.
-            experiment._rescheduled = config.keywords.get("learning_rate_steps") == config.steps
-            keywords = {"learning_rate_steps": steps} if experiment._rescheduled else {}
-            config = dataclasses.replace(config, steps=steps, keywords=config.keywords | keywords)
-        experiment.config = config
+        experiment.config = config = extended(config, steps)
         experiment._plan = prepare(config)
         experiment._resumes = True
         return experiment
@@ -153,11 +147,19 @@ class Experiment:
         for reason in saved.passed_over if saved else ["there is no checkpoint yet: this begins anew"]:
             voice.warn(reason)
         position = Position.of(saved.state, saved.facts) if saved else begin(self._plan)
-        if self._rescheduled:
-            voice.say(f"the learning rate now reaches zero after {self.config.steps:,} steps")
-            position = position.rescheduled(self.config.steps)
+        position = self._rescheduled(voice, position)
         voice.say(f"going on from {position.steps:,} of {self.config.steps:,} steps")
         return position, self._history(voice, position) if is_first() else []
+
+    def _rescheduled(self, voice: Voice, position: Position) -> Position:
+        """Let a learning rate that is to reach zero at the end do so, also if the end was moved."""
+        planned, steps = self._plan.hparams.learning_rate_steps, np.float32(self.config.steps)
+        if planned is None or (np.asarray(planned) != steps).any():
+            return position
+        if (gathered(position.state.hparams.learning_rate_steps) == steps).all():
+            return position
+        voice.say(f"the learning rate now reaches zero after {self.config.steps:,} steps")
+        return position.rescheduled(self.config.steps)
 
     def _history(self, voice: Voice, position: Position) -> list[Progress]:
         """Read back what was recorded up to a checkpoint, and note that the run goes on from there."""
@@ -194,15 +196,32 @@ class Experiment:
 
     def _report(self, position: Position, history: list[Progress], returns: np.ndarray) -> None:
         evaluation = {
+            "steps": position.steps,
             **Evaluated(self.config, returns).summary(),
             "training_seconds": position.seconds,
             "diverged": np.flatnonzero(position.diverged).tolist(),
         }
-        self.directory.write_evaluation(evaluation)
         config = self.config
         title = f"{config.algorithm} on {config.environment}, {config.agents} agents"
         draw_learning_curve(history, title, self.directory.curve_path)
+        # Last, as a run that has it counts as finished.
+        self.directory.write_evaluation(evaluation)
         self._trackers.finish(evaluation, [self.directory.path / "report"])
+
+
+def extended(config: Config, steps: int | None) -> Config:
+    """Let a run be of another length.
+
+    Args:
+        config: The configuration.
+        steps: Env steps of each agent in all; as many as before if `None`.
+    """
+    if steps is None or checks.whole_number("steps", steps) == config.steps:
+        return config
+    # A learning rate that was to reach zero at the end reaches it at the new end.
+    ends = config.keywords.get("learning_rate_steps") == config.steps
+    keywords = {"learning_rate_steps": steps} if ends else {}
+    return dataclasses.replace(config, steps=steps, keywords=config.keywords | keywords)
 
 
 class Evaluated(NamedTuple):
