@@ -19,6 +19,11 @@ import numpy as np
 class InputError(Exception):
     """A mistake in what the user passed; the base of the two exceptions that jaxq raises."""
 
+    @property
+    def parts(self) -> "list[InputError]":
+        """The mistakes that it tells of at once; itself if it is one."""
+        return getattr(self, "_parts", [self])
+
 
 class InputValueError(InputError, ValueError):
     """An argument of the right type with a value that cannot be used."""
@@ -61,7 +66,9 @@ class Mistakes:
         if len(self.found) == 1:
             raise self.found[0]
         if self.found:
-            raise InputValueError(f"{len(self.found)} mistakes: " + " | ".join(map(str, self.found)))
+            error = InputValueError(f"{len(self.found)} mistakes: " + " | ".join(map(str, self.found)))
+            error._parts = self.found
+            raise error
 
 
 MOST = 2**31 - 1

@@ -190,7 +190,8 @@ def check_may_vary(name: str, hparams: Hparams) -> None:
         raise checks.InputTypeError(
             f"{name!r} cannot vary inside one population: it is not a leaf of the hyperparameters. "
             f"These may vary: {', '.join(names(hparams))}. What shapes the program, such as "
-            "batch_size or hidden_sizes, is static: make one Trainer for each of its values"
+            "batch_size or hidden_sizes, is static, and takes one population for each of its values: "
+            "jaxq.Sweep(jaxq.configure_sweep(..., sweep={'batch_size': [32, 64]}), directory)"
         )
 
 

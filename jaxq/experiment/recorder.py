@@ -67,7 +67,7 @@ class Recorder:
             self.save(position)
         if stop and not last:
             self._voice.warn(self._checkpoints.wait())
-            raise StoppedError(stop, position.steps, self._directory.path)
+            raise StoppedError(stop, f"{position.steps:,} steps", self._directory.path)
 
     def save(self, position: Position) -> None:
         """Begin to write a checkpoint, and say so if the one before could not be written."""

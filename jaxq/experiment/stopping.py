@@ -15,14 +15,16 @@ class StoppedError(Exception):
 
     Attributes:
         number: The signal that asked.
+        reached: How far it had come.
     """
 
-    def __init__(self, number: int, steps: int, directory: Path) -> None:
+    def __init__(self, number: int, reached: str, directory: Path) -> None:
         super().__init__(
-            f"stopped by {signal.Signals(number).name} after {steps:,} steps; "
+            f"stopped by {signal.Signals(number).name} after {reached}; "
             f"go on with: jaxq resume {shlex.quote(str(directory))}"
         )
         self.number = number
+        self.reached = reached
 
 
 class StopRequest:
@@ -35,24 +37,30 @@ class StopRequest:
     def __init__(self) -> None:
         self.number = 0
 
+    def note(self, number: int, _: object) -> None:
+        """Take note of a signal."""
+        if self.number == signal.SIGINT == number:
+            raise KeyboardInterrupt
+        self.number = number
+
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """Take note of Ctrl-C and SIGTERM instead of ending at once; a second Ctrl-C does end at once.
 
-    Signals can only be caught by the main thread; elsewhere they do what they did before.
+    Inside another one it gives the request of that one, so that whoever asks a run to stop asks the
+    sweep around it too. Signals can only be caught by the main thread; elsewhere they do what they did
+    before.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield request
         return
-
-    def note(number: int, _: object) -> None:
-        if request.number == signal.SIGINT == number:
-            raise KeyboardInterrupt
-        request.number = number
-
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
+    if isinstance(outer, StopRequest):
+        yield outer
+        return
+    before = {number: signal.signal(number, request.note) for number in SIGNALS}
     try:
         yield request
     finally:
