@@ -68,8 +68,11 @@ if TYPE_CHECKING:
         DivergenceError,
         Experiment,
         StoppedError,
+        Sweep,
+        SweepError,
         Tuning,
         configure,
+        configure_sweep,
         tune,
     )
 
@@ -87,6 +90,8 @@ __all__ = [
     "Metrics",
     "Population",
     "StoppedError",
+    "Sweep",
+    "SweepError",
     "TimeStep",
     "Trainer",
     "Transition",
@@ -95,6 +100,7 @@ __all__ = [
     "bootstrapped_dqn",
     "c51",
     "configure",
+    "configure_sweep",
     "conservative_dqn",
     "double_dqn",
     "double_q_learning",
@@ -136,8 +142,11 @@ _EXPERIMENT = (
     "DivergenceError",
     "Experiment",
     "StoppedError",
+    "Sweep",
+    "SweepError",
     "Tuning",
     "configure",
+    "configure_sweep",
     "tune",
 )
 

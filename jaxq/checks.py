@@ -59,7 +59,7 @@ class Mistakes:
         try:
             yield
         except InputError as error:
-            self.found.append(error)
+            self.found += error.parts
 
     def report(self) -> None:
         """Raise what was found, if anything was: one error as it is, several as one."""

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 import jaxq
 from jaxq import cli
 from jaxq.algorithms import ALGORITHMS
+from jaxq.experiment.groups import check_name
 from jaxq.hparams import Hparams
 
+STATIC = ["algorithm", "environment", "hidden_sizes", "batch_size", "optimizer", "double"]
 NAMES = [
     *Hparams.__dataclass_fields__,
     *("hidden_sizes", "num_envs", "buffer_size", "batch_size", "n_step", "double", "value", "network"),
@@ -29,10 +31,13 @@ values = st.one_of(
     ),
     words,
 )
+swept = st.lists(values | st.sampled_from(["64x64", "0x4", "dqn", "c51"]), min_size=1, max_size=3)
+static = st.builds("{}={}".format, st.sampled_from(STATIC) | words, swept.map(",".join))
 assignments = st.builds("{}={}".format, st.sampled_from(NAMES) | words, values)
 arguments = st.one_of(
     st.tuples(st.sampled_from(OPTIONS), values | st.sampled_from([*ALGORITHMS])),
     st.tuples(st.sampled_from(["--set", "--sweep"]), assignments),
+    st.tuples(st.just("--sweep"), static),
     st.tuples(words),
 )
 
@@ -80,3 +85,24 @@ def test_a_configuration(environment, algorithm, others, keywords, sweep):
     with contextlib.suppress(jaxq.InputError):
         config = jaxq.configure(environment, algorithm, keywords=keywords, sweep=sweep, **others)
         assert isinstance(config, jaxq.Config)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(
+    fields=st.fixed_dictionaries(
+        {
+            "environment": st.none() | st.sampled_from(ENVIRONMENTS),
+            "agents": st.none() | st.integers(-1, 64) | plain,
+            "keywords": st.none() | st.dictionaries(names, plain, max_size=2) | plain,
+            "sweep": st.dictionaries(
+                st.sampled_from(STATIC) | names, st.lists(plain, max_size=3) | plain, max_size=3
+            )
+            | plain,
+        }
+    )
+)
+def test_the_groups_of_a_sweep(fields):
+    with contextlib.suppress(jaxq.InputError):
+        for name, config in jaxq.configure_sweep(**fields).items():
+            assert isinstance(config, jaxq.Config)
+            check_name(name)

@@ -38,7 +38,7 @@ class Train:
     algorithm: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
     """A recipe, by default dqn; `jaxq algorithms` lists them."""
     agents: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Agents in all; by default 8, or 8 for each combination in the sweep."""
+    """Agents in all, of all combinations in a sweep together; by default 8 for each of them."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Env steps of each agent; by default as many as the environment needs."""
     seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None
@@ -50,7 +50,9 @@ class Train:
         tyro.conf.arg(metavar="NAME=V1,V2,... [NAME=V1,V2,... ...]"),
         tyro.conf.UseAppendAction,
     ] = ()
-    """Hyperparameters that differ between agents; every combination gets as many agents."""
+    """Values of hyperparameters, which share one program, and of settings such as batch_size=32,64,
+    hidden_sizes=64x64,128x128 or algorithm=dqn,c51, which get a program and a run directory each, one
+    after another; every combination gets as many agents."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """A directory to make and write to; by default one below runs/."""
     segments: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -75,7 +77,7 @@ class Resume:
     """Go on with a run that was interrupted, or to more steps, from its newest checkpoint."""
 
     directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
-    """A run directory."""
+    """A run directory, or that of a sweep with several."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Env steps of each agent in all; by default as many as were planned."""
     processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
@@ -106,7 +108,7 @@ class Report:
     """Write a page with the curves and scores of one run, or of several side by side."""
 
     runs: RunDirectories
-    """Directories that `jaxq train` has written; a run may still go on."""
+    """Directories that `jaxq train` has written, also that of a sweep; a run may still go on."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Where to write: a new or empty directory; by default the report/ of the run, if it is one."""
     watch: bool = True
@@ -118,7 +120,7 @@ class Compare:
     """Compare the scores of runs, each with the first, and say which differences are significant."""
 
     runs: RunDirectories
-    """Directories that `jaxq train` has written, two at least."""
+    """Directories that `jaxq train` has written, also that of a sweep; two runs at least."""
     all_pairs: bool = False
     """Compare each run with each, not only with the first."""
     json: bool = False

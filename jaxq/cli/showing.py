@@ -21,7 +21,7 @@ def report(command: Report) -> None:
     runs = read_runs(list(command.runs))
     for run in runs if command.watch else ():
         _watch(run.path)
-    page = write_report(runs, report_directory(runs, command.out))
+    page = write_report(runs, report_directory([*command.runs], command.out))
     for note in (note for run in runs for note in run.notes):
         print(f"note: {note}")
     print(f"written to {page}")
@@ -44,9 +44,9 @@ def compare_runs(command: Compare) -> None:
     """Print which runs score more than others."""
     from jaxq.experiment.reports import as_json, compare, notes, read_runs, tables
 
-    if len(command.runs) < 2:
-        raise InputValueError("compare needs two run directories at least; jaxq compare DIR DIR")
     runs = read_runs(list(command.runs))
+    if len(runs) < 2:
+        raise InputValueError("compare needs two runs at least; jaxq compare DIR DIR")
     pairs = compare(runs, all_pairs=command.all_pairs)
     if command.json:
         print(json.dumps(as_json(runs, pairs), allow_nan=False))

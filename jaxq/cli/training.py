@@ -15,8 +15,9 @@ from jaxq.training import use_all_cores
 def train(command: Train) -> int:
     """Train, as the options, a file and the environment's preset say."""
     prepare(command.processes)
-    from jaxq.experiment import Experiment, configure, read_config
+    from jaxq.experiment import Experiment, Sweep, read_groups
     from jaxq.experiment.directory import default_path
+    from jaxq.experiment.groups import ALL, split
     from jaxq.experiment.parsing import parse_settings, parse_sweep
 
     given = {
@@ -27,13 +28,17 @@ def train(command: Train) -> int:
     }
     given = {name: value for name, value in given.items() if value is not None}
     if command.config is not None:
-        config = read_config(command.config, given)
-    elif command.env is None:
+        groups = read_groups(command.config, given)
+    elif "environment" not in {**given, **given.get("sweep", {})}:
         raise InputValueError("jaxq train takes an environment, for example jaxq train CartPole-v1")
     else:
-        config = configure(**given)
+        groups = split(given)
+    config = next(iter(groups.values()))
     directory = command.out or default_path(config.environment, config.algorithm)
-    return _run(Experiment(config, directory, command.track, command.track_agents))
+    tracking = command.track, command.track_agents
+    if [*groups] == [ALL]:
+        return _run(Experiment(config, directory, *tracking))
+    return _run(Sweep(groups, directory, *tracking))
 
 
 _FIELDS = (
@@ -43,22 +48,24 @@ _FIELDS = (
 
 
 def resume(command: Resume) -> int:
-    """Go on with a run."""
+    """Go on with a run, or with a sweep of several."""
     prepare(command.processes)
-    from jaxq.experiment import Experiment
+    from jaxq.experiment import Experiment, Sweep
+    from jaxq.experiment.sweep_directory import is_sweep
 
-    return _run(Experiment.resume(command.directory, steps=command.steps))
+    kind = Sweep if is_sweep(command.directory) else Experiment
+    return _run(kind.resume(command.directory, steps=command.steps))
 
 
 def _run(experiment: Any) -> int:
-    from jaxq.experiment import DivergenceError, StoppedError
+    from jaxq.experiment import DivergenceError, StoppedError, SweepError
 
     try:
         experiment.run(Console())
     except StoppedError as stopped:
         return fail(str(stopped), 128 + stopped.number)
-    except DivergenceError as diverged:
-        return fail(str(diverged), 1)
+    except (DivergenceError, SweepError) as failed:
+        return fail(str(failed), 1)
     return 0
 
 

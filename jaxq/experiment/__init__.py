@@ -1,10 +1,12 @@
 """Experiments: training with a configuration, a directory, progress and a report."""
 
 from jaxq.experiment.config import Config, configure
-from jaxq.experiment.config_file import read_config
+from jaxq.experiment.config_file import read_config, read_groups
 from jaxq.experiment.experiment import Experiment
+from jaxq.experiment.groups import configure_sweep
 from jaxq.experiment.runner import DivergenceError
 from jaxq.experiment.stopping import StoppedError
+from jaxq.experiment.sweep import Sweep, SweepError
 from jaxq.experiment.tuning import Tuning, tune
 
 __all__ = [
@@ -12,8 +14,12 @@ __all__ = [
     "DivergenceError",
     "Experiment",
     "StoppedError",
+    "Sweep",
+    "SweepError",
     "Tuning",
     "configure",
+    "configure_sweep",
     "read_config",
+    "read_groups",
     "tune",
 ]

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from jaxq import checks
-from jaxq.experiment.config import Config, checked, configure
+from jaxq.experiment.config import Config, checked
+from jaxq.experiment.groups import ALL, split
 
 # What `config.json` holds besides the configuration: what came of it, and where it was run.
 _MADE = {
@@ -45,9 +46,38 @@ def read_config(path: Path, given: dict[str, Any]) -> Config:
         InputValueError: If the file cannot be read, or values are unknown or out of range; all
             mistakes at once.
     """
+    groups = read_groups(path, given)
+    if [*groups] != [ALL]:
+        raise checks.InputValueError(
+            f"{path} sweeps over what shapes the program, which takes one population for each value: "
+            "jaxq.Sweep(jaxq.experiment.read_groups(path, given), directory)"
+        )
+    return groups[ALL]
+
+
+def read_groups(path: Path, given: dict[str, Any]) -> dict[str, Config]:
+    """Read a configuration whose sweep may also be over static settings.
+
+    Args:
+        path: A file as `read_config` takes it.
+        given: Fields that come from elsewhere, and go before those of the file.
+
+    Returns:
+        The configuration of each group by the group's name, as from `configure_sweep`.
+
+    Raises:
+        InputTypeError: If a value has the wrong type.
+        InputValueError: If the file cannot be read, or values are unknown or out of range; all
+            mistakes at once.
+    """
     found = _read(path)
     if "versions" in found:
-        return checked(dataclasses.replace(config_of(found), **given))
+        config = config_of(found)
+        # What is swept goes before what it was then.
+        swept = given.get("sweep", {})
+        kept = {name: value for name, value in config.keywords.items() if name not in swept}
+        fields = {"agents": config.agents, "sweep": config.sweep, "keywords": kept, **given}
+        return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))
     unknown = [name for name in found if name not in _FIELDS]
     if unknown:
         raise checks.InputValueError(
@@ -57,15 +87,19 @@ def read_config(path: Path, given: dict[str, Any]) -> Config:
     merged = {**found, **given}
     for name in ("keywords", "sweep"):
         merged[name] = {**_table(path, name, found), **given.get(name, {})}
-    if "environment" not in merged:
+    if "environment" not in {**merged, **merged["sweep"]}:
         raise checks.InputValueError(
             f'{path} names no environment; add the line environment = "CartPole-v1"'
         )
-    return configure(**merged)
+    return split(merged)
 
 
-def config_of(described: dict[str, Any]) -> Config:
+def config_of(described: dict[str, Any], where: str = "config.json") -> Config:
     """Make a configuration out of what a run's `config.json` holds.
+
+    Args:
+        described: What it holds.
+        where: What it is called in an error.
 
     Raises:
         InputValueError: If it is not whole, or holds what was given in Python and cannot be read back.
@@ -74,7 +108,7 @@ def config_of(described: dict[str, Any]) -> Config:
     unknown = [name for name in described if name not in {*_FIELDS, *_MADE, "only_in_python"}]
     if missing or unknown:
         reasons = [f"it has no {name}" for name in missing] + [f"{name} is unknown" for name in unknown]
-        raise checks.InputValueError(f"config.json is not one that a run wrote: {', '.join(reasons)}")
+        raise checks.InputValueError(f"{where} is not one that a run wrote: {', '.join(reasons)}")
     if described.get("only_in_python"):
         raise checks.InputValueError(
             f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "

@@ -16,6 +16,9 @@ import jax
 
 from jaxq import checks
 
+SWEEP = "sweep.json"
+"""What tells the directory of several runs from that of one."""
+
 _PACKAGES = ("jaxq", "jax", "jaxlib", "flax", "optax", "gymnax", "numpy")
 
 
@@ -57,6 +60,11 @@ class RunDirectory:
         Raises:
             InputValueError: If it is none.
         """
+        if (path / SWEEP).is_file():
+            runs = ", ".join(str(file.parent) for file in sorted(path.glob("*/config.json")))
+            raise checks.InputValueError(
+                f"{path} holds a sweep of several runs; give one of them: {runs or 'none has begun yet'}"
+            )
         if not (path / "config.json").is_file():
             raise checks.InputValueError(
                 f"{path} is no run directory: it has no config.json; `jaxq train` makes one"
@@ -141,6 +149,14 @@ class RunDirectory:
     def write_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Write the final evaluation."""
         _replace(self.path / "report" / "evaluation.json", evaluation)
+
+    def read_evaluation(self) -> dict[str, Any] | None:
+        """Return what `write_evaluation` wrote, or `None` where there is nothing that can be read."""
+        try:
+            evaluation = json.loads((self.path / "report" / "evaluation.json").read_text())
+        except (OSError, ValueError):
+            return None
+        return evaluation if isinstance(evaluation, dict) else None
 
     @property
     def checkpoints(self) -> Path:

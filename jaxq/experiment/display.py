@@ -113,6 +113,35 @@ def evaluation_table(config: Config, returns: np.ndarray) -> Table:
     return table
 
 
+def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> Table:
+    """Make the table at the end of a sweep: each group's combinations, the best first.
+
+    Args:
+        groups: What was trained, by the groups' names.
+        returns: Undiscounted returns of the groups that ended, `[N, episodes]`.
+    """
+    leaves = [*dict.fromkeys(name for config in groups.values() for name in config.sweep)]
+    table = Table(title="All groups, greedy evaluation", box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column("group", overflow="fold")
+    for name in [*leaves, "agents", "IQM [95% interval]"]:
+        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
+    rows = []
+    for name in returns:
+        combinations = groups[name].combinations
+        scores = returns[name].mean(axis=1).reshape(len(combinations), -1)
+        rows += [(name, *row) for row in zip(combinations, scores, strict=True)]
+    rows.sort(key=lambda row: np.nan_to_num(iqm(row[2]), nan=-np.inf), reverse=True)
+    for place, (name, combination, scores) in enumerate(rows):
+        values = [f"{combination[leaf]:g}" if leaf in combination else "" for leaf in leaves]
+        score = with_interval(iqm(scores), bootstrap_interval(scores))
+        table.add_row("best" if place == 0 else "", name, *values, str(scores.size), score)
+    for name in groups:
+        if name not in returns:
+            table.add_row("", name, *[""] * len(leaves), str(groups[name].agents), "failed")
+    return table
+
+
 def with_interval(value: float, interval: Interval) -> str:
     """Write a value with its interval behind it, where it has one."""
     if np.isnan(value):

@@ -1,9 +1,14 @@
 """Reading what the command line gives as text: `name=value` and `name=v1,v2,...`."""
 
 import ast
+import re
 from typing import Any
 
 from jaxq import checks
+
+# Widths of layers where commas part values: 64x64, but not the hexadecimal 0x40.
+_WIDTHS = re.compile(r"[1-9]\d{0,9}(x[1-9]\d{0,9})+", re.ASCII)
+_COMMA = re.compile(r",(?![^(\[]*[)\]])")
 
 
 def parse_settings(texts: list[str]) -> dict[str, Any]:
@@ -16,13 +21,13 @@ def parse_settings(texts: list[str]) -> dict[str, Any]:
 
 
 def parse_sweep(texts: list[str]) -> dict[str, list[Any]]:
-    """Read `name=v1,v2,...` texts as the values that leaves take over a population.
+    """Read `name=v1,v2,...` texts as values to vary; commas inside brackets do not part them.
 
     Raises:
         InputValueError: If one is not of that form, or a name comes twice.
     """
     assigned = _assignments("--sweep", texts)
-    return {name: [_value(part) for part in text.split(",")] for name, text in assigned.items()}
+    return {name: [_value(part) for part in _COMMA.split(text)] for name, text in assigned.items()}
 
 
 def _assignments(option: str, texts: list[str]) -> dict[str, str]:
@@ -40,7 +45,9 @@ def _assignments(option: str, texts: list[str]) -> dict[str, str]:
 
 
 def _value(text: str) -> Any:
-    """Read a number, a tuple of numbers, `true` or `false`; anything else stays text."""
+    """Read a number, a tuple of numbers such as `64,64` or `64x64`, `true` or `false`, or else text."""
+    if _WIDTHS.fullmatch(text):
+        return tuple(map(int, text.split("x")))
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     try:

@@ -58,11 +58,14 @@ def describe(plan: Plan) -> dict[str, Any]:
         for name in names(recipe.hparams)
         if name not in plan.config.sweep
     }
-    keywords = plan.config.keywords
-    described = {
-        **{field.name: getattr(plan.config, field.name) for field in dataclasses.fields(plan.config)},
-        "chunk": plan.population.chunk,
-        "keywords": {name: plain(value) for name, value in keywords.items()},
-        "only_in_python": [name for name, value in keywords.items() if not is_plain(value)],
-    }
+    described = {**written(plan.config), "chunk": plan.population.chunk}
     return {**described, "settings": plain_settings(recipe.settings), "hparams": leaves}
+
+
+def written(config: Config) -> dict[str, Any]:
+    """Return a configuration as plain values, of which `config_of` makes one again."""
+    return {
+        **{field.name: getattr(config, field.name) for field in dataclasses.fields(config)},
+        "keywords": {name: plain(value) for name, value in config.keywords.items()},
+        "only_in_python": [name for name, value in config.keywords.items() if not is_plain(value)],
+    }

@@ -17,22 +17,22 @@ _MOST_OF_ALL_PAIRS = 5
 _MOST_EPISODE_BYTES = 2**25
 
 
-def report_directory(runs: list[Run], out: Path | None) -> Path:
+def report_directory(paths: list[Path], out: Path | None) -> Path:
     """Return where a report goes, made if it is not there.
 
     Args:
-        runs: What it is about.
-        out: Where the user wants it; below the run itself if there is one run and nothing is said.
+        paths: Directories of the runs or sweeps that it is about.
+        out: Where the user wants it; below the directory if there is one and nothing is said.
 
     Raises:
         InputValueError: If nothing is said of several runs, or the directory holds something or
             cannot be written.
     """
-    if out is None and len(runs) > 1:
+    if out is None and len(paths) > 1:
         raise checks.InputValueError(
-            f"a report on {len(runs)} runs needs a directory of its own; for example --out report"
+            f"a report on {len(paths)} runs needs a directory of its own; for example --out report"
         )
-    directory = runs[0].path / "report" if out is None else out
+    directory = paths[0] / "report" if out is None else out
     try:
         directory.mkdir(parents=True, exist_ok=True)
         occupied = out is not None and any(directory.iterdir())

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.experiment.config import Config
+from jaxq.experiment.sweep_directory import with_runs
 
 _LONGEST_NAME = 60
 
@@ -83,12 +84,15 @@ class Run:
 
 
 def read_runs(paths: list[Path]) -> list[Run]:
-    """Read run directories, and give each a name of its own.
+    """Read run directories, and give each a name of its own; of a sweep, those of its groups in order.
 
     Raises:
         InputValueError: If one is no run directory, or what it holds cannot be read.
     """
-    runs = [read_run(path) for path in paths]
+    runs = []
+    for path, notes in with_runs(paths):
+        run = read_run(path)
+        runs.append(dataclasses.replace(run, notes=[*run.notes, *notes]))
     names = [run.name for run in runs]
     return [
         run if names.count(run.name) == 1 else dataclasses.replace(run, name=f"{run.name} ({number})")

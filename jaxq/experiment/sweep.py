@@ -1,0 +1,224 @@
+"""A sweep over what shapes the program: a queue of groups, each of them an experiment of its own."""
+
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from rich.console import Console
+
+from jaxq import checks
+from jaxq.experiment.config import Config
+from jaxq.experiment.config_file import config_of
+from jaxq.experiment.directory import SWEEP, RunDirectory
+from jaxq.experiment.display import Voice, sweep_table
+from jaxq.experiment.experiment import Experiment, extended
+from jaxq.experiment.groups import check_name, each
+from jaxq.experiment.plan import prepare, written
+from jaxq.experiment.runner import DivergenceError
+from jaxq.experiment.stopping import StoppedError, StopRequest, stop_requests
+from jaxq.experiment.sweep_directory import SweepDirectory
+from jaxq.experiment.tracking import Tracker, Trackers
+
+
+class Sweep:
+    """Trains one population after another, each with a program and a run directory of its own.
+
+    Attributes:
+        groups: The configurations by the groups' names, in the order in which they are trained.
+        directory: Where it writes.
+
+    Args:
+        groups: The configurations by names, from `configure_sweep` or of one's own.
+        directory: Where to write; it must not exist yet. It holds `sweep.json` with the queue, and a
+            run directory for each group.
+        track: Trackers of each group, as `Experiment` takes them.
+        track_agents: Whether trackers get a run for each agent beside the population's.
+
+    Raises:
+        InputTypeError: If a keyword does not exist or has the wrong type.
+        InputValueError: If a value is out of range in any group, a name cannot be a directory's, or
+            the directory exists or cannot be written.
+
+    Example:
+        >>> import jaxq, tempfile
+        >>> groups = jaxq.configure_sweep(
+        ...     "FrozenLake-v1", agents=4, steps=500, sweep={"algorithm": ["q_learning", "sarsa"]}
+        ... )
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     returns = jaxq.Sweep(groups, parent + "/sweep").run()
+        >>> {name: scores.shape for name, scores in returns.items()}
+        {'algorithm=q_learning': (2, 32), 'algorithm=sarsa': (2, 32)}
+    """
+
+    def __init__(
+        self,
+        groups: dict[str, Config],
+        directory: Path | str,
+        track: Sequence[str | Tracker] = (),
+        track_agents: bool = False,
+    ) -> None:
+        self._track, self._track_agents = track, track_agents
+        self._tracked = Trackers(track, track_agents).described
+        self.groups = _checked(groups)
+        self.directory = SweepDirectory.create(Path(directory))
+        self._write()
+
+    @classmethod
+    def resume(
+        cls,
+        directory: Path | str,
+        *,
+        steps: int | None = None,
+        groups: dict[str, Config] | None = None,
+    ) -> "Sweep":
+        """Go on with a queue: groups that ended are passed over, and one that had begun goes on.
+
+        Args:
+            directory: The directory of a sweep.
+            steps: Env steps of each agent in all, of every group; as many as were planned if not given.
+            groups: What was trained, where it holds what cannot be read from a file, such as a network
+                of one's own; from the directory if not given.
+
+        Raises:
+            InputValueError: If it is no directory of a sweep, or a configuration cannot be read.
+        """
+        sweep = cls.__new__(cls)
+        sweep.directory = SweepDirectory.open(Path(directory))
+        content = sweep.directory.read()
+        if groups is None:
+            groups = each(content["groups"], lambda _, described: _read(described))
+        elif [*groups] != [*content["groups"]]:
+            raise checks.InputValueError(
+                f"groups must be those of the sweep, {', '.join(content['groups'])}, "
+                f"got {', '.join(map(str, groups))}"
+            )
+        sweep._tracked = content["track"]
+        sweep._track = sweep._tracked.get("names", [])
+        sweep._track_agents = sweep._tracked.get("agents", False)
+        sweep.groups = _checked({name: extended(config, steps) for name, config in groups.items()})
+        return sweep
+
+    def run(self, console: Console | None = None) -> dict[str, np.ndarray]:
+        """Train, evaluate and report on one group after another.
+
+        Args:
+            console: Where progress is shown; nowhere if not given.
+
+        Returns:
+            Undiscounted returns of each group's final evaluation, `[N, episodes]`.
+
+        Raises:
+            StoppedError: If a signal asked for it; what was trained is in a checkpoint.
+            SweepError: If groups failed; the others were trained all the same.
+            InputValueError: If another process runs in the directory.
+        """
+        voice = Voice(Console(quiet=True) if console is None else console)
+        returns: dict[str, np.ndarray] = {}
+        failed: dict[str, str] = {}
+        with RunDirectory(self.directory.path).locked(), stop_requests() as request:
+            self._write()
+            for name in self.groups:
+                self._begin(voice, name, request)
+                try:
+                    returns[name] = self._returns(name, console)
+                except StoppedError as stopped:
+                    reached = f"{stopped.reached} of {name}"
+                    raise StoppedError(stopped.number, reached, self.directory.path) from None
+                except (DivergenceError, checks.InputError) as error:
+                    failed[name] = str(error)
+                    voice.warn(f"{name} failed: {error}")
+                _release()
+        voice.console.print(sweep_table(self.groups, returns))
+        voice.say(f"written to {self.directory.path}")
+        if failed:
+            raise SweepError(failed, returns)
+        return returns
+
+    def _write(self) -> None:
+        described = {name: written(config) for name, config in self.groups.items()}
+        self.directory.write(described, self._tracked)
+
+    def _begin(self, voice: Voice, name: str, request: StopRequest) -> None:
+        """Say which group is next, unless somebody has asked to stop."""
+        place, number = [*self.groups].index(name), len(self.groups)
+        if request.number:
+            raise StoppedError(request.number, f"{place} of {number} groups", self.directory.path)
+        voice.say(f"group {place + 1} of {number}: {name}")
+
+    def _returns(self, name: str, console: Console | None) -> np.ndarray:
+        """Return what a group came to, when it is trained and evaluated."""
+        before = self._evaluated(name)
+        return self._experiment(name).run(console) if before is None else before
+
+    def _evaluated(self, name: str) -> np.ndarray | None:
+        """Return the final evaluation of a group that has come to its end."""
+        config, evaluation = self.groups[name], self.directory.run(name).read_evaluation() or {}
+        try:
+            returns = np.array(evaluation["returns"], np.float32)
+            ended = evaluation["steps"] >= config.steps
+        except (KeyError, TypeError, ValueError):
+            return None
+        return returns if ended and returns.ndim == 2 and len(returns) == config.agents else None
+
+    def _experiment(self, name: str) -> Experiment:
+        config, path = self.groups[name], self.directory.run(name).path
+        if not self.directory.begun(name):
+            return Experiment(config, path, self._track, self._track_agents)
+        # Of a configuration that cannot be read back there is only the one that was given.
+        given = config if written(config)["only_in_python"] else None
+        return Experiment.resume(path, steps=config.steps, config=given, track=self._track)
+
+
+class SweepError(Exception):
+    """Groups of a sweep have failed, and all others were trained.
+
+    Attributes:
+        failed: Why, by the groups' names.
+        returns: What `Sweep.run` returns, of the others.
+    """
+
+    def __init__(self, failed: dict[str, str], returns: dict[str, np.ndarray]) -> None:
+        reasons = " | ".join(f"{name}: {reason}" for name, reason in failed.items())
+        super().__init__(f"{len(failed)} of {len(failed) + len(returns)} groups failed: {reasons}")
+        self.failed = failed
+        self.returns = returns
+
+
+def _checked(groups: dict[str, Config]) -> dict[str, Config]:
+    """Return the groups if nothing is wrong with any of them, before the first is compiled."""
+    if jax.process_count() > 1:
+        raise checks.InputValueError(
+            "a sweep over static settings runs in one process; leave out --distributed, or sweep over "
+            "leaves only and start one run for each static value"
+        )
+    known = isinstance(groups, dict) and all(isinstance(group, Config) for group in groups.values())
+    if not known or not groups:
+        raise checks.InputTypeError(
+            f"groups must be configurations by their names, got {type(groups).__name__}; for example "
+            "jaxq.configure_sweep('CartPole-v1', sweep={'batch_size': [32, 64]})"
+        )
+
+    def check(name: Any, config: Config) -> None:
+        check_name(name)
+        prepare(config)
+
+    each(groups, check)
+    return dict(groups)
+
+
+def _read(described: dict[str, Any]) -> Config:
+    if described.get("only_in_python"):
+        raise checks.InputValueError(
+            f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "
+            "a file; use jaxq.Sweep.resume(directory, groups=groups) with the same configurations"
+        )
+    return config_of(described, SWEEP)
+
+
+def _release() -> None:
+    """Give back the memory of a group that has ended before the next one needs it."""
+    gc.collect()
+    jax.clear_caches()

@@ -1,0 +1,145 @@
+"""The directory of a sweep: one file that lists its groups, and a run directory for each of them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jaxq import checks
+from jaxq.experiment.directory import SWEEP, RunDirectory, finite, replace_text
+from jaxq.experiment.groups import check_name
+
+_FORMAT = 1
+# What a run that was ended before it wrote its configuration may have left.
+_EMPTY = {"report", ".lock", "config.json.new"}
+
+
+def is_sweep(path: Path) -> bool:
+    """Tell whether a directory is that of a sweep."""
+    return (path / SWEEP).is_file()
+
+
+class SweepDirectory:
+    """A directory that one sweep owns.
+
+    Attributes:
+        path: Where it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> "SweepDirectory":
+        """Make a new directory, with its parents.
+
+        Raises:
+            InputValueError: If it exists already or cannot be written.
+        """
+        return cls(RunDirectory.create(path).path)
+
+    @classmethod
+    def open(cls, path: Path) -> "SweepDirectory":
+        """Open a directory that a sweep has made before.
+
+        Raises:
+            InputValueError: If it is none.
+        """
+        if not is_sweep(path):
+            raise checks.InputValueError(
+                f"{path} holds no sweep: it has no {SWEEP}; "
+                "`jaxq train ENV --sweep batch_size=32,64` makes one"
+            )
+        return cls(path)
+
+    def write(self, groups: dict[str, dict[str, Any]], track: dict[str, Any]) -> None:
+        """Write what is trained, and who is told of it.
+
+        Args:
+            groups: The configurations as plain values by the groups' names, in the order of the queue.
+            track: What `Trackers.described` says.
+        """
+        content = {"format": _FORMAT, "track": track, "groups": groups}
+        replace_text(self.path / SWEEP, json.dumps(finite(content), indent=2) + "\n")
+
+    def read(self) -> dict[str, Any]:
+        """Return what `write` wrote.
+
+        Raises:
+            InputValueError: If it is not that any more.
+        """
+        file = self.path / SWEEP
+        try:
+            content = json.loads(file.read_text())
+        except (OSError, ValueError, RecursionError) as error:
+            raise checks.InputValueError(f"{file} cannot be read: {error}") from None
+        parts = [content.get(name) for name in ("groups", "track")] if isinstance(content, dict) else []
+        if not parts or not all(isinstance(part, dict) for part in parts) or not parts[0]:
+            raise checks.InputValueError(f"{file} cannot be read: it is not what a sweep wrote")
+        if content.get("format") != _FORMAT:
+            raise checks.InputValueError(
+                f"{file} has format {content.get('format')!r}, and this version of jaxq reads {_FORMAT}"
+            )
+        for name, described in parts[0].items():
+            check_name(name)
+            if not isinstance(described, dict):
+                raise checks.InputValueError(f"{file} cannot be read: {name} is no configuration")
+        return content
+
+    def run(self, name: str) -> RunDirectory:
+        """Return the directory of a group's run, whether there is one or not."""
+        return RunDirectory(self.path / name)
+
+    def begun(self, name: str) -> bool:
+        """Tell whether a group's run has written its configuration; where not, make place for it.
+
+        Raises:
+            InputValueError: If something else is there.
+        """
+        path = self.path / name
+        if (path / "config.json").is_file():
+            return True
+        if path.is_symlink() or path.exists():
+            others = {other.name for other in path.iterdir()} - _EMPTY if path.is_dir() else {name}
+            if path.is_symlink() or others:
+                raise checks.InputValueError(
+                    f"{path} is no run directory: it has no config.json, and holds something else; "
+                    "move it away"
+                )
+            shutil.rmtree(path)
+        return False
+
+
+def with_runs(paths: list[Path]) -> list[tuple[Path, list[str]]]:
+    """Put the runs of a sweep that have results in the place of its directory.
+
+    Args:
+        paths: Directories of runs, and of sweeps.
+
+    Returns:
+        Directories of runs, each with what the reader should know of the sweep that it is of.
+
+    Raises:
+        InputValueError: If no run of a sweep has results yet, or what it holds cannot be read.
+    """
+    found: list[tuple[Path, list[str]]] = []
+    for path in paths:
+        if not is_sweep(path):
+            found.append((path, []))
+            continue
+        names = [*SweepDirectory.open(path).read()["groups"]]
+        ready = [name for name in names if _has_results(path / name)]
+        if not ready:
+            raise checks.InputValueError(
+                f"{path} holds no results yet, of {len(names)} groups; wait for the first segment to end"
+            )
+        left_out = [name for name in names if name not in ready]
+        note = f"Of the sweep's {len(names)} groups {len(left_out)} have no results yet"
+        notes = [f"{note}: {', '.join(left_out)}."] if left_out else []
+        found += [(path / name, notes if name == ready[0] else []) for name in ready]
+    return found
+
+
+def _has_results(path: Path) -> bool:
+    files = path / "metrics.jsonl", path / "report" / "evaluation.json"
+    return any(file.is_file() and file.stat().st_size for file in files)
