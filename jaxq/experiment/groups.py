@@ -191,7 +191,8 @@ def _with(group: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     """Put a combination of values where each of them belongs."""
     own = {name: value for name, value in chosen.items() if name in _WHAT}
     settings = {name: value for name, value in chosen.items() if name not in own}
-    return {**group, **own, "keywords": {**group.get("keywords", {}), **settings}}
+    keywords = {**group.get("keywords", {}), **settings}
+    return {**group, **own, "keywords": keywords, "sweep": {**group["sweep"]}}
 
 
 def _label(value: Any) -> str:
