@@ -37,6 +37,7 @@ def start_two(out, cache, steps, *words):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = ["--steps", str(steps), "--coordinator", f"127.0.0.1:{port}", "--num-processes", "2"]
+    together += words
     return [
         start([core], out, cache, *words, *together, "--process-id", str(number))
         for number, core in enumerate(CORES)
@@ -52,6 +53,16 @@ def results(out):
     rows = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     evaluation = json.loads((out / "report" / "evaluation.json").read_text())
     return [(row["steps"], row["agents"]) for row in rows], evaluation["returns"]
+
+
+def test_a_sweep_over_what_shapes_the_program_is_refused(tmp_path, cache):
+    words = ["--agents", "4", "--sweep", "batch_size=32,64"]
+    processes = start_two(tmp_path / "two", cache, 2_000, *words)
+    outputs = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [2, 2], outputs
+    for _, error in outputs:
+        assert "runs in one process; leave out --distributed" in error
+    assert not (tmp_path / "two").exists()
 
 
 def test_two_processes_give_the_numbers_of_one(tmp_path, cache):

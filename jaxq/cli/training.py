@@ -33,11 +33,12 @@ def train(command: Train) -> int:
         raise InputValueError("jaxq train takes an environment, for example jaxq train CartPole-v1")
     else:
         groups = split(given)
-    config = next(iter(groups.values()))
-    directory = command.out or default_path(config.environment, config.algorithm)
+    what = [{getattr(group, name) for group in groups.values()} for name in ("environment", "algorithm")]
+    names = [name if not others else "several" for name, *others in what]
+    directory = command.out or default_path(*names)
     tracking = command.track, command.track_agents
     if [*groups] == [ALL]:
-        return _run(Experiment(config, directory, *tracking))
+        return _run(Experiment(groups[ALL], directory, *tracking))
     return _run(Sweep(groups, directory, *tracking))
 
 

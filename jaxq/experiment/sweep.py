@@ -45,12 +45,12 @@ class Sweep:
     Example:
         >>> import jaxq, tempfile
         >>> groups = jaxq.configure_sweep(
-        ...     "FrozenLake-v1", agents=4, steps=500, sweep={"algorithm": ["q_learning", "sarsa"]}
+        ...     "FrozenLake-v1", algorithm="q_learning", agents=2, steps=100, sweep={"num_envs": [2]}
         ... )
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     returns = jaxq.Sweep(groups, parent + "/sweep").run()
         >>> {name: scores.shape for name, scores in returns.items()}
-        {'algorithm=q_learning': (2, 32), 'algorithm=sarsa': (2, 32)}
+        {'num_envs=2': (2, 32)}
     """
 
     def __init__(
