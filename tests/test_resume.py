@@ -306,6 +306,21 @@ def test_an_experiment_with_a_network_of_ones_own_resumes_from_python(tmp_path):
     assert json.loads(json.dumps(again.astype(float).tolist())) == returns(tmp_path / "run")
 
 
+def test_a_sweep_with_a_network_of_ones_own_resumes_from_python(tmp_path):
+    spec = jaxq.envs.make("Catch-bsuite").observation_spec
+    network = jaxq.networks.QNetwork(jaxq.networks.Torso(spec, (4,)), jaxq.networks.LinearHead(3))
+    groups = jaxq.configure_sweep("Catch-bsuite", agents=1, steps=1_200, sweep={"network": [network]})
+    sweep = jaxq.Sweep(groups, tmp_path / "sweep")
+    with pytest.raises(jaxq.InputError, match="network was given in Python"):
+        jaxq.Sweep.resume(tmp_path / "sweep")
+    with pytest.raises(jaxq.InputError, match="groups must be those of the sweep"):
+        jaxq.Sweep.resume(tmp_path / "sweep", groups={"other": groups["network=QNetwork"]})
+    first = sweep.run()
+    (tmp_path / "sweep" / "network=QNetwork" / "report" / "evaluation.json").unlink()
+    again = jaxq.Sweep.resume(tmp_path / "sweep", groups=groups).run()
+    np.testing.assert_array_equal(first["network=QNetwork"], again["network=QNetwork"])
+
+
 @pytest.mark.optimized
 def test_a_population_may_go_on_on_another_number_of_devices(short, copied):
     plan = prepare(config_of(RunDirectory.open(copied).read_config()))

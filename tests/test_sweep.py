@@ -313,18 +313,3 @@ def test_what_is_refused(tmp_path, sweep, words):
 def test_one_population_says_how_to_sweep_over_what_shapes_it():
     with pytest.raises(jaxq.InputError, match=r"jaxq\.Sweep\(jaxq\.configure_sweep"):
         jaxq.configure("CartPole-v1", sweep={"batch_size": [32, 64]})
-
-
-def test_a_network_of_ones_own(tmp_path):
-    spec = jaxq.envs.make("Catch-bsuite").observation_spec
-    network = jaxq.networks.QNetwork(jaxq.networks.Torso(spec, (4,)), jaxq.networks.LinearHead(3))
-    groups = jaxq.configure_sweep("Catch-bsuite", agents=1, steps=1_200, sweep={"network": [network]})
-    sweep = jaxq.Sweep(groups, tmp_path / "sweep")
-    with pytest.raises(jaxq.InputError, match="network was given in Python"):
-        jaxq.Sweep.resume(tmp_path / "sweep")
-    with pytest.raises(jaxq.InputError, match="groups must be those of the sweep"):
-        jaxq.Sweep.resume(tmp_path / "sweep", groups={"other": groups["network=QNetwork"]})
-    first = sweep.run()
-    (tmp_path / "sweep" / "network=QNetwork" / "report" / "evaluation.json").unlink()
-    again = jaxq.Sweep.resume(tmp_path / "sweep", groups=groups).run()
-    np.testing.assert_array_equal(first["network=QNetwork"], again["network=QNetwork"])
