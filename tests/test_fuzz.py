@@ -29,6 +29,9 @@ values = st.one_of(
     st.sampled_from(
         ["true", "1,2", "(1,)", "nan", "", "{}", "[[]]", "1e400", "None", "'", "__import__"]
     ),
+    st.sampled_from(
+        ["uniform:0:1", "loguniform:1e-4:1e-2", "loguniform:0:1", "uniform:1", "uniform:1:0"]
+    ),
     words,
 )
 swept = st.lists(values | st.sampled_from(["64x64", "0x4", "dqn", "c51"]), min_size=1, max_size=3)
@@ -36,7 +39,7 @@ static = st.builds("{}={}".format, st.sampled_from(STATIC) | words, swept.map(",
 assignments = st.builds("{}={}".format, st.sampled_from(NAMES) | words, values)
 arguments = st.one_of(
     st.tuples(st.sampled_from(OPTIONS), values | st.sampled_from([*ALGORITHMS])),
-    st.tuples(st.sampled_from(["--set", "--sweep"]), assignments),
+    st.tuples(st.sampled_from(["--set", "--sweep", "--sample"]), assignments),
     st.tuples(st.just("--sweep"), static),
     st.tuples(words),
 )
@@ -80,10 +83,12 @@ FIELDS = ["agents", "steps", "seed", "segments", "chunk", "checkpoint_minutes", 
     others=st.dictionaries(st.sampled_from(FIELDS), plain, max_size=3),
     keywords=st.dictionaries(names, plain, max_size=3) | plain,
     sweep=st.dictionaries(names, plain, max_size=2) | plain,
+    sample=st.dictionaries(names, values | plain, max_size=2) | plain,
 )
-def test_a_configuration(environment, algorithm, others, keywords, sweep):
+def test_a_configuration(environment, algorithm, others, keywords, sweep, sample):
     with contextlib.suppress(jaxq.InputError):
-        config = jaxq.configure(environment, algorithm, keywords=keywords, sweep=sweep, **others)
+        tables = {"keywords": keywords, "sweep": sweep, "sample": sample}
+        config = jaxq.configure(environment, algorithm, **tables, **others)
         assert isinstance(config, jaxq.Config)
 
 

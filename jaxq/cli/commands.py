@@ -53,6 +53,12 @@ class Train:
     """Values of hyperparameters, which share one program, and of settings such as batch_size=32,64,
     hidden_sizes=64x64,128x128 or algorithm=dqn,c51, which get a program and a run directory each, one
     after another; every combination gets as many agents."""
+    sample: Annotated[
+        tuple[tuple[str, ...], ...],
+        tyro.conf.arg(metavar="NAME=KIND:LOW:HIGH [NAME=KIND:LOW:HIGH ...]"),
+        tyro.conf.UseAppendAction,
+    ] = ()
+    """Hyperparameters that each agent draws for itself, such as learning_rate=loguniform:1e-4:1e-2."""
     out: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """A directory to make and write to; by default one below runs/."""
     segments: Annotated[int | None, tyro.conf.arg(metavar="N")] = None

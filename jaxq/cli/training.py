@@ -18,12 +18,13 @@ def train(command: Train) -> int:
     from jaxq.experiment import Experiment, Sweep, read_groups
     from jaxq.experiment.directory import default_path
     from jaxq.experiment.groups import ALL, split
-    from jaxq.experiment.parsing import parse_settings, parse_sweep
+    from jaxq.experiment.parsing import parse_sample, parse_settings, parse_sweep
 
     given = {
         "environment": command.env,
         "keywords": parse_settings(_flat(command.set)) or None,
         "sweep": parse_sweep(_flat(command.sweep)) or None,
+        "sample": parse_sample(_flat(command.sample)) or None,
         **{name: getattr(command, name) for name in _FIELDS},
     }
     given = {name: value for name, value in given.items() if value is not None}

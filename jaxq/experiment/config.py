@@ -6,7 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from jaxq import algorithms, checks, envs
+from jaxq.experiment.sampling import EXAMPLE, Distribution
 from jaxq.hparams import check_may_vary, leaf_number
 from jaxq.presets import preset
 
@@ -34,6 +37,7 @@ class Config:
         keep_checkpoints: How many of the newest are kept, besides the best one.
         on_divergence: What is done with an agent whose values diverge: "freeze" it where it was
             before, "restart" its network, or "stop" the run.
+        sample: What each agent draws its own value of a leaf from, such as "loguniform:1e-4:1e-2".
     """
 
     environment: str
@@ -50,6 +54,7 @@ class Config:
     checkpoint_minutes: float = 10.0
     keep_checkpoints: int = 2
     on_divergence: str = "freeze"
+    sample: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def combinations(self) -> list[dict[str, float]]:
@@ -58,6 +63,25 @@ class Config:
             dict(zip(self.sweep, values, strict=True))
             for values in itertools.product(*self.sweep.values())
         ]
+
+    @property
+    def sampled(self) -> dict[str, np.ndarray]:
+        """Each agent's own value of every leaf that is sampled, `[N]`."""
+        return {
+            name: Distribution.read(name, text).draw(name, self.seed, self.agents)
+            for name, text in self.sample.items()
+        }
+
+    @property
+    def varied(self) -> dict[str, np.ndarray]:
+        """Each agent's value of every leaf that is swept or sampled, `[N]`."""
+        combinations = self.combinations
+        seeds = self.agents // len(combinations)
+        swept = {
+            name: np.repeat([float(combination[name]) for combination in combinations], seeds)
+            for name in self.sweep
+        }
+        return swept | self.sampled
 
 
 def configure(
@@ -68,6 +92,7 @@ def configure(
     seed: int = 0,
     keywords: dict[str, Any] | None = None,
     sweep: dict[str, list[float]] | None = None,
+    sample: dict[str, str] | None = None,
     **others: Any,
 ) -> Config:
     """Fill in what the user left open, and check it.
@@ -80,6 +105,8 @@ def configure(
         seed: Seed of the population's key, in [0, 2**31).
         keywords: Keywords of the recipe, over those of the environment's preset.
         sweep: Values of each leaf that varies over the population.
+        sample: What each agent draws its own value of a leaf from: "uniform:low:high" or
+            "loguniform:low:high".
         **others: Further fields of `Config`.
 
     Returns:
@@ -91,15 +118,15 @@ def configure(
     """
     keywords = {} if keywords is None else keywords
     sweep = {} if sweep is None else sweep
-    _check_tables(keywords, sweep)
+    sample = {} if sample is None else sample
+    _check_tables(keywords, sweep, sample)
     mistakes = checks.Mistakes()
     defaults: dict[str, Any] = {}
     with mistakes.noting():
         found = preset(environment, steps, algorithm)
         steps, defaults = found.steps, found.keywords
-    for name in {*keywords} & {*sweep}:
-        with mistakes.noting():
-            raise checks.InputValueError(f"{name} is both set and swept; leave out one of the two")
+    _check_apart(mistakes, "set and swept", keywords, sweep)
+    _check_apart(mistakes, "set and sampled", keywords, sample)
     for name in {*others} - {*_OTHERS}:
         with mistakes.noting():
             checks.known("field", name, _OTHERS)
@@ -107,7 +134,8 @@ def configure(
         agents = AGENTS_PER_COMBINATION * math.prod(len(values) for values in sweep.values())
     known = {name: value for name, value in others.items() if name in _OTHERS}
     steps = 1 if steps is None else steps
-    config = Config(environment, algorithm, agents, steps, seed, defaults | keywords, sweep, **known)
+    keywords = defaults | keywords
+    config = Config(environment, algorithm, agents, steps, seed, keywords, sweep, sample=sample, **known)
     return checked(config, mistakes)
 
 
@@ -123,7 +151,8 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
         InputValueError: If a value is out of range; if there is more than one mistake, all of them.
     """
     mistakes = mistakes or checks.Mistakes()
-    _check_tables(config.keywords, config.sweep)
+    _check_tables(config.keywords, config.sweep, config.sample)
+    _check_apart(mistakes, "swept and sampled", config.sweep, config.sample)
     with mistakes.noting():
         checks.known("environment", config.environment, envs.ids())
     for name, check in _CHECKS.items():
@@ -143,7 +172,7 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
     return config
 
 
-def _check_tables(keywords: Any, sweep: Any) -> None:
+def _check_tables(keywords: Any, sweep: Any, sample: Any) -> None:
     """Check that there are names and values, before anything is asked of either.
 
     Raises:
@@ -152,6 +181,7 @@ def _check_tables(keywords: Any, sweep: Any) -> None:
     for kind, table, example in (
         ("keywords", keywords, '{"learning_rate": 0.001}'),
         ("sweep", sweep, '{"learning_rate": [0.001, 0.01]}'),
+        ("sample", sample, f'{{"learning_rate": "{EXAMPLE}"}}'),
     ):
         if not isinstance(table, dict) or not all(isinstance(name, str) for name in table):
             raise checks.InputTypeError(
@@ -165,8 +195,14 @@ def _check_tables(keywords: Any, sweep: Any) -> None:
             )
 
 
+def _check_apart(mistakes: checks.Mistakes, both: str, *tables: dict[str, Any]) -> None:
+    for name in set.intersection(*map(set, tables)):
+        with mistakes.noting():
+            raise checks.InputValueError(f"{name} is both {both}; leave out one of the two")
+
+
 def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
-    """Check keywords and sweep against the recipe, and note all that is wrong with either."""
+    """Check keywords, sweep and sample against the recipe, and note all that is wrong with either."""
     make, keywords = algorithms.recipe(config.algorithm), dict(config.keywords)
     while (reason := _reason(make, keywords)) is not None:
         mistakes.found.append(reason)
@@ -181,6 +217,12 @@ def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
             check_may_vary(name, hparams)
             for value in values:
                 leaf_number(name, value)
+    for name, text in config.sample.items():
+        with mistakes.noting():
+            check_may_vary(name, hparams)
+            distribution = Distribution.read(name, text)
+            leaf_number(name, distribution.low)
+            leaf_number(name, distribution.high)
 
 
 def _reason(make: Callable, keywords: dict[str, Any]) -> checks.InputError | None:

@@ -9,11 +9,13 @@ from typing import Any
 from jaxq import checks
 from jaxq.experiment.config import Config, checked
 from jaxq.experiment.groups import ALL, split
+from jaxq.experiment.sampling import EXAMPLE
 
 # What `config.json` holds besides the configuration: what came of it, and where it was run.
 _MADE = {
     "settings",
     "hparams",
+    "sampled",
     "command",
     "started",
     "python",
@@ -22,6 +24,7 @@ _MADE = {
     "track",
     "resumed",
 }
+_EXAMPLES = {"keywords": "0.001", "sweep": "[0.001, 0.01]", "sample": f'"{EXAMPLE}"'}
 _FIELDS = [field.name for field in dataclasses.fields(Config)]
 _NEEDED = [
     field.name
@@ -34,8 +37,8 @@ def read_config(path: Path, given: dict[str, Any]) -> Config:
     """Read a configuration.
 
     Args:
-        path: A TOML file with any of the fields of `Config`, keywords and sweep as tables of their
-            own; or the `config.json` of a run, which repeats it.
+        path: A TOML file with any of the fields of `Config`, keywords, sweep and sample as
+            tables of their own; or the `config.json` of a run, which repeats it.
         given: Fields that come from elsewhere, and go before those of the file.
 
     Returns:
@@ -85,7 +88,7 @@ def read_groups(path: Path, given: dict[str, Any]) -> dict[str, Config]:
             f"there are {', '.join(_FIELDS)}"
         )
     merged = {**found, **given}
-    for name in ("keywords", "sweep"):
+    for name in ("keywords", "sweep", "sample"):
         merged[name] = {**_table(path, name, found), **given.get(name, {})}
     if "environment" not in {**merged, **merged["sweep"]}:
         raise checks.InputValueError(
@@ -134,6 +137,6 @@ def _table(path: Path, name: str, found: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise checks.InputValueError(
             f"{path}: {name} must be a table, got {table!r}; for example [{name}] and below it "
-            + ("learning_rate = 0.001" if name == "keywords" else "learning_rate = [0.001, 0.01]")
+            f"learning_rate = {_EXAMPLES[name]}"
         )
     return table

@@ -110,6 +110,8 @@ def evaluation_table(config: Config, returns: np.ndarray) -> Table:
             with_interval(iqm(row), bootstrap_interval(row)),
             *[f"{value:.1f}" for value in (np.mean(row), np.max(row), np.min(row))],
         )
+    if config.sample:
+        table.caption = f"best agent: {best_agent(config, returns)}"
     return table
 
 
@@ -140,6 +142,16 @@ def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> Ta
         if name not in returns:
             table.add_row("", name, *[""] * len(leaves), str(groups[name].agents), "failed")
     return table
+
+
+def best_agent(config: Config, returns: np.ndarray) -> str:
+    """Write the number of the agent that scores best, and its own values of what varies."""
+    scores = returns.mean(axis=1)
+    if np.isnan(scores).all():
+        return "none"
+    best = int(np.nanargmax(scores))
+    values = [f"{name}={values[best]:.4g}" for name, values in config.varied.items()]
+    return ", ".join([str(best), *values])
 
 
 def with_interval(value: float, interval: Interval) -> str:

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from jaxq import checks
+from jaxq.experiment.sampling import EXAMPLE
 
 # Widths of layers where commas part values: 64x64, but not the hexadecimal 0x40.
 _WIDTHS = re.compile(r"[1-9]\d{0,9}(x[1-9]\d{0,9})+", re.ASCII)
@@ -30,13 +31,23 @@ def parse_sweep(texts: list[str]) -> dict[str, list[Any]]:
     return {name: [_value(part) for part in _COMMA.split(text)] for name, text in assigned.items()}
 
 
+def parse_sample(texts: list[str]) -> dict[str, str]:
+    """Read `name=distribution` texts.
+
+    Raises:
+        InputValueError: If one is not of that form, or a name comes twice.
+    """
+    return _assignments("--sample", texts)
+
+
 def _assignments(option: str, texts: list[str]) -> dict[str, str]:
     parsed: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise checks.InputValueError(
-                f"{option} takes name=value, got {text!r}; for example {option} learning_rate=0.001"
+                f"{option} takes name=value, got {text!r}; for example {option} learning_rate="
+                + (EXAMPLE if option == "--sample" else "0.001")
             )
         if name in parsed:
             raise checks.InputValueError(f"{option} has {name!r} twice; give it once")

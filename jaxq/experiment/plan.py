@@ -7,7 +7,7 @@ from jaxq import algorithms, checks, envs
 from jaxq.experiment.config import Config
 from jaxq.experiment.plain import is_plain, plain, plain_settings
 from jaxq.experiment.tuning import remembered
-from jaxq.hparams import Hparams, grid, names
+from jaxq.hparams import Hparams, check_may_vary, names, validated
 from jaxq.training import Population, Trainer
 
 
@@ -44,10 +44,13 @@ def prepare(config: Config) -> Plan:
             "or a smaller learning_starts"
         )
     trainer.iterations(config.steps)
-    seeds = config.agents // len(config.combinations)
     chunk = remembered(trainer, config.agents) if config.chunk is None else config.chunk
     population = Population(trainer, config.agents, chunk=chunk)
-    return Plan(config, population, grid(trainer.hparams, seeds=seeds, **config.sweep))
+    varied = config.varied
+    for name in varied:
+        check_may_vary(name, trainer.hparams)
+    hparams = validated(trainer.hparams.replace(**varied), trainer.hparams, (config.agents,))
+    return Plan(config, population, hparams)
 
 
 def describe(plan: Plan) -> dict[str, Any]:
@@ -56,9 +59,13 @@ def describe(plan: Plan) -> dict[str, Any]:
     leaves = {
         name: float(getattr(recipe.hparams, name))
         for name in names(recipe.hparams)
-        if name not in plan.config.sweep
+        if name not in {**plan.config.sweep, **plan.config.sample}
     }
-    described = {**written(plan.config), "chunk": plan.population.chunk}
+    described = {
+        **written(plan.config),
+        "chunk": plan.population.chunk,
+        "sampled": {name: values.tolist() for name, values in plan.config.sampled.items()},
+    }
     return {**described, "settings": plain_settings(recipe.settings), "hparams": leaves}
 
 

@@ -123,11 +123,11 @@ class _Report:
         )
 
     def _sweep(self, run: Run, prefix: str) -> None:
-        if not run.config.sweep:
+        if not (run.config.sweep or run.config.sample):
             return
-        self._heading(3, "Sweep")
+        self._heading(3, "Sweep" if run.config.sweep else "Samples")
         self.parts.append(_combinations(run))
-        if run.history is not None:
+        if run.history is not None and run.config.sweep:
             many = len(run.config.combinations) > figures.MOST_CURVES
             which = f"The best {figures.MOST_CURVES} combinations" if many else "The combinations"
             caption = f"{which} while training, with 95% bands."
@@ -136,8 +136,8 @@ class _Report:
             return
         over = sweeps.scores_over(run)
         if over is not None:
-            self._image(f"{prefix}sweep", over, "Scores over the swept values.")
-        caption = "Every agent over the swept names, colored by its score."
+            self._image(f"{prefix}sweep", over, "Scores over what varies between agents.")
+        caption = "Every agent over what varies, colored by its score."
         if not sweeps.has_plotly():
             self._image(f"{prefix}parallel", sweeps.parallel_coordinates(run), caption)
             return
@@ -193,9 +193,11 @@ def _best(run: Run) -> Html:
     if not np.isfinite(run.scores).any():
         return page.paragraph("No agent has a score.")
     agent = int(np.nanargmax(run.scores))
-    swept = run.config.combinations[agent // run.seeds]
     rows = [("agent", agent), ("score", number(run.scores[agent]))]
-    rows += [(f"{name} (swept)", f"{value:g}") for name, value in swept.items()]
+    rows += [
+        (f"{name} ({'sampled' if name in run.config.sample else 'swept'})", f"{values[agent]:g}")
+        for name, values in run.config.varied.items()
+    ]
     for part in ("hparams", "settings"):
         values = run.written.get(part)
         if isinstance(values, dict):
@@ -206,13 +208,10 @@ def _best(run: Run) -> Html:
 def _diverged(run: Run) -> Html:
     if not run.diverged:
         return page.paragraph("No agent diverged.")
-    swept = list(run.config.sweep)
-    rows = []
-    for agent in run.diverged:
-        combination = run.config.combinations[agent // run.seeds]
-        rows.append([agent, *[f"{combination[name]:g}" for name in swept]])
+    varied = run.config.varied
+    rows = [[agent, *[f"{values[agent]:g}" for values in varied.values()]] for agent in run.diverged]
     text = f"{len(run.diverged)} of {run.config.agents} agents: their losses or values were not finite."
-    return page.joined([page.paragraph(text), page.table(["agent", *swept], rows)])
+    return page.joined([page.paragraph(text), page.table(["agent", *varied], rows)])
 
 
 def _throughput(runs: list[Run]) -> Html:

@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.experiment.config import Config
+from jaxq.experiment.sampling import Distribution
 from jaxq.experiment.sweep_directory import with_runs
 
 _LONGEST_NAME = 60
@@ -166,6 +167,12 @@ def _config(file: Path, written: dict[str, Any]) -> Config:
     values = {printable(name): _numbers(file, name, column) for name, column in sweep.items()}
     if not all(column.size and np.isfinite(column).all() for column in values.values()):
         raise checks.InputValueError(f"{file}: sweep must hold a list of finite numbers for each name")
+    sample = _mapping(file, written.get("sample", {}))
+    for name, text in sample.items():
+        try:
+            Distribution.read(printable(name), text)
+        except checks.InputError as error:
+            raise checks.InputValueError(f"{file}: {printable(str(error).split(';')[0])}") from None
     combinations = math.prod(column.size for column in values.values())
     if agents % combinations:
         raise checks.InputValueError(
@@ -185,6 +192,7 @@ def _config(file: Path, written: dict[str, Any]) -> Config:
         seed=number("seed", 0),
         keywords={},
         sweep={name: column.tolist() for name, column in values.items()},
+        sample={printable(name): text for name, text in sample.items()},
     )
 
 

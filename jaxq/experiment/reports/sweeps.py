@@ -1,18 +1,22 @@
-"""Figures of a sweep: scores over one or two swept names, and every agent on parallel coordinates."""
+"""Figures of what varies: scores over one or two names, and every agent on parallel coordinates."""
 
 import html
 import importlib.util
 import itertools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.ticker import LogFormatter
 
 from jaxq import statistics
 from jaxq.experiment.reports.comparing import number
 from jaxq.experiment.reports.figures import drawing, label
 from jaxq.experiment.reports.runs import Run
+from jaxq.experiment.sampling import Distribution
 
 # From this ratio of the largest to the smallest value on, their order of magnitude is what counts.
 _WIDE = 8.0
@@ -30,11 +34,16 @@ class _Column(NamedTuple):
 
 
 def scores_over(run: Run) -> bytes | None:
-    """Draw the scores over the swept values: a curve over one name, a heat map over two.
+    """Draw the scores over what varies: a curve over one swept name, a heat map over two.
+
+    Where one or two names vary of which some are sampled, every agent is a point.
 
     Returns:
-        The image; `None` where more or fewer names are swept.
+        The image; `None` where more or fewer names vary.
     """
+    names = list(run.config.varied)
+    if run.config.sample and len(names) <= 2:
+        return _scatter(run)
     names = list(run.config.sweep)
     if len(names) == 1:
         return _curve(run, names[0])
@@ -44,7 +53,7 @@ def scores_over(run: Run) -> bytes | None:
 
 
 def parallel_coordinates(run: Run) -> bytes:
-    """Draw every agent as a line over the swept names and its score, the best ones on top."""
+    """Draw every agent as a line over what varies and its score, the best ones on top."""
     finite = np.flatnonzero(np.isfinite(run.scores))
     order = finite[np.argsort(run.scores[finite], kind="stable")][-_MOST_LINES:]
     columns = [*_columns(run), _Column("score", run.scores, run.scores)]
@@ -87,12 +96,16 @@ def moving_parallel_coordinates(run: Run, *, script: bool) -> str:
     dimensions = []
     for column in _columns(run):
         places, first = np.unique(column.places, return_index=True)
+        if places.size == column.places.size:
+            # Every agent has a value of its own, more than can be written beside an axis.
+            chosen = np.linspace(0, places.size - 1, min(places.size, _MOST_TICKS)).astype(int)
+            places, first = places[chosen], first[chosen]
         dimensions.append(
             {
                 "label": html.escape(label(column.name)),
                 "values": column.places[finite].tolist(),
                 "tickvals": places.tolist(),
-                "ticktext": [f"{value:g}" for value in column.values[first]],
+                "ticktext": [f"{value:.4g}" for value in column.values[first]],
             }
         )
     scores = run.scores[finite].tolist()
@@ -143,19 +156,57 @@ def _heat_map(run: Run, rows: str, columns: str) -> bytes:
     return made.png
 
 
+def _scatter(run: Run) -> bytes:
+    """Draw every agent as a point: its score over one name, or two names with its score as color."""
+    (across, right), *others = run.config.varied.items()
+    with drawing() as made:
+        axes = made.axes
+        if others:
+            ((up, height),) = others
+            # The best ones on top.
+            order = np.argsort(run.scores, kind="stable")
+            order = order[np.isfinite(run.scores[order])]
+            points = axes.scatter(right[order], height[order], c=run.scores[order], s=14)
+            made.colorbar(points, "score")
+            axes.set_ylabel(label(up))
+            _scale(axes.set_yscale, axes.yaxis, run, up)
+        else:
+            axes.scatter(right, run.scores, s=14, alpha=0.7)
+            axes.set_ylabel("score")
+        axes.set_xlabel(label(across))
+        _scale(axes.set_xscale, axes.xaxis, run, across)
+    return made.png
+
+
+def _scale(set_scale: Callable[[str], None], axis: Axis, run: Run, name: str) -> None:
+    if _logarithmic(run, name):
+        set_scale("log")
+        # Those that come with the scale write formulas.
+        axis.set_major_formatter(LogFormatter())
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.5)))
+
+
 def _columns(run: Run) -> list[_Column]:
-    columns = []
-    for name in run.config.sweep:
-        values = [combination[name] for combination in run.config.combinations]
-        values = np.repeat(np.array(values), run.seeds)
-        columns.append(_Column(name, values, _places(values)))
-    return columns
+    return [
+        _Column(name, values, np.log10(values) if _logarithmic(run, name) else values)
+        for name, values in run.config.varied.items()
+    ]
+
+
+def _logarithmic(run: Run, name: str) -> bool:
+    """Tell whether a name is drawn by its logarithm."""
+    if name in run.config.sample:
+        return Distribution.read(name, run.config.sample[name]).logarithmic
+    return _is_wide(np.array(run.config.sweep[name]))
 
 
 def _places(values: np.ndarray) -> np.ndarray:
     """Place values on an axis: by their logarithm where they span orders of magnitude."""
-    wide = values.min() > 0 and values.max() / values.min() >= _WIDE
-    return np.log10(values) if wide else values
+    return np.log10(values) if _is_wide(values) else values
+
+
+def _is_wide(values: np.ndarray) -> bool:
+    return values.min() > 0 and values.max() / values.min() >= _WIDE
 
 
 def _to_unit(places: np.ndarray) -> np.ndarray:

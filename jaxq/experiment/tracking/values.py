@@ -1,11 +1,12 @@
 """The numbers that every tracker gets, under the names that it shows them by."""
 
-import itertools
+import dataclasses
 import math
 from typing import Any
 
 import numpy as np
 
+from jaxq.experiment.config import Config
 from jaxq.experiment.runner import Progress
 
 # Of the metrics, those whose distribution over agents says how learning goes.
@@ -54,13 +55,13 @@ def agent_evaluations(evaluation: dict[str, Any]) -> list[dict[str, float]]:
 
 
 def agent_hparams(described: dict[str, Any]) -> list[dict[str, float]]:
-    """Return each agent's hyperparameters, its combination of swept values included."""
-    sweep = described["sweep"]
-    combinations = [
-        dict(zip(sweep, values, strict=True)) for values in itertools.product(*sweep.values())
+    """Return each agent's hyperparameters, those that are swept or sampled included."""
+    config = Config(**{field.name: described[field.name] for field in dataclasses.fields(Config)})
+    varied = {name: values.tolist() for name, values in config.varied.items()}
+    return [
+        described["hparams"] | {name: values[agent] for name, values in varied.items()}
+        for agent in range(config.agents)
     ]
-    seeds = described["agents"] // len(combinations)
-    return [described["hparams"] | combinations[agent // seeds] for agent in range(described["agents"])]
 
 
 def flat(described: dict[str, Any]) -> dict[str, Any]:

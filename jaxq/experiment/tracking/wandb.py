@@ -18,6 +18,8 @@ from jaxq.experiment.tracking.values import (
 
 # What wandb takes as a name.
 _LONGEST_NAME = 128
+# What says how agents differ; each one's run has its own values instead.
+_OF_ALL = ("sweep", "sample", "sampled")
 
 
 class Wandb:
@@ -39,7 +41,7 @@ class Wandb:
         self._bookmark = Bookmark.open(directory, "wandb")
         configs = [described]
         if self._with_agents:
-            rest = {name: value for name, value in described.items() if name != "sweep"}
+            rest = {name: value for name, value in described.items() if name not in _OF_ALL}
             configs += [
                 {**rest, "agent": agent, "hparams": hparams}
                 for agent, hparams in enumerate(agent_hparams(described))
