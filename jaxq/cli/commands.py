@@ -63,6 +63,8 @@ class Train:
     """A directory to make and write to; by default one below runs/."""
     segments: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Times that metrics are written over the run; by default 50."""
+    halvings: Annotated[int | None, tyro.conf.arg(metavar="R")] = None
+    """Stop the worse half of the agents so many times, the last time at half of the steps."""
     checkpoint_segments: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Write a checkpoint after every so many segments; by default 10."""
     checkpoint_minutes: Annotated[float | None, tyro.conf.arg(metavar="M")] = None

@@ -44,7 +44,7 @@ def train(command: Train) -> int:
 
 
 _FIELDS = (
-    "algorithm", "agents", "steps", "seed", "segments",
+    "algorithm", "agents", "steps", "seed", "segments", "halvings",
     "checkpoint_segments", "checkpoint_minutes", "on_divergence",
 )  # fmt: skip
 
@@ -97,7 +97,7 @@ def evaluate(command: Evaluate) -> None:
     if command.json:
         print(json.dumps(finite(evaluated.summary()), allow_nan=False))
     else:
-        Console().print(evaluation_table(evaluated.config, evaluated.returns))
+        Console().print(evaluation_table(*evaluated))
 
 
 def tune(command: Tune) -> None:

@@ -15,6 +15,7 @@ from jaxq.presets import preset
 
 AGENTS_PER_COMBINATION = 8
 ON_DIVERGENCE = ("freeze", "restart", "stop")
+_HALVED = ("agents", "segments", "halvings")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Config:
         on_divergence: What is done with an agent whose values diverge: "freeze" it where it was
             before, "restart" its network, or "stop" the run.
         sample: What each agent draws its own value of a leaf from, such as "loguniform:1e-4:1e-2".
+        halvings: How many times the worse half of the agents that still train stops, the last time
+            at half of the steps.
     """
 
     environment: str
@@ -55,6 +58,7 @@ class Config:
     keep_checkpoints: int = 2
     on_divergence: str = "freeze"
     sample: dict[str, str] = dataclasses.field(default_factory=dict)
+    halvings: int = 0
 
     @property
     def combinations(self) -> list[dict[str, float]]:
@@ -160,6 +164,9 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
         if not any(str(error).startswith(name) for error in mistakes.found):
             with mistakes.noting():
                 check(name, getattr(config, name))
+    if not any(str(error).startswith(_HALVED) for error in mistakes.found):
+        with mistakes.noting():
+            _check_halvings(config)
     if config.algorithm in [*algorithms.ALGORITHMS]:
         _check_recipe(config, mistakes)
     mistakes.report()
@@ -199,6 +206,16 @@ def _check_apart(mistakes: checks.Mistakes, both: str, *tables: dict[str, Any]) 
     for name in set.intersection(*map(set, tables)):
         with mistakes.noting():
             raise checks.InputValueError(f"{name} is both {both}; leave out one of the two")
+
+
+def _check_halvings(config: Config) -> None:
+    most = int(min(config.agents, config.segments)).bit_length() - 1
+    if config.halvings > most:
+        raise checks.InputValueError(
+            f"halvings must be at most {most}, as 2^halvings agents and segments are needed and there "
+            f"are {config.agents} and {config.segments}, got {config.halvings}; "
+            f"for example --halvings {most}"
+        )
 
 
 def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
@@ -253,6 +270,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "checkpoint_segments": checks.whole_number,
     "checkpoint_minutes": lambda name, value: checks.in_range(name, value, 0, math.inf),
     "keep_checkpoints": checks.whole_number,
+    "halvings": lambda name, value: checks.whole_number(name, value, minimum=0),
     "on_divergence": lambda name, value: checks.known(name, value, ON_DIVERGENCE),
 }
 _OTHERS = [

@@ -11,6 +11,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from jaxq.experiment.config import Config
+from jaxq.experiment.halving import steps_left
 from jaxq.experiment.runner import Progress
 from jaxq.experiment.tuning import Tuning
 from jaxq.statistics import Interval, bootstrap_interval, iqm
@@ -82,7 +83,7 @@ class Display:
     def _table(self, progress: Progress) -> Table:
         config, returns = self._config, progress.returns
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_row("steps", f"{progress.steps:,} of {config.steps:,} x {config.agents} agents")
+        table.add_row("steps", f"{progress.steps:,} of {config.steps:,} x {_training(config, progress)}")
         table.add_row("steps/s", f"{progress.steps_per_second:,.0f} in all")
         table.add_row("return, IQM", with_interval(progress.iqm, progress.interval))
         if np.isfinite(returns).any():
@@ -92,25 +93,33 @@ class Display:
         return table
 
 
-def evaluation_table(config: Config, returns: np.ndarray) -> Table:
+def evaluation_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> Table:
     """Make the table of the final evaluation, one row for each combination of a sweep.
+
+    Agents that were halved away count as they are, from where they stopped: without them the scores
+    would be those of agents that were chosen for their scores.
 
     Args:
         config: What was trained.
         returns: Undiscounted returns, `[N, episodes]`.
+        stopped: Which agents were halved away, bool `[N]`.
     """
+    halved = ["stopped"] if config.halvings else []
     table = Table(title=f"Greedy evaluation, {returns.shape[1]} episodes per agent")
-    for name in [*config.sweep, "agents", "IQM [95% interval]", "mean", "best", "worst"]:
+    for name in [*config.sweep, "agents", *halved, "IQM [95% interval]", "mean", "best", "worst"]:
         table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
-    scores = returns.mean(axis=1).reshape(len(config.combinations), -1)
-    for combination, row in zip(config.combinations, scores, strict=True):
+    combinations = config.combinations
+    scores = returns.mean(axis=1).reshape(len(combinations), -1)
+    stops = stopped.reshape(scores.shape).sum(axis=1)
+    for combination, row, stop in zip(combinations, scores, stops, strict=True):
         table.add_row(
             *[f"{value:g}" for value in combination.values()],
             str(row.size),
+            *[str(stop) for _ in halved],
             with_interval(iqm(row), bootstrap_interval(row)),
             *[f"{value:.1f}" for value in (np.mean(row), np.max(row), np.min(row))],
         )
-    if config.sample:
+    if config.sample or config.halvings:
         table.caption = f"best agent: {best_agent(config, returns)}"
     return table
 
@@ -163,9 +172,14 @@ def with_interval(value: float, interval: Interval) -> str:
     return f"{value:.1f} \\[{interval.low:.1f}, {interval.high:.1f}]"
 
 
+def _training(config: Config, progress: Progress) -> str:
+    stopped = len(progress.stopped)
+    return f"{config.agents - stopped} of " * bool(stopped) + f"{config.agents} agents"
+
+
 def time_left(progress: Progress, config: Config) -> str:
     """Say how long the rest of a run takes at the speed of its last segment."""
-    rest = (config.steps - progress.steps) * config.agents / progress.steps_per_second
+    rest = steps_left(config, progress.steps) / progress.steps_per_second
     return str(datetime.timedelta(seconds=round(max(rest, 0))))
 
 

@@ -27,7 +27,6 @@ from jaxq.experiment.runner import DivergenceError, Position, Progress, begin, e
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.statistics import bootstrap_interval, iqm
-from jaxq.training import AgentState
 
 
 class Experiment:
@@ -185,7 +184,7 @@ class Experiment:
         returns = evaluate(self._plan, position.state, self.config.evaluation_episodes)
         if is_first():
             self._report(position, history, returns)
-        voice.console.print(evaluation_table(self.config, returns))
+        voice.console.print(evaluation_table(self.config, returns, position.stopped))
         if position.diverged.any():
             voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
         voice.say(
@@ -197,7 +196,7 @@ class Experiment:
     def _report(self, position: Position, history: list[Progress], returns: np.ndarray) -> None:
         evaluation = {
             "steps": position.steps,
-            **Evaluated(self.config, returns).summary(),
+            **Evaluated(self.config, returns, position.stopped).summary(),
             "training_seconds": position.seconds,
             "diverged": np.flatnonzero(position.diverged).tolist(),
         }
@@ -230,19 +229,23 @@ class Evaluated(NamedTuple):
     Attributes:
         config: What was trained.
         returns: Undiscounted returns, `[N, episodes]`.
+        stopped: Which of them were halved away, bool `[N]`.
     """
 
     config: Config
     returns: np.ndarray
+    stopped: np.ndarray
 
     def summary(self) -> dict[str, Any]:
-        """Return the returns with their interquartile mean over agents, as plain values."""
+        """Return the returns with their interquartile mean over all agents, as plain values."""
         scores = self.returns.mean(axis=1)
-        return {
+        summary = {
             "iqm": iqm(scores),
             "interval": list(bootstrap_interval(scores)),
             "returns": np.asarray(self.returns, np.float64).tolist(),
         }
+        stopped = {"stopped": np.flatnonzero(self.stopped).tolist()}
+        return summary | stopped if self.config.halvings else summary
 
 
 def evaluate_directory(directory: Path, episodes: int = 32, seed: int | None = None) -> Evaluated:
@@ -256,9 +259,10 @@ def evaluate_directory(directory: Path, episodes: int = 32, seed: int | None = N
     Raises:
         InputValueError: If it is no run directory, or has no checkpoint that can be used.
     """
-    plan, state = _trained(directory)
+    plan, position = _trained(directory)
     episodes = checks.whole_number("episodes", episodes)
-    return Evaluated(plan.config, evaluate(plan, state, episodes, seed))
+    returns = evaluate(plan, position.state, episodes, seed)
+    return Evaluated(plan.config, returns, position.stopped)
 
 
 def record_best(directory: Path) -> bool:
@@ -273,15 +277,15 @@ def record_best(directory: Path) -> bool:
     Raises:
         InputValueError: If it is no run directory, or has no checkpoint that can be used.
     """
-    plan, state = _trained(directory)
-    scores = evaluate(plan, state, plan.config.evaluation_episodes).mean(axis=1)
-    best = plan.population.agent(state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
+    plan, position = _trained(directory)
+    scores = evaluate(plan, position.state, plan.config.evaluation_episodes).mean(axis=1)
+    best = plan.population.agent(position.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
     key = jax.random.key(plan.config.seed)
     return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
 
 
-def _trained(directory: Path) -> tuple[Plan, AgentState]:
-    """Read what a run trained, and its newest checkpoint."""
+def _trained(directory: Path) -> tuple[Plan, Position]:
+    """Read what a run trained, and where its newest checkpoint is."""
     run = RunDirectory.open(Path(directory))
     plan = prepare(config_of(run.read_config()))
     saved = Checkpoints(run.checkpoints).restore(plan.population.template)
@@ -289,4 +293,4 @@ def _trained(directory: Path) -> tuple[Plan, AgentState]:
         raise checks.InputValueError(
             f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
         )
-    return plan, saved.state
+    return plan, Position.of(saved.state, saved.facts)

@@ -5,6 +5,7 @@ from typing import Any
 
 from jaxq import algorithms, checks, envs
 from jaxq.experiment.config import Config
+from jaxq.experiment.halving import check_rungs
 from jaxq.experiment.plain import is_plain, plain, plain_settings
 from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, check_may_vary, names, validated
@@ -44,6 +45,7 @@ def prepare(config: Config) -> Plan:
             "or a smaller learning_starts"
         )
     trainer.iterations(config.steps)
+    check_rungs(config, trainer.warmup_steps, segment_steps(config, trainer))
     chunk = remembered(trainer, config.agents) if config.chunk is None else config.chunk
     population = Population(trainer, config.agents, chunk=chunk)
     varied = config.varied
@@ -51,6 +53,12 @@ def prepare(config: Config) -> Plan:
         check_may_vary(name, trainer.hparams)
     hparams = validated(trainer.hparams.replace(**varied), trainer.hparams, (config.agents,))
     return Plan(config, population, hparams)
+
+
+def segment_steps(config: Config, trainer: Trainer) -> int:
+    """Return the env steps of each agent in a segment: whole iterations, behind the warm-up."""
+    segment = -(-(config.steps - trainer.warmup_steps) // config.segments)
+    return -(-segment // trainer.iteration_steps) * trainer.iteration_steps
 
 
 def describe(plan: Plan) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from jaxq.experiment.config import Config
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, Voice
 from jaxq.experiment.distributed import is_first, largest
+from jaxq.experiment.halving import announcement
 from jaxq.experiment.runner import Position, Progress
 from jaxq.experiment.stopping import StoppedError, StopRequest
 from jaxq.experiment.tracking import Trackers
@@ -54,12 +55,16 @@ class Recorder:
         Raises:
             StoppedError: If somebody asked for it, when all is saved.
         """
+        before = self.history[-1].stopped if self.history else []
         self.history.append(progress)
         self._segments += 1
         if is_first():
             self._directory.append_metrics(progress.row())
             self._trackers.segment(progress)
             display.update(progress)
+            if progress.stopped != before:
+                agents = self._config.agents
+                self._voice.say(announcement(agents, progress.steps, before, progress.stopped))
         minutes = (time.monotonic() - self._saved_at) / 60
         late, stop = largest(minutes >= self._config.checkpoint_minutes, self._request.number)
         last = position.steps >= self._config.steps

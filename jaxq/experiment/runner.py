@@ -15,7 +15,8 @@ from jaxq.checks import MOST
 from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.divergence import Watch
-from jaxq.experiment.plan import Plan
+from jaxq.experiment.halving import Survivors, halved
+from jaxq.experiment.plan import Plan, segment_steps
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 from jaxq.training import AgentState, Metrics
 
@@ -27,10 +28,11 @@ class Progress:
     Attributes:
         steps: Env steps of each agent so far.
         seconds: Time since training began, compilation left out.
-        steps_per_second: Env steps of all agents per second, over the last segment.
+        steps_per_second: Env steps of all agents that train per second, over the last segment.
         returns: Each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
         metrics: Each agent's metrics over the segment, leaves `[N]`.
         diverged: Agents that have diverged so far.
+        stopped: Agents that train no further, as they were halved away.
     """
 
     steps: int
@@ -39,6 +41,7 @@ class Progress:
     returns: np.ndarray
     metrics: Metrics
     diverged: list[int] = dataclasses.field(default_factory=list)
+    stopped: list[int] = dataclasses.field(default_factory=list)
 
     @property
     def iqm(self) -> float:
@@ -63,6 +66,7 @@ class Progress:
             "iqm": self.iqm,
             "interval": list(self.interval),
             "diverged": self.diverged,
+            "stopped": self.stopped,
             "agents": agents,
         }
 
@@ -72,9 +76,8 @@ class Progress:
         metrics = Metrics(*[np.array(row["agents"][name], float) for name in Metrics._fields])
         ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
         returns = np.where(ended, metrics.episode_return, returns)
-        return cls(
-            row["steps"], row["seconds"], row["steps_per_second"], returns, metrics, row["diverged"]
-        )
+        plain = [row[name] for name in ("steps", "seconds", "steps_per_second")]
+        return cls(*plain, returns, metrics, row["diverged"], row.get("stopped", []))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,12 +89,14 @@ class Position:
         returns: Each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
         seconds: Time spent training, compilation left out.
         diverged: Which agents have diverged at some time, bool `[N]`.
+        stopped: Which agents train no further, as they were halved away, bool `[N]`.
     """
 
     state: AgentState
     returns: np.ndarray
     seconds: float
     diverged: np.ndarray
+    stopped: np.ndarray
 
     @property
     def steps(self) -> int:
@@ -110,21 +115,23 @@ class Position:
             "returns": finite(self.returns.tolist()),
             "seconds": self.seconds,
             "diverged": np.flatnonzero(self.diverged).tolist(),
+            "stopped": np.flatnonzero(self.stopped).tolist(),
         }
 
     @classmethod
     def of(cls, state: AgentState, facts: dict[str, Any]) -> "Position":
         """Put a state and what `facts` returned together again."""
         returns = np.array(facts["returns"], float)
-        diverged = np.isin(np.arange(returns.size), facts["diverged"])
-        return cls(state, returns, facts["seconds"], diverged)
+        lists = facts["diverged"], facts.get("stopped", [])
+        masks = [np.isin(np.arange(returns.size), numbers) for numbers in lists]
+        return cls(state, returns, facts["seconds"], *masks)
 
 
 def begin(plan: Plan) -> Position:
     """Make the population that a run begins with."""
     agents = plan.config.agents
     state = plan.population.init(jax.random.key(plan.config.seed), plan.hparams)
-    return Position(state, np.full(agents, np.nan), 0.0, np.zeros(agents, bool))
+    return Position(state, np.full(agents, np.nan), 0.0, *np.zeros((2, agents), bool))
 
 
 def train(plan: Plan, position: Position, on_segment: Callable[[Progress, Position], None]) -> Position:
@@ -144,24 +151,29 @@ def train(plan: Plan, position: Position, on_segment: Callable[[Progress, Positi
     config, trainer = plan.config, plan.population.trainer
     if position.steps >= config.steps:
         return position
-    # A run from the same state compiles; it is thrown away, and the clock starts behind it.
-    watch = Watch(plan.population)
-    watch.diverged(*plan.population.run(position.state, trainer.iteration_steps))
-    segment = -(-(config.steps - trainer.warmup_steps) // config.segments)
-    segment = -(-segment // trainer.iteration_steps) * trainer.iteration_steps
+    survivors, watch = Survivors(plan.population), Watch(plan.population)
+    segment, compiled = segment_steps(config, trainer), None
     while position.steps < config.steps:
+        if not np.array_equal(position.stopped, compiled):
+            # A run from the same state compiles; it is thrown away, and the clock starts behind it.
+            watch.diverged(*survivors.run(position.state, trainer.iteration_steps, position.stopped))
+            compiled = position.stopped
         # Where segments end depends on the configuration alone, not on where the run began.
         length = segment - (position.steps - trainer.warmup_steps) % segment
-        progress, position = _segment(plan, watch, position, min(length, config.steps - position.steps))
+        length = min(length, config.steps - position.steps)
+        progress, position = _segment(plan, survivors, watch, position, length)
         on_segment(progress, position)
     return position
 
 
-def _segment(plan: Plan, watch: Watch, before: Position, length: int) -> tuple[Progress, Position]:
-    """Train for one segment, and deal with agents that diverge in it."""
+def _segment(
+    plan: Plan, survivors: Survivors, watch: Watch, before: Position, length: int
+) -> tuple[Progress, Position]:
+    """Train for one segment, deal with agents that diverge in it, and stop those that are too bad."""
     began = time.perf_counter()
-    state, metrics = plan.population.run(before.state, length)
-    diverged = watch.diverged(state, metrics)
+    state, metrics = survivors.run(before.state, length, before.stopped)
+    # Of agents that have stopped there is no loss to look at.
+    diverged = watch.diverged(state, metrics) & ~before.stopped
     metrics = gathered(metrics)
     if diverged.any() and plan.config.on_divergence == "stop":
         raise DivergenceError(np.flatnonzero(diverged).tolist(), before)
@@ -172,21 +184,15 @@ def _segment(plan: Plan, watch: Watch, before: Position, length: int) -> tuple[P
         state = set_back(diverged, before.state, state)
     seconds = time.perf_counter() - began
     ended = (metrics.episodes > 0) & ~diverged
-    after = Position(
-        state,
+    returns, diverged = (
         np.where(ended, metrics.episode_return, before.returns),
-        before.seconds + seconds,
         before.diverged | diverged,
     )
-    speed = (after.steps - before.steps) * plan.config.agents / seconds
-    progress = Progress(
-        after.steps,
-        after.seconds,
-        speed,
-        after.returns,
-        metrics,
-        np.flatnonzero(after.diverged).tolist(),
-    )
+    stopped = halved(plan.config, int(state.steps), returns, diverged, before.stopped)
+    after = Position(state, returns, before.seconds + seconds, diverged, stopped)
+    speed = (after.steps - before.steps) * np.count_nonzero(~before.stopped) / seconds
+    lists = np.flatnonzero(diverged).tolist(), np.flatnonzero(stopped).tolist()
+    progress = Progress(after.steps, after.seconds, speed, returns, metrics, *lists)
     return progress, after
 
 

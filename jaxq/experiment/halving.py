@@ -1,0 +1,189 @@
+"""Successive halving: now and then the worse half of the agents stops, and the better half trains on.
+
+With S steps and R halvings that happens at the first segment ends at or after `S / 2^R, ..., S / 4` and
+`S / 2`. How many agents train at any step follows from the configuration alone, which ones from the
+returns; so a run that goes on where it was interrupted decides nothing again.
+
+References:
+    Karnin et al., 2013; Jamieson and Talwalkar, 2016.
+"""
+
+import functools
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxq import checks
+from jaxq.experiment.config import Config
+from jaxq.training import AgentState, Metrics, Population
+
+_MOST_NAMED = 16
+
+
+def going_on(config: Config, steps: int) -> int:
+    """Return how many agents train beyond so many env steps of each."""
+    passed = sum(rung <= steps for rung in _rungs(config.steps, config.halvings))
+    return -(-config.agents // 2**passed)
+
+
+def steps_left(config: Config, steps: int) -> int:
+    """Return the env steps of all agents that are still to come after so many of each."""
+    rungs = _rungs(config.steps, config.halvings)
+    ends = [steps, *[rung for rung in rungs if rung > steps], config.steps]
+    return sum((end - begin) * going_on(config, begin) for begin, end in itertools.pairwise(ends))
+
+
+def check_rungs(config: Config, warmup: int, segment: int) -> None:
+    """Check that every halving has a segment end of its own, before the last one.
+
+    Args:
+        config: The configuration.
+        warmup: Env steps of each agent that fill the replay.
+        segment: Env steps of each agent in a segment.
+
+    Raises:
+        InputValueError: If two halvings fall on one, or one on the end of the run.
+    """
+    possible = [number for number in range(config.halvings + 1) if _fit(config, number, warmup, segment)]
+    if config.halvings not in possible:
+        raise checks.InputValueError(
+            f"halvings must each have a segment end of its own, got {config.halvings} on {config.steps} "
+            f"steps, of which {warmup} fill the replay, in segments of {segment}; "
+            f"for example --halvings {possible[-1]}, or more steps"
+        )
+
+
+def _rungs(steps: int, halvings: int) -> list[int]:
+    """Return from how many env steps of each agent on there are fewer, for each halving."""
+    return [-(-steps // 2**halving) for halving in range(halvings, 0, -1)]
+
+
+def _fit(config: Config, halvings: int, warmup: int, segment: int) -> bool:
+    rungs = _rungs(config.steps, halvings)
+    ends = [warmup + max(-(-(rung - warmup) // segment), 1) * segment for rung in rungs]
+    return len({*ends}) == halvings and all(end < config.steps for end in ends)
+
+
+def halved(
+    config: Config, steps: int, returns: np.ndarray, diverged: np.ndarray, stopped: np.ndarray
+) -> np.ndarray:
+    """Tell which agents train no further after a segment.
+
+    Those go on that have the highest returns, of equal ones those with the lower numbers. Agents that
+    have diverged, or finished no episode yet, come last.
+
+    Args:
+        config: The configuration.
+        steps: Env steps of each agent so far.
+        returns: Each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
+        diverged: Which agents have diverged at some time, bool `[N]`.
+        stopped: Which agents did not train in the segment, bool `[N]`.
+
+    Returns:
+        Which agents have stopped, those from before among them, bool `[N]`.
+    """
+    number = going_on(config, steps)
+    if np.count_nonzero(~stopped) <= number:
+        return stopped
+    worst = diverged | ~np.isfinite(returns)
+    # The last key counts first.
+    order = np.lexsort((np.where(worst, 0.0, -returns), worst, stopped))
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(order.size)
+    return stopped | (ranks >= number)
+
+
+def announcement(agents: int, steps: int, before: list[int], after: list[int]) -> str:
+    """Say which agents a halving has stopped.
+
+    Args:
+        agents: Number of agents N.
+        steps: Env steps of each agent so far.
+        before: Agents that had stopped before.
+        after: Agents that have stopped now, those among them.
+    """
+    now = sorted({*after} - {*before})
+    named = ", ".join(map(str, now[:_MOST_NAMED])) + (", ..." if len(now) > _MOST_NAMED else "")
+    return (
+        f"{steps:,} steps: the worse {len(now)} of {agents - len(before)} agents stop ({named}); "
+        f"{agents - len(after)} train on"
+    )
+
+
+class Survivors:
+    """Trains those agents of a population that have not stopped, in a smaller population.
+
+    On CPU an agent's numbers are to the last bit those that it has among all of them.
+
+    Args:
+        population: All agents.
+    """
+
+    def __init__(self, population: Population) -> None:
+        self._population = population
+        self._few = functools.lru_cache(maxsize=1)(functools.partial(_few, population))
+
+    def run(self, state: AgentState, num_steps: int, stopped: np.ndarray) -> tuple[AgentState, Metrics]:
+        """Train on all agents that have not stopped.
+
+        Args:
+            state: The population.
+            num_steps: Further env steps of each agent, rounded up to whole iterations.
+            stopped: Which agents have stopped, bool `[N]`.
+
+        Returns:
+            The population, of which the stopped agents are as before, and each agent's metrics, leaves
+            `[N]`; of the stopped ones no episodes, and NaN.
+        """
+        if not stopped.any():
+            return self._population.run(state, num_steps)
+        kept = np.flatnonzero(~stopped)
+        few = self._few(kept.size)
+        trained, metrics = few.population.run(few.take(state, kept), num_steps)
+        return few.put(state, trained, metrics, kept)
+
+
+class _Few(NamedTuple):
+    """A smaller population, and the way into it and back."""
+
+    population: Population
+    take: jax.stages.Wrapped
+    put: jax.stages.Wrapped
+
+
+def _few(population: Population, size: int) -> _Few:
+    mesh, chunk = population.mesh, population.chunk
+    if mesh.devices.flat[0].platform != "cpu":
+        # There a chunk is all agents of a device, and numbers depend on it anyhow.
+        chunk = min(chunk, -(-size // mesh.size))
+    small = Population(population.trainer, size, chunk=chunk, mesh=mesh)
+    place = [jax.tree.map(lambda leaf: leaf.sharding, each.template) for each in (small, population)]
+    everywhere = NamedSharding(mesh, PartitionSpec())
+    return _Few(
+        small,
+        jax.jit(_take, out_shardings=place[0]),
+        jax.jit(_put, out_shardings=(place[1], everywhere)),
+    )
+
+
+def _take(state: AgentState, kept: jax.Array) -> AgentState:
+    agents = jax.tree.map(lambda leaf: leaf[kept], state._replace(steps=None))
+    return agents._replace(steps=state.steps)
+
+
+def _put(
+    state: AgentState, trained: AgentState, metrics: Metrics, kept: jax.Array
+) -> tuple[AgentState, Metrics]:
+    agents = jax.tree.map(
+        lambda leaf, new: leaf.at[kept].set(new),
+        state._replace(steps=None),
+        trained._replace(steps=None),
+    )
+    nothing = Metrics(*[jnp.full(state.key.shape, jnp.nan)] * len(Metrics._fields))
+    nothing = nothing._replace(episodes=jnp.zeros(state.key.shape))
+    metrics = jax.tree.map(lambda leaf, new: leaf.at[kept].set(new), nothing, metrics)
+    return agents._replace(steps=trained.steps), metrics
