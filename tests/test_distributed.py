@@ -39,7 +39,7 @@ def start_two(out, cache, steps, *words):
     together = ["--steps", str(steps), "--coordinator", f"127.0.0.1:{port}", "--num-processes", "2"]
     together += words
     return [
-        start([core], out, cache, *words, *together, "--process-id", str(number))
+        start([core], out, cache, *together, "--process-id", str(number))
         for number, core in enumerate(CORES)
     ]
 
@@ -76,6 +76,15 @@ def test_two_processes_give_the_numbers_of_one(tmp_path, cache):
     alone.communicate(timeout=300)
     assert alone.returncode == 0
     assert str(results(tmp_path / "one")) == str(results(tmp_path / "two"))
+
+
+def test_halvings_in_two_processes_are_refused(tmp_path, cache):
+    processes = start_two(tmp_path / "run", cache, 2_000, "--halvings", "1")
+    for process in processes:
+        _, error = process.communicate(timeout=300)
+        assert process.returncode == 2
+        assert "halvings need all agents in one process, and there are 2" in error
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("victim", [0, 1])

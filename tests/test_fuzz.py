@@ -21,6 +21,7 @@ NAMES = [
 ]
 ENVIRONMENTS = ["CartPole-v1", "FrozenLake-v1", "Pendulum-v1", "Catch-bsuite", "CartPole", "-1", ""]
 OPTIONS = ["--algorithm", "--agents", "--steps", "--seed", "--segments", "--on-divergence", "--config"]
+OPTIONS += ["--halvings"]
 
 words = st.text(string.printable, max_size=12)
 values = st.one_of(
@@ -74,6 +75,7 @@ plain = st.recursive(
     max_leaves=4,
 )
 FIELDS = ["agents", "steps", "seed", "segments", "chunk", "checkpoint_minutes", "on_divergence"]
+FIELDS += ["halvings"]
 
 
 @settings(max_examples=300, deadline=None, derandomize=True, database=None)

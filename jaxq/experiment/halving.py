@@ -38,7 +38,7 @@ def steps_left(config: Config, steps: int) -> int:
 
 
 def check_rungs(config: Config, warmup: int, segment: int) -> None:
-    """Check that every halving has a segment end of its own, before the last one.
+    """Check that every halving has a segment end of its own, before the last one, in one process.
 
     Args:
         config: The configuration.
@@ -46,8 +46,15 @@ def check_rungs(config: Config, warmup: int, segment: int) -> None:
         segment: Env steps of each agent in a segment.
 
     Raises:
-        InputValueError: If two halvings fall on one, or one on the end of the run.
+        InputValueError: If two halvings fall on one, or one on the end of the run; or if the agents are
+            spread over several processes.
     """
+    if config.halvings and jax.process_count() > 1:
+        # Those that train on would have to move, with all that they remember, from one to the other.
+        raise checks.InputValueError(
+            f"halvings need all agents in one process, and there are {jax.process_count()}; "
+            "leave out --halvings, or train in one process"
+        )
     possible = [number for number in range(config.halvings + 1) if _fit(config, number, warmup, segment)]
     if config.halvings not in possible:
         raise checks.InputValueError(
@@ -171,8 +178,17 @@ def _few(population: Population, size: int) -> _Few:
 
 
 def _take(state: AgentState, kept: jax.Array) -> AgentState:
-    agents = jax.tree.map(lambda leaf: leaf[kept], state._replace(steps=None))
+    agents = jax.tree.map(lambda leaf: _pick(leaf, kept), state._replace(steps=None))
     return agents._replace(steps=state.steps)
+
+
+def _pick(leaf: jax.Array, kept: jax.Array) -> jax.Array:
+    """Take rows out, to the last bit."""
+    if not jnp.issubdtype(leaf.dtype, jnp.floating):
+        return leaf[kept]
+    # Devices that do not have a row add a zero to it, which would take the sign off a negative zero.
+    bits = jax.lax.bitcast_convert_type(leaf, jnp.dtype(f"uint{8 * leaf.dtype.itemsize}"))
+    return jax.lax.bitcast_convert_type(bits[kept], leaf.dtype)
 
 
 def _put(

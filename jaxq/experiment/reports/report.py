@@ -103,6 +103,9 @@ class _Report:
         self._heading(3, "Best agent")
         self.parts.append(_best(run))
         self._episode(run)
+        if run.stopped:
+            self._heading(3, "Stopped on the way")
+            self.parts.append(_stopped(run))
         self._heading(3, "Divergences")
         self.parts.append(_diverged(run))
         rows = [(name, _plain_text(value)) for name, value in run.written.items()]
@@ -193,7 +196,8 @@ def _best(run: Run) -> Html:
     if not np.isfinite(run.scores).any():
         return page.paragraph("No agent has a score.")
     agent = int(np.nanargmax(run.scores))
-    rows = [("agent", agent), ("score", number(run.scores[agent]))]
+    stopped = " (stopped on the way)" * (agent in run.stopped)
+    rows = [("agent", f"{agent}{stopped}"), ("score", number(run.scores[agent]))]
     rows += [
         (f"{name} ({'sampled' if name in run.config.sample else 'swept'})", f"{values[agent]:g}")
         for name, values in run.config.varied.items()
@@ -208,10 +212,22 @@ def _best(run: Run) -> Html:
 def _diverged(run: Run) -> Html:
     if not run.diverged:
         return page.paragraph("No agent diverged.")
-    varied = run.config.varied
-    rows = [[agent, *[f"{values[agent]:g}" for values in varied.values()]] for agent in run.diverged]
     text = f"{len(run.diverged)} of {run.config.agents} agents: their losses or values were not finite."
-    return page.joined([page.paragraph(text), page.table(["agent", *varied], rows)])
+    return page.joined([page.paragraph(text), _agents(run, run.diverged)])
+
+
+def _stopped(run: Run) -> Html:
+    text = f"{len(run.stopped)} of {run.config.agents} agents, as others had higher returns."
+    return page.joined([page.paragraph(text), page.folded("Which ones", _agents(run, run.stopped))])
+
+
+def _agents(run: Run, agents: list[int]) -> Html:
+    varied = run.config.varied
+    rows = [
+        [agent, *[f"{values[agent]:g}" for values in varied.values()], number(run.scores[agent])]
+        for agent in agents
+    ]
+    return page.table(["agent", *varied, "score"], rows)
 
 
 def _throughput(runs: list[Run]) -> Html:

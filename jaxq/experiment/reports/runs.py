@@ -50,6 +50,7 @@ class Run:
         history: What was written while training; `None` if nothing was.
         returns: Undiscounted returns of the final evaluation, `[N, episodes]`; `None` if unfinished.
         diverged: Numbers of the agents that diverged.
+        stopped: Numbers of the agents that were halved away.
         notes: What the reader should know, one sentence each.
     """
 
@@ -60,6 +61,7 @@ class Run:
     history: History | None
     returns: np.ndarray | None
     diverged: list[int]
+    stopped: list[int]
     notes: list[str]
 
     @functools.cached_property
@@ -136,9 +138,9 @@ def _read(path: Path) -> Run:
     written = _mapping(file, _json(file, _text(file)))
     config = _config(file, written)
     notes: list[str] = []
-    diverged: set[int] = set()
-    history = _history(path / "metrics.jsonl", config, notes, diverged)
-    returns = _evaluation(path / "report" / "evaluation.json", config, diverged)
+    listed: dict[str, set[int]] = {"diverged": set(), "stopped": set()}
+    history = _history(path / "metrics.jsonl", config, notes, listed)
+    returns = _evaluation(path / "report" / "evaluation.json", config, listed)
     if returns is None and history is None:
         raise checks.InputValueError(
             f"{path} holds no results yet: neither metrics.jsonl nor report/evaluation.json; "
@@ -149,10 +151,16 @@ def _read(path: Path) -> Run:
             f"The run is not finished ({history.steps[-1]:,} of {config.steps:,} steps of each agent): "
             "its scores are returns while training."
         )
-    if not diverged and history is not None:
-        diverged = set(np.flatnonzero(history.not_finite.any(axis=0)).tolist())
+    if not listed["diverged"] and history is not None:
+        listed["diverged"] = set(np.flatnonzero(history.not_finite.any(axis=0)).tolist())
+    if listed["stopped"]:
+        notes.append(
+            f"The worse {len(listed['stopped'])} of {config.agents} agents were stopped on the way, and "
+            "count with the scores they had come to."
+        )
     name = printable(path.resolve().name or str(path))[:_LONGEST_NAME]
-    return Run(path, name, config, written, history, returns, sorted(diverged), notes)
+    numbers = [sorted(listed[what]) for what in ("diverged", "stopped")]
+    return Run(path, name, config, written, history, returns, *numbers, notes)
 
 
 def _config(file: Path, written: dict[str, Any]) -> Config:
@@ -196,12 +204,15 @@ def _config(file: Path, written: dict[str, Any]) -> Config:
     )
 
 
-def _history(file: Path, config: Config, notes: list[str], diverged: set[int]) -> History | None:
+def _history(
+    file: Path, config: Config, notes: list[str], listed: dict[str, set[int]]
+) -> History | None:
     rows: list[dict[str, Any]] = []
     for number, row in _lines(file, notes):
         where = Path(f"{file}, line {number}")
         row = _row(where, row, config.agents)
-        diverged |= _agents(where, row, config.agents)
+        listed["diverged"] |= _agents(where, row, config.agents, "diverged")
+        row["stopped"] = _agents(where, row, config.agents, "stopped")
         # A run that was resumed goes on from before where it had come to.
         while rows and rows[-1]["steps"] >= row["steps"]:
             rows.pop()
@@ -213,6 +224,10 @@ def _history(file: Path, config: Config, notes: list[str], diverged: set[int]) -
         now[:] = np.where(np.isnan(now), before, now)
     columns = {name: np.array([row[name] for row in rows]) for name in ("steps", "seconds", "speed")}
     not_finite = np.stack([row["not_finite"] for row in rows])
+    for row, later in zip(rows, not_finite[1:], strict=False):
+        # Of agents that have stopped nothing was measured since.
+        later[[*row["stopped"]]] = False
+    listed["stopped"] |= rows[-1]["stopped"]
     return History(**columns, returns=returns, not_finite=not_finite)
 
 
@@ -255,11 +270,12 @@ def _row(where: Path, row: Any, num_agents: int) -> dict[str, Any]:
     }
 
 
-def _evaluation(file: Path, config: Config, diverged: set[int]) -> np.ndarray | None:
+def _evaluation(file: Path, config: Config, listed: dict[str, set[int]]) -> np.ndarray | None:
     if not file.is_file():
         return None
     evaluation = _mapping(file, _json(file, _text(file)))
-    diverged |= _agents(file, evaluation, config.agents)
+    for what, numbers in listed.items():
+        numbers |= _agents(file, evaluation, config.agents, what)
     returns = evaluation.get("returns")
     if not isinstance(returns, list) or len(returns) != config.agents:
         raise checks.InputValueError(f"{file}: returns must have one list for each of the agents")
@@ -269,12 +285,12 @@ def _evaluation(file: Path, config: Config, diverged: set[int]) -> np.ndarray | 
     return np.stack([_numbers(file, "returns", row, episodes) for row in returns])
 
 
-def _agents(where: Path, row: dict[str, Any], num_agents: int) -> set[int]:
-    """Return the numbers of the agents that a row says have diverged."""
-    listed = row.get("diverged")
-    numbers = _numbers(where, "diverged", [] if listed is None else listed)
+def _agents(where: Path, row: dict[str, Any], num_agents: int, what: str) -> set[int]:
+    """Return the numbers of the agents that a row says have diverged, or have stopped."""
+    listed = row.get(what)
+    numbers = _numbers(where, what, [] if listed is None else listed)
     if not np.isin(numbers, np.arange(num_agents)).all():
-        raise checks.InputValueError(f"{where}: diverged must list numbers of agents")
+        raise checks.InputValueError(f"{where}: {what} must list numbers of agents")
     return set(numbers.astype(int).tolist())
 
 
