@@ -18,7 +18,7 @@ from jaxq.experiment import read_config
 from jaxq.experiment.halving import Survivors, check_rungs, going_on, halved, steps_left
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.reports import read_run
-from jaxq.experiment.runner import Position
+from jaxq.experiment.runner import Position, begin, train
 
 DEEP = {
     "hidden_sizes": (8,),
@@ -69,21 +69,20 @@ def test_the_better_half_trains_on_at_each_rung(runs):
 
 
 @pytest.mark.optimized
-def test_those_that_train_on_do_not_notice(tmp_path):
+def test_those_that_train_on_do_not_notice():
     """With all optimizations, to the last bit, signs of zeros included."""
-    for name, halvings in ("halved", 2), ("whole", 0):
-        config = configured("CartPole-v1", "dqn", keywords=DEEP, halvings=halvings)
-        jaxq.Experiment(config, tmp_path / name).run()
+    ends, lines = [], []
+    for halvings in 2, 0:
+        plan = prepare(configured("CartPole-v1", "dqn", keywords=DEEP, halvings=halvings))
+        ends.append(train(plan, begin(plan), lambda progress, _: lines.append(progress)))
     # 200 steps of warm-up, then segments of 228: the first ends behind 500 and 1,000 are these.
-    assert [len(row["stopped"]) for row in rows(tmp_path / "halved")] == [0, 3, 3, 5, 5, 5, 5, 5]
-    assert [row["steps"] for row in rows(tmp_path / "halved")][1:4] == [656, 884, 1112]
-    states = [jax.device_get(_plain(final_state(tmp_path / name))) for name in ("halved", "whole")]
-    going = np.delete(np.arange(7), rows(tmp_path / "halved")[-1]["stopped"])
-    assert going.size == 2
-    for one, other in zip(*map(jax.tree.leaves, states), strict=True):
+    assert [progress.steps for progress in lines][1:4] == [656, 884, 1112]
+    assert [len(progress.stopped) for progress in lines] == [0, 3, 3, 5, 5, 5, 5, 5] + [0] * 8
+    going = ~ends[0].stopped
+    states = [jax.tree.leaves(jax.device_get(_plain(end.state))) for end in ends]
+    for one, other in zip(*states, strict=True):
         assert np.ndim(one) == 0 or one[going].tobytes() == other[going].tobytes()
-    returns = [_evaluation(tmp_path / name)["returns"] for name in ("halved", "whole")]
-    assert [returns[0][agent] for agent in going] == [returns[1][agent] for agent in going]
+    assert ends[0].returns[going].tobytes() == ends[1].returns[going].tobytes()
 
 
 def _plain(state):
