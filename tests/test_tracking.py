@@ -163,7 +163,8 @@ def test_wandb_has_a_group_of_runs(trained, rows):
     assert json.loads(config["code"])["jaxq"]
     (artifact,) = of_kind(population, "artifact")
     names = {entry.path for entry in artifact.manifest.contents}
-    assert names == {"report/evaluation.json", "report/learning_curve.png"}
+    assert {"report/evaluation.json", "report/learning_curve.png"} < names
+    assert f"checkpoints/{rows[-1]['steps']:010d}/manifest.json" in names
     for agent, (rate, records) in enumerate(zip(RATES, agents, strict=True)):
         run = of_kind(records, "run")[0]
         assert run.run_group == out.name
@@ -198,6 +199,10 @@ def test_mlflow_has_nested_runs(trained, rows):
     assert run.data.tags["jaxq.code.jaxq"]
     files = {entry.path for entry in client.list_artifacts(parent, "report")}
     assert files == {"report/evaluation.json", "report/learning_curve.png"}
+    checkpoint = f"checkpoints/{rows[-1]['steps']:010d}"
+    assert [entry.path for entry in client.list_artifacts(parent, "checkpoints")] == [checkpoint]
+    files = {entry.path for entry in client.list_artifacts(parent, checkpoint)}
+    assert files == {f"{checkpoint}/manifest.json", f"{checkpoint}/state"}
     for agent, (rate, child) in enumerate(zip(RATES, agents, strict=True)):
         run = client.get_run(child)
         assert run.data.tags["mlflow.parentRunId"] == parent

@@ -58,6 +58,14 @@ class Checkpoints:
         self._keep = keep
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future | None = None
+        # What it writes with takes seconds to import; meanwhile the training is compiled.
+        self._writer.submit(_checkpointer)
+
+    @property
+    def newest(self) -> Path | None:
+        """The directory of the newest checkpoint; `None` where none was written yet."""
+        complete = self._complete()
+        return complete[-1] if complete else None
 
     def save(self, state: AgentState, steps: int, score: float, facts: dict[str, Any]) -> str | None:
         """Begin to write a checkpoint; training may go on meanwhile.

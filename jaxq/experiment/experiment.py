@@ -127,7 +127,8 @@ class Experiment:
                 )
                 position = self._train(voice, recorder, position)
                 voice.warn(checkpoints.wait())
-                return self._finish(voice, position, history)
+                artifacts = [self.directory.path / "report", checkpoints.newest]
+                return self._finish(voice, position, history, [path for path in artifacts if path])
             finally:
                 self._trackers.close()
                 voice.warn(checkpoints.close())
@@ -180,10 +181,13 @@ class Experiment:
                 recorder.save(error.before)
                 raise
 
-    def _finish(self, voice: Voice, position: Position, history: list[Progress]) -> np.ndarray:
+    def _finish(
+        self, voice: Voice, position: Position, history: list[Progress], artifacts: list[Path]
+    ) -> np.ndarray:
         returns = evaluate(self._plan, position.state, self.config.evaluation_episodes)
         if is_first():
-            self._report(position, history, returns)
+            evaluation = self._report(position, history, returns)
+            self._trackers.finish(evaluation, artifacts)
         voice.console.print(evaluation_table(self.config, returns, position.stopped))
         if position.diverged.any():
             voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
@@ -193,7 +197,9 @@ class Experiment:
         )
         return returns
 
-    def _report(self, position: Position, history: list[Progress], returns: np.ndarray) -> None:
+    def _report(
+        self, position: Position, history: list[Progress], returns: np.ndarray
+    ) -> dict[str, Any]:
         evaluation = {
             "steps": position.steps,
             **Evaluated(self.config, returns, position.stopped).summary(),
@@ -205,7 +211,7 @@ class Experiment:
         draw_learning_curve(history, title, self.directory.curve_path)
         # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
-        self._trackers.finish(evaluation, [self.directory.path / "report"])
+        return evaluation
 
 
 def extended(config: Config, steps: int | None) -> Config:

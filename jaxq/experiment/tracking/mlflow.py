@@ -49,7 +49,7 @@ class MLflow:
 
         # It tells how it makes its tables, into the progress on the terminal.
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)
-        directory = directory.resolve()
+        self._directory = directory = directory.resolve()
         local = f"sqlite:///{directory / 'mlflow.db'}"
         self._client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or local)
         self._bookmark = Bookmark.open(directory, "mlflow")
@@ -83,7 +83,10 @@ class MLflow:
         rows = [evaluation_values(evaluation)]
         self._add(rows + (agent_evaluations(evaluation) if self._with_agents else []))
         for path in artifacts:
-            self._client.log_artifact(self._bookmark.runs[0], str(path))
+            # Below what it is below in the run directory.
+            parent = str(path.resolve().relative_to(self._directory).parent)
+            below = None if parent == "." else parent
+            self._client.log_artifact(self._bookmark.runs[0], str(path), artifact_path=below)
 
     def close(self) -> None:
         """Write what still waits, and end the runs."""

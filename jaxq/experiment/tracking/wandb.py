@@ -38,6 +38,7 @@ class Wandb:
 
     def start(self, described: dict[str, Any], directory: Path, resumed_at: int | None) -> None:
         """Begin the runs, or go on with those that the run directory names."""
+        self._directory = directory.resolve()
         self._bookmark = Bookmark.open(directory, "wandb")
         configs = [described]
         if self._with_agents:
@@ -75,9 +76,10 @@ class Wandb:
         artifact = wandb.Artifact(f"run-{self._runs[0].id}", type="run")
         for path in artifacts:
             # One by one, as wandb tells of whole directories on the terminal.
+            path = path.resolve()
             for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
                 if file.is_file():
-                    artifact.add_file(str(file), name=str(file.relative_to(path.parent)))
+                    artifact.add_file(str(file), name=str(file.relative_to(self._directory)))
         self._runs[0].log_artifact(artifact)
 
     def close(self) -> None:
