@@ -101,10 +101,10 @@ def test_the_same_seed_gives_the_same_numbers(trained, tmp_path):
 
 def test_without_out_it_writes_below_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = "train Catch-bsuite --agents 1 --steps 2000 --set hidden_sizes=8"
+    words = "train FrozenLake-v1 --algorithm q_learning --agents 1 --steps 200"
     assert cli.main(words.split()) == 0
     (directory,) = (tmp_path / "runs").iterdir()
-    assert directory.name.startswith("Catch-bsuite-dqn-")
+    assert directory.name.startswith("FrozenLake-v1-q_learning-")
     assert (directory / "metrics.jsonl").exists()
 
 

@@ -46,7 +46,7 @@ class Experiment:
 
     Example:
         >>> import jaxq, tempfile
-        >>> config = jaxq.configure("CartPole-v1", agents=2, steps=1_500)
+        >>> config = jaxq.configure("FrozenLake-v1", "q_learning", agents=2, steps=200)
         >>> with tempfile.TemporaryDirectory() as parent:
         ...     jaxq.Experiment(config, parent + "/run").run().shape
         (2, 32)
