@@ -136,7 +136,8 @@ def remembered(trainer: Trainer, agents: int) -> int | None:
         agents: Number of agents.
     """
     directory = machine_directory("chunks")
-    if directory is None:
+    # Processes of one run may be on machines that remember different things, and must agree.
+    if directory is None or jax.process_count() > 1:
         return None
     try:
         found = json.loads((directory / _file_name(trainer, agents)).read_text())

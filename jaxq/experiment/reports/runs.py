@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import itertools
-import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,17 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.experiment.config import Config
+from jaxq.experiment.reports.values import (
+    LONGEST,
+    brief,
+    json_of,
+    mapping,
+    numbers_of,
+    printable,
+    text_of,
+)
 from jaxq.experiment.sampling import Distribution
 from jaxq.experiment.sweep_directory import with_runs
-
-_LONGEST_NAME = 60
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +141,7 @@ def read_run(path: Path) -> Run:
 
 def _read(path: Path) -> Run:
     file = path / "config.json"
-    written = _mapping(file, _json(file, _text(file)))
+    written = mapping(file, json_of(file, text_of(file)))
     config = _config(file, written)
     notes: list[str] = []
     listed: dict[str, set[int]] = {"diverged": set(), "stopped": set()}
@@ -158,7 +164,7 @@ def _read(path: Path) -> Run:
             f"The worse {len(listed['stopped'])} of {config.agents} agents were stopped on the way, and "
             "count with the scores they had come to."
         )
-    name = printable(path.resolve().name or str(path))[:_LONGEST_NAME]
+    name = printable(path.resolve().name or str(path))[:LONGEST]
     numbers = [sorted(listed[what]) for what in ("diverged", "stopped")]
     return Run(path, name, config, written, history, returns, *numbers, notes)
 
@@ -171,11 +177,11 @@ def _config(file: Path, written: dict[str, Any]) -> Config:
             raise checks.InputValueError(f"{file}: {str(error).split(';')[0]}") from None
 
     agents = number("agents", 1)
-    sweep = _mapping(file, written.get("sweep", {}))
-    values = {printable(name): _numbers(file, name, column) for name, column in sweep.items()}
+    sweep = mapping(file, written.get("sweep", {}))
+    values = {printable(name): numbers_of(file, name, column) for name, column in sweep.items()}
     if not all(column.size and np.isfinite(column).all() for column in values.values()):
         raise checks.InputValueError(f"{file}: sweep must hold a list of finite numbers for each name")
-    sample = _mapping(file, written.get("sample", {}))
+    sample = mapping(file, written.get("sample", {}))
     for name, text in sample.items():
         try:
             Distribution.read(printable(name), text)
@@ -190,7 +196,7 @@ def _config(file: Path, written: dict[str, Any]) -> Config:
     for name in ("environment", "algorithm"):
         if not isinstance(written.get(name), str):
             raise checks.InputValueError(
-                f"{file}: {name} must be a name, got {_brief(written.get(name))}"
+                f"{file}: {name} must be a name, got {brief(written.get(name))}"
             )
     return Config(
         environment=printable(written["environment"]),
@@ -233,12 +239,12 @@ def _history(
 
 def _lines(file: Path, notes: list[str]) -> Iterator[tuple[int, Any]]:
     """Read the lines there are; the last one may be cut off where the run was."""
-    lines = _text(file).splitlines() if file.is_file() else []
+    lines = text_of(file).splitlines() if file.is_file() else []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            yield number, _json(Path(f"{file}, line {number}"), line)
+            yield number, json_of(Path(f"{file}, line {number}"), line)
         except checks.InputValueError:
             if number < len(lines):
                 raise
@@ -246,19 +252,19 @@ def _lines(file: Path, notes: list[str]) -> Iterator[tuple[int, Any]]:
 
 
 def _row(where: Path, row: Any, num_agents: int) -> dict[str, Any]:
-    row = _mapping(where, row)
-    agents = _mapping(where, row.get("agents"))
+    row = mapping(where, row)
+    agents = mapping(where, row.get("agents"))
     metrics = {
-        name: _numbers(where, name, agents[name], num_agents)
+        name: numbers_of(where, name, agents[name], num_agents)
         for name in ("episode_return", "loss", "q_value")
         if name in agents
     }
     if "episode_return" not in metrics:
         raise checks.InputValueError(f"{where}: agents must have their episode_return")
     plain = [row.get(name) for name in ("steps", "seconds", "steps_per_second")]
-    steps, seconds, speed = _numbers(where, "[steps, seconds, steps_per_second]", plain, 3)
+    steps, seconds, speed = numbers_of(where, "[steps, seconds, steps_per_second]", plain, 3)
     if not steps >= 0:
-        raise checks.InputValueError(f"{where}: steps must be a number, got {_brief(row.get('steps'))}")
+        raise checks.InputValueError(f"{where}: steps must be a number, got {brief(row.get('steps'))}")
     others = [values for name, values in metrics.items() if name != "episode_return"]
     return {
         **row,
@@ -273,7 +279,7 @@ def _row(where: Path, row: Any, num_agents: int) -> dict[str, Any]:
 def _evaluation(file: Path, config: Config, listed: dict[str, set[int]]) -> np.ndarray | None:
     if not file.is_file():
         return None
-    evaluation = _mapping(file, _json(file, _text(file)))
+    evaluation = mapping(file, json_of(file, text_of(file)))
     for what, numbers in listed.items():
         numbers |= _agents(file, evaluation, config.agents, what)
     returns = evaluation.get("returns")
@@ -282,60 +288,13 @@ def _evaluation(file: Path, config: Config, listed: dict[str, set[int]]) -> np.n
     episodes = len(returns[0]) if isinstance(returns[0], list) else 0
     if not episodes:
         raise checks.InputValueError(f"{file}: returns must have at least one episode of each agent")
-    return np.stack([_numbers(file, "returns", row, episodes) for row in returns])
+    return np.stack([numbers_of(file, "returns", row, episodes) for row in returns])
 
 
 def _agents(where: Path, row: dict[str, Any], num_agents: int, what: str) -> set[int]:
     """Return the numbers of the agents that a row says have diverged, or have stopped."""
     listed = row.get(what)
-    numbers = _numbers(where, what, [] if listed is None else listed)
+    numbers = numbers_of(where, what, [] if listed is None else listed)
     if not np.isin(numbers, np.arange(num_agents)).all():
         raise checks.InputValueError(f"{where}: {what} must list numbers of agents")
     return set(numbers.astype(int).tolist())
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise checks.InputValueError(f"{file} is no text") from None
-
-
-def _json(where: Path, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise checks.InputValueError(f"{where}: no JSON") from None
-
-
-def _mapping(where: Path, value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise checks.InputValueError(f"{where}: expected names with values, got {_brief(value)}")
-    return value
-
-
-def _numbers(where: Path, name: str, values: Any, length: int | None = None) -> np.ndarray:
-    """Return a list of numbers as float64, with NaN for null."""
-    count = "numbers" if length is None else f"{length} numbers"
-    problem = f"{where}: {printable(name)} must be a list of {count}, got {_brief(values)}"
-    if not isinstance(values, list) or (length is not None and len(values) != length):
-        raise checks.InputValueError(problem)
-    if not all(value is None or type(value) in (int, float) for value in values):
-        raise checks.InputValueError(problem)
-    try:
-        return np.array(values, dtype=np.float64)
-    except OverflowError:
-        raise checks.InputValueError(problem) from None
-
-
-def _brief(value: Any) -> str:
-    try:
-        text = printable(repr(value))
-    except (ValueError, RecursionError):
-        text = type(value).__name__
-    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "..."
-
-
-def printable(text: str) -> str:
-    """Replace what cannot be written, or would break a line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
