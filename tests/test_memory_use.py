@@ -59,6 +59,19 @@ def test_a_state_that_is_donated_is_held_once(cartpole):
     assert compiled_bytes(donated) < 0.6 * compiled_bytes(kept)
 
 
+def test_agents_that_do_not_fill_the_devices_are_held_more_often(cartpole, small):
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**small()))
+    even = jaxq.Population(trainer, 4 * jax.device_count())
+    uneven = jaxq.Population(trainer, even.size - 1)
+    state, _ = uneven.run(uneven.init(jax.random.key(0)), 8)
+    held = sum(
+        part.data.nbytes for leaf in jax.tree.leaves(state.memory) for part in leaf.addressable_shards
+    )
+    assert held == jax.device_count() * uneven.size * uneven.memory().replay
+    assert uneven.memory().copies == 1 + 2 * jax.device_count()
+    assert even.memory().copies == 2
+
+
 def test_boards_are_remembered_as_bits_and_once(small):
     env = jaxq.envs.make("Breakout-MinAtar")
     population = jaxq.Population(jaxq.Trainer(env, jaxq.dqn(**small(buffer_size=100_000))), 1)
@@ -103,6 +116,11 @@ def test_what_does_not_fit_is_refused_with_what_would():
     assert "hidden_sizes=(50, 25)" in said
 
 
+def test_more_agents_may_take_less():
+    with pytest.raises(ValueError, match="what would fit: 10 agents, which fill the devices evenly"):
+        check_fits(use(copies=5), 300 * MIB, SETTINGS)
+
+
 def test_only_what_helps_is_proposed():
     with pytest.raises(ValueError, match=r"what would fit: 1 agents$"):
         check_fits(use(), 20 * MIB, SETTINGS)
@@ -125,13 +143,19 @@ def test_a_population_too_large_for_the_machine_is_refused_at_once(cartpole):
         ({"memory.max": "max\n"}, None),
         ({"memory.max": "1048576\n"}, MIB),
         ({"memory/memory.limit_in_bytes": "2097152\n", "memory.max": "max"}, 2 * MIB),
+        # A job of a cluster has a group of its own, inside another with a limit too.
+        (
+            {"cgroup": "0::/jobs/job_1\n", "jobs/memory.max": "2097152", "jobs/job_1/memory.max": "max"},
+            2 * MIB,
+        ),
+        ({"cgroup": "4:memory:/job\n", "memory/job/memory.limit_in_bytes": "1048576"}, MIB),
     ],
 )
 def test_a_container_may_allow_less_than_the_machine_has(tmp_path, files, limit):
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert _container_memory(tmp_path) == limit
+    assert _container_memory(tmp_path, tmp_path / "cgroup") == limit
 
 
 @pytest.mark.parametrize(

@@ -76,16 +76,38 @@ def _physical_memory() -> int | None:
         return None
 
 
-def _container_memory(root: Path = Path("/sys/fs/cgroup")) -> int | None:
+def _container_memory(
+    root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")
+) -> int | None:
     """Return the least that the control groups of this process allow, of version 2 or 1."""
+    try:
+        lines = [line.split(":", 2) for line in groups.read_text().splitlines()]
+    except OSError:
+        lines = []
+    own = {kinds: path.strip("/") for _, kinds, path in (line for line in lines if len(line) == 3)}
+    versions = (
+        (root, own.get("", ""), "memory.max"),
+        (
+            root / "memory",
+            own.get("memory", ""),
+            "memory.limit_in_bytes",
+        ),
+    )
     limits = []
-    for path in (root / "memory.max", root / "memory" / "memory.limit_in_bytes"):
-        try:
-            limits.append(int(path.read_text()))
-        except (ValueError, OSError):
-            # "max" is no limit.
-            continue
+    for top, path, name in versions:
+        # A group has no more than those that it is in.
+        for group in [top / path, *(top / path).parents]:
+            if group.is_relative_to(top):
+                limits += _limit(group / name)
     return min(limits, default=None)
+
+
+def _limit(path: Path) -> list[int]:
+    try:
+        return [int(path.read_text())]
+    except (ValueError, OSError):
+        # "max" is none.
+        return []
 
 
 def checked_mesh(mesh: Mesh, axis: str = AXIS) -> Mesh:

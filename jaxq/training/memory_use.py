@@ -156,6 +156,8 @@ def check_fits(use: MemoryUse, limit: int | None, settings: Settings | TableSett
         return
     agents = (limit - use.working) // (use.copies * use.agent)
     fitting = [f"{agents} agents"] if agents > 0 else []
+    if use.copies > 2 and use._replace(copies=2).total <= limit:
+        fitting = [f"{use.agents} agents, which fill the devices evenly"]
     excess = (use.total - limit) / (use.copies * use.agents)
     if isinstance(settings, Settings):
         if excess < use.replay:

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.hparams import Hparams, allowed, check_may_vary
-from jaxq.training.state import AgentState, check_key
+from jaxq.training.state import AgentState, check_alive, check_key
 from jaxq.types import PyTree
 
 
@@ -58,6 +58,7 @@ def pbt(
         (4,)
     """
     check_key(key)
+    check_alive(state)
     scores = _checked_scores(scores, state)
     checks.in_range("fraction", fraction, 0, 0.5, open_low=True)
     checks.in_range("factor", factor, 1, jnp.inf, open_low=True)

@@ -58,7 +58,8 @@ class Population:
             agent if not given.
         mesh: A mesh with the one axis "agents"; all devices if not given.
         donate: Whether `run` may put the new state where the one that it is given was. Half the
-            memory, but that state is gone then: `state, metrics = population.run(state, steps)`.
+            memory, if the agents fill whole chunks on all devices, but that state is gone then:
+            `state, metrics = population.run(state, steps)`.
 
     Raises:
         InputTypeError: If an argument has the wrong type.
@@ -171,8 +172,9 @@ class Population:
         if spread.per_device > self.chunk:
             # The chunk that is trained is cut out of the others.
             working += num_bytes(self.trainer.template)
-        # What `run` is given and what it returns, and between them what was filled up.
-        copies = 3 if spread.extra else 2 - self.donate
+        # What `run` is given and what it returns. Agents that do not fill the devices evenly cannot be
+        # spread between two runs: every device has all of them then, before and after.
+        copies = 1 + 2 * self.mesh.size if spread.extra else 2 - self.donate
         return memory_use(
             self.trainer.template,
             self.size + spread.extra,

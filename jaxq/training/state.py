@@ -141,6 +141,15 @@ def check_state(state: Any, template: AgentState, lead: tuple[int, ...] = ()) ->
             f"state must hold {agents} of this trainer, as its own init() makes them; got one of other "
             f"shapes, with running episodes of shape {list(state.actors.episode_length.shape)}"
         )
+    check_alive(state)
+
+
+def check_alive(state: AgentState) -> None:
+    """Check that a state's memory was not given away.
+
+    Raises:
+        InputValueError: If it was.
+    """
     if any(isinstance(leaf, jax.Array) and _is_gone(leaf) for leaf in jax.tree.leaves(state)):
         raise checks.InputValueError(
             "this state was given to run before, by a population with donate=True, which has used its "
