@@ -18,8 +18,12 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxq import checks
+from jaxq.algorithms import TableSettings
 from jaxq.experiment.config import Config
 from jaxq.training import AgentState, Metrics, Population
+from jaxq.training.devices import memory_limit
+from jaxq.training.memory_use import check_fits
+from jaxq.training.spreading import default_chunk
 
 _MOST_NAMED = 16
 
@@ -64,6 +68,20 @@ def check_rungs(config: Config, warmup: int, segment: int) -> None:
         )
 
 
+def check_memory(config: Config, population: Population) -> None:
+    """Check that there is room for what halving takes beside a population.
+
+    Raises:
+        InputValueError: If there is not.
+    """
+    if not config.halvings:
+        return
+    use = population.memory()
+    # Where they are put back, those that train on are there beside all agents before and after.
+    use = use._replace(copies=use.copies + 1)
+    check_fits(use, memory_limit(population.mesh), population.trainer.algorithm.settings)
+
+
 def _rungs(steps: int, halvings: int) -> list[int]:
     """Return from how many env steps of each agent on there are fewer, for each halving."""
     return [-(-steps // 2**halving) for halving in range(halvings, 0, -1)]
@@ -80,8 +98,9 @@ def halved(
 ) -> np.ndarray:
     """Tell which agents train no further after a segment.
 
-    Those go on that have the highest returns, of equal ones those with the lower numbers. Agents that
-    have diverged, or finished no episode yet, come last.
+    Those go on that have the highest returns; of equal ones the seed decides, so that none of the
+    combinations in a sweep is preferred. Agents that have diverged at some time, or finished no
+    episode yet, come last.
 
     Args:
         config: The configuration.
@@ -97,8 +116,9 @@ def halved(
     if np.count_nonzero(~stopped) <= number:
         return stopped
     worst = diverged | ~np.isfinite(returns)
+    lots = np.random.default_rng([config.seed, steps]).permutation(returns.size)
     # The last key counts first.
-    order = np.lexsort((np.where(worst, 0.0, -returns), worst, stopped))
+    order = np.lexsort((lots, np.where(worst, 0.0, -returns), worst, stopped))
     ranks = np.empty_like(order)
     ranks[order] = np.arange(order.size)
     return stopped | (ranks >= number)
@@ -150,7 +170,9 @@ class Survivors:
             return self._population.run(state, num_steps)
         kept = np.flatnonzero(~stopped)
         few = self._few(kept.size)
-        trained, metrics = few.population.run(few.take(state, kept), num_steps)
+        # The last one again, to fill up.
+        taken = np.pad(kept, (0, few.population.size - kept.size), mode="edge")
+        trained, metrics = few.population.run(few.take(state, taken), num_steps)
         return few.put(state, trained, metrics, kept)
 
 
@@ -163,11 +185,14 @@ class _Few(NamedTuple):
 
 
 def _few(population: Population, size: int) -> _Few:
-    mesh, chunk = population.mesh, population.chunk
-    if mesh.devices.flat[0].platform != "cpu":
-        # There a chunk is all agents of a device, and numbers depend on it anyhow.
-        chunk = min(chunk, -(-size // mesh.size))
-    small = Population(population.trainer, size, chunk=chunk, mesh=mesh)
+    trainer, mesh, chunk = population.trainer, population.mesh, population.chunk
+    tables = isinstance(trainer.algorithm.settings, TableSettings)
+    if tables or mesh.devices.flat[0].platform != "cpu":
+        # Tables do not depend on the chunk, and elsewhere numbers depend on it anyhow.
+        chunk = min(chunk, default_chunk(size, mesh, trainer.template.learner, tables=tables))
+    # Whole chunks on all devices: other sizes could not be spread.
+    devices = mesh.size * chunk
+    small = Population(trainer, -(-size // devices) * devices, chunk=chunk, mesh=mesh)
     place = [jax.tree.map(lambda leaf: leaf.sharding, each.template) for each in (small, population)]
     everywhere = NamedSharding(mesh, PartitionSpec())
     return _Few(
@@ -195,11 +220,11 @@ def _put(
     state: AgentState, trained: AgentState, metrics: Metrics, kept: jax.Array
 ) -> tuple[AgentState, Metrics]:
     agents = jax.tree.map(
-        lambda leaf, new: leaf.at[kept].set(new),
+        lambda leaf, new: leaf.at[kept].set(new[: kept.size]),
         state._replace(steps=None),
         trained._replace(steps=None),
     )
     nothing = Metrics(*[jnp.full(state.key.shape, jnp.nan)] * len(Metrics._fields))
     nothing = nothing._replace(episodes=jnp.zeros(state.key.shape))
-    metrics = jax.tree.map(lambda leaf, new: leaf.at[kept].set(new), nothing, metrics)
+    metrics = jax.tree.map(lambda leaf, new: leaf.at[kept].set(new[: kept.size]), nothing, metrics)
     return agents._replace(steps=trained.steps), metrics

@@ -1,11 +1,12 @@
 """Plans: a configuration made real, ready to run."""
 
+import contextlib
 import dataclasses
 from typing import Any
 
 from jaxq import algorithms, checks, envs
 from jaxq.experiment.config import Config
-from jaxq.experiment.halving import check_rungs
+from jaxq.experiment.halving import check_memory, check_rungs
 from jaxq.experiment.plain import is_plain, plain, plain_settings
 from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, check_may_vary, names, validated
@@ -46,13 +47,22 @@ def prepare(config: Config) -> Plan:
         )
     trainer.iterations(config.steps)
     check_rungs(config, trainer.warmup_steps, segment_steps(config, trainer))
-    chunk = remembered(trainer, config.agents) if config.chunk is None else config.chunk
-    population = Population(trainer, config.agents, chunk=chunk)
+    population = _population(trainer, config)
+    check_memory(config, population)
     varied = config.varied
     for name in varied:
         check_may_vary(name, trainer.hparams)
     hparams = validated(trainer.hparams.replace(**varied), trainer.hparams, (config.agents,))
     return Plan(config, population, hparams)
+
+
+def _population(trainer: Trainer, config: Config) -> Population:
+    found = remembered(trainer, config.agents) if config.chunk is None else None
+    if found is not None:
+        # It may have been found where there was more memory.
+        with contextlib.suppress(checks.InputValueError):
+            return Population(trainer, config.agents, chunk=found)
+    return Population(trainer, config.agents, chunk=config.chunk)
 
 
 def segment_steps(config: Config, trainer: Trainer) -> int:

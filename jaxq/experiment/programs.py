@@ -23,14 +23,28 @@ def keep_programs() -> None:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
+def machine_path(name: str) -> Path | None:
+    """Name a directory below the user's cache directory, for this kind of machine alone.
+
+    Returns:
+        The directory, which may not be there; `None` for a user without a home.
+    """
+    try:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return cache / "jaxq" / name / _processor()
+
+
 def machine_directory(name: str) -> Path | None:
-    """Make a directory below the user's cache directory, for this kind of machine alone.
+    """Make the directory that `machine_path` names.
 
     Returns:
         The directory; `None` if it cannot be written to.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    directory = cache / "jaxq" / name / _processor()
+    directory = machine_path(name)
+    if directory is None:
+        return None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         (directory / "writable").touch()

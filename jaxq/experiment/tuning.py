@@ -12,8 +12,9 @@ import jax
 
 from jaxq import checks
 from jaxq.experiment.directory import replace_text
+from jaxq.experiment.distributed import is_first, of_first
 from jaxq.experiment.plain import plain_settings
-from jaxq.experiment.programs import machine_directory
+from jaxq.experiment.programs import machine_directory, machine_path
 from jaxq.training import AgentState, Population, Trainer
 
 SECONDS = 1.0
@@ -49,7 +50,8 @@ def tune(
 
     Args:
         population: The agents, on the devices that they are to run on.
-        chunks: What to try; the default, and the powers of two up to what one device has, if not given.
+        chunks: What to try; the default, and the powers of two up to the first that takes all that one
+            device has, if not given. What does not fit the memory is left out.
         seconds: Time that one measurement is to take, > 0.
 
     Returns:
@@ -57,7 +59,7 @@ def tune(
 
     Raises:
         InputTypeError: If `population` is something else, or a chunk no whole number.
-        InputValueError: If a number is not positive.
+        InputValueError: If a number is not positive, or nothing that is to be tried fits the memory.
 
     Example:
         >>> import jaxq
@@ -78,7 +80,7 @@ def tune(
     tried = [checks.whole_number("chunk", chunk) for chunk in tried]
     if not tried:
         raise checks.InputValueError("chunks must hold at least one, got none; chunks=[1, 2, 4]")
-    populations = {chunk: Population(trainer, size, chunk=chunk, mesh=mesh) for chunk in tried}
+    populations = _fitting(population, tried)
     # All of them train the same agents from the same state, so only one is held.
     state = population.init(jax.random.key(0))
     lengths = {chunk: _length(each, state, seconds) for chunk, each in populations.items()}
@@ -87,6 +89,21 @@ def tune(
         for chunk, each in populations.items():
             speeds[chunk].append(size * lengths[chunk] / _seconds(each, state, lengths[chunk]))
     return Tuning({chunk: statistics.median(found) for chunk, found in speeds.items()}, default)
+
+
+def _fitting(population: Population, chunks: list[int]) -> dict[int, Population]:
+    """Make the population with every chunk that fits the memory, if any does."""
+    populations, refused = {}, None
+    for chunk in chunks:
+        try:
+            populations[chunk] = Population(
+                population.trainer, population.size, chunk=chunk, mesh=population.mesh
+            )
+        except checks.InputValueError as error:
+            refused = error
+    if not populations:
+        raise refused
+    return populations
 
 
 def _candidates(default: int, share: int) -> list[int]:
@@ -131,13 +148,20 @@ def remember(population: Population, chunk: int) -> bool:
 def remembered(trainer: Trainer, agents: int) -> int | None:
     """Return the chunk that was found to be best for such a population, if any was.
 
+    Processes of one run, which may be on machines that remember different things, take what the first
+    one does.
+
     Args:
         trainer: Trains one agent.
         agents: Number of agents.
     """
-    directory = machine_directory("chunks")
-    # Processes of one run may be on machines that remember different things, and must agree.
-    if directory is None or jax.process_count() > 1:
+    found = of_first(str(_read(trainer, agents) or "") if is_first() else "")
+    return int(found) if found else None
+
+
+def _read(trainer: Trainer, agents: int) -> int | None:
+    directory = machine_path("chunks")
+    if directory is None:
         return None
     try:
         found = json.loads((directory / _file_name(trainer, agents)).read_text())
