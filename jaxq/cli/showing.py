@@ -32,7 +32,7 @@ def _watch(directory: Path) -> None:
     if (directory / "report" / "episode.gif").exists():
         return
     prepare(Processes())
-    from jaxq.experiment.experiment import record_best
+    from jaxq.experiment.evaluating import record_best
 
     try:
         record_best(directory)

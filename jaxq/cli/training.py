@@ -91,7 +91,7 @@ def evaluate(command: Evaluate) -> None:
     prepare(Processes())
     from jaxq.experiment.directory import finite
     from jaxq.experiment.display import evaluation_table
-    from jaxq.experiment.experiment import evaluate_directory
+    from jaxq.experiment.evaluating import evaluate_directory
 
     evaluated = evaluate_directory(command.directory, command.episodes, command.seed)
     if command.json:

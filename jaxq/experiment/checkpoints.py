@@ -61,11 +61,10 @@ class Checkpoints:
         # What it writes with takes seconds to import; meanwhile the training is compiled.
         self._writer.submit(_checkpointer)
 
-    @property
-    def newest(self) -> Path | None:
-        """The directory of the newest checkpoint; `None` where none was written yet."""
-        complete = self._complete()
-        return complete[-1] if complete else None
+    def at(self, steps: int) -> Path | None:
+        """Return the directory of the checkpoint after so many steps, if there is one."""
+        path = self._path / _name(steps)
+        return path if path.is_dir() else None
 
     def save(self, state: AgentState, steps: int, score: float, facts: dict[str, Any]) -> str | None:
         """Begin to write a checkpoint; training may go on meanwhile.
@@ -136,7 +135,7 @@ class Checkpoints:
         return sorted(path for path in self._path.iterdir() if _NAME.fullmatch(path.name))
 
     def _write(self, tree: PyTree, facts: dict[str, Any]) -> str | None:
-        unfinished, path = self._path / _UNFINISHED, self._path / f"{facts['steps']:010d}"
+        unfinished, path = self._path / _UNFINISHED, self._path / _name(facts["steps"])
         # Whatever goes wrong, training must go on, and the reason be told; nothing is half renamed.
         try:
             if is_first():
@@ -166,6 +165,10 @@ class Checkpoints:
         for path in complete[: -self._keep]:
             if path != best:
                 _remove(path)
+
+
+def _name(steps: int) -> str:
+    return f"{steps:010d}"
 
 
 def _check_space(directory: Path, tree: PyTree) -> None:

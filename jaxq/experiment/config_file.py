@@ -75,12 +75,7 @@ def read_groups(path: Path, given: dict[str, Any]) -> dict[str, Config]:
     """
     found = _read(path)
     if "versions" in found:
-        config = config_of(found)
-        # What is swept goes before what it was then.
-        swept = given.get("sweep", {})
-        kept = {name: value for name, value in config.keywords.items() if name not in swept}
-        fields = {"agents": config.agents, "sweep": config.sweep, "keywords": kept, **given}
-        return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))
+        return _changed(config_of(found), given)
     unknown = [name for name in found if name not in _FIELDS]
     if unknown:
         raise checks.InputValueError(
@@ -95,6 +90,26 @@ def read_groups(path: Path, given: dict[str, Any]) -> dict[str, Config]:
             f'{path} names no environment; add the line environment = "CartPole-v1"'
         )
     return split(merged)
+
+
+def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
+    """Return the configuration of a run with what is given now in the place of what was then."""
+    tables = {name: given.get(name, {}) for name in _EXAMPLES}
+    fields = {"agents": config.agents, **given}
+    if all(isinstance(table, dict) for table in tables.values()):
+        new = {name for table in tables.values() for name in table}
+        for name, table in tables.items():
+            then = getattr(config, name)
+            fields[name] = {key: then[key] for key in then if key not in new} | table
+        twice = {*tables["keywords"]} & {*tables["sweep"], *tables["sample"]}
+        if twice:
+            raise checks.InputValueError(
+                f"{', '.join(sorted(twice))} is both set and varied; leave out one of the two"
+            )
+    if {*given} & {"environment", "algorithm", "agents", *_EXAMPLES}:
+        # It was chosen for another population.
+        config = dataclasses.replace(config, chunk=None)
+    return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))
 
 
 def config_of(described: dict[str, Any], where: str = "config.json") -> Config:

@@ -6,9 +6,8 @@ import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import jax
 import numpy as np
 from rich.console import Console
 
@@ -20,13 +19,16 @@ from jaxq.experiment.curves import draw_learning_curve
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
-from jaxq.experiment.plan import Plan, describe, prepare
+from jaxq.experiment.evaluating import Evaluated
+from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.recorder import Recorder
-from jaxq.experiment.reports.watching import record
 from jaxq.experiment.runner import DivergenceError, Position, Progress, begin, evaluate, train
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
-from jaxq.statistics import bootstrap_interval, iqm
+from jaxq.training.memory_use import readable
+
+MOST_TRACKED = 2**30
+"""Bytes of a final checkpoint that trackers are still given."""
 
 
 class Experiment:
@@ -94,6 +96,8 @@ class Experiment:
         experiment.directory = RunDirectory.open(Path(directory))
         described = experiment.directory.read_config()
         config = config_of(described) if config is None else config
+        if config.chunk is None:
+            config = dataclasses.replace(config, chunk=described.get("chunk"))
         tracked = described.get("track", {"names": [], "agents": False})
         experiment._trackers = Trackers(tracked["names"] if track is None else track, tracked["agents"])
         experiment.config = config = extended(config, steps)
@@ -127,8 +131,8 @@ class Experiment:
                 )
                 position = self._train(voice, recorder, position)
                 voice.warn(checkpoints.wait())
-                artifacts = [self.directory.path / "report", checkpoints.newest]
-                return self._finish(voice, position, history, [path for path in artifacts if path])
+                artifacts = self._artifacts(voice, checkpoints.at(position.steps))
+                return self._finish(voice, position, history, artifacts)
             finally:
                 self._trackers.close()
                 voice.warn(checkpoints.close())
@@ -181,6 +185,18 @@ class Experiment:
                 recorder.save(error.before)
                 raise
 
+    def _artifacts(self, voice: Voice, checkpoint: Path | None) -> list[Path]:
+        """Return what trackers get besides numbers: the report, and the final checkpoint."""
+        paths = [self.directory.path / "report"]
+        if checkpoint is None or not is_first():
+            return paths
+        size = sum(file.stat().st_size for file in checkpoint.rglob("*") if file.is_file())
+        if size <= MOST_TRACKED:
+            return [*paths, checkpoint]
+        if self._trackers.described["names"]:
+            voice.say(f"the final checkpoint takes {readable(size)} and is not tracked: {checkpoint}")
+        return paths
+
     def _finish(
         self, voice: Voice, position: Position, history: list[Progress], artifacts: list[Path]
     ) -> np.ndarray:
@@ -227,76 +243,3 @@ def extended(config: Config, steps: int | None) -> Config:
     ends = config.keywords.get("learning_rate_steps") == config.steps
     keywords = {"learning_rate_steps": steps} if ends else {}
     return dataclasses.replace(config, steps=steps, keywords=config.keywords | keywords)
-
-
-class Evaluated(NamedTuple):
-    """The agents of a run, played greedily.
-
-    Attributes:
-        config: What was trained.
-        returns: Undiscounted returns, `[N, episodes]`.
-        stopped: Which of them were halved away, bool `[N]`.
-    """
-
-    config: Config
-    returns: np.ndarray
-    stopped: np.ndarray
-
-    def summary(self) -> dict[str, Any]:
-        """Return the returns with their interquartile mean over all agents, as plain values."""
-        scores = self.returns.mean(axis=1)
-        summary = {
-            "iqm": iqm(scores),
-            "interval": list(bootstrap_interval(scores)),
-            "returns": np.asarray(self.returns, np.float64).tolist(),
-        }
-        stopped = {"stopped": np.flatnonzero(self.stopped).tolist()}
-        return summary | stopped if self.config.halvings else summary
-
-
-def evaluate_directory(directory: Path, episodes: int = 32, seed: int | None = None) -> Evaluated:
-    """Play whole episodes with the agents of a run's newest checkpoint.
-
-    Args:
-        directory: A run directory.
-        episodes: Episodes of each agent.
-        seed: Seed of the episodes; those that the run itself was evaluated on if not given.
-
-    Raises:
-        InputValueError: If it is no run directory, or has no checkpoint that can be used.
-    """
-    plan, position = _trained(directory)
-    episodes = checks.whole_number("episodes", episodes)
-    returns = evaluate(plan, position.state, episodes, seed)
-    return Evaluated(plan.config, returns, position.stopped)
-
-
-def record_best(directory: Path) -> bool:
-    """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
-
-    Args:
-        directory: A run directory.
-
-    Returns:
-        Whether its environment can be drawn.
-
-    Raises:
-        InputValueError: If it is no run directory, or has no checkpoint that can be used.
-    """
-    plan, position = _trained(directory)
-    scores = evaluate(plan, position.state, plan.config.evaluation_episodes).mean(axis=1)
-    best = plan.population.agent(position.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
-    key = jax.random.key(plan.config.seed)
-    return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
-
-
-def _trained(directory: Path) -> tuple[Plan, Position]:
-    """Read what a run trained, and where its newest checkpoint is."""
-    run = RunDirectory.open(Path(directory))
-    plan = prepare(config_of(run.read_config()))
-    saved = Checkpoints(run.checkpoints).restore(plan.population.template)
-    if saved is None:
-        raise checks.InputValueError(
-            f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
-        )
-    return plan, Position.of(saved.state, saved.facts)

@@ -138,7 +138,7 @@ def check_name(name: Any) -> None:
         InputValueError: If it cannot.
     """
     fits = isinstance(name, str) and len(name) <= _LONGEST_NAME and _SAFE.fullmatch(name)
-    if not fits or name == "report":
+    if not fits or name in ("report", "sweep.json", "sweep.json.new"):
         raise checks.InputValueError(
             f"a group's name must be made of letters, digits and _ . = , + -, begin with one of the "
             f"first three and have at most {_LONGEST_NAME}, got {name!r}; for example 'batch_size=32'"

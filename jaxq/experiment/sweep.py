@@ -1,5 +1,6 @@
 """A sweep over what shapes the program: a queue of groups, each of them an experiment of its own."""
 
+import dataclasses
 import gc
 from collections.abc import Sequence
 from pathlib import Path
@@ -90,10 +91,10 @@ class Sweep:
         content = sweep.directory.read()
         if groups is None:
             groups = each(content["groups"], lambda _, described: _read(described))
-        elif [*groups] != [*content["groups"]]:
+        elif not isinstance(groups, dict) or [*groups] != [*content["groups"]]:
             raise checks.InputValueError(
-                f"groups must be those of the sweep, {', '.join(content['groups'])}, "
-                f"got {', '.join(map(str, groups))}"
+                f"groups must be those of the sweep by their names, {', '.join(content['groups'])}, "
+                f"got {', '.join(map(str, groups)) if isinstance(groups, dict) else repr(groups)}"
             )
         sweep._tracked = content["track"]
         sweep._track = sweep._tracked.get("names", [])
@@ -127,9 +128,10 @@ class Sweep:
                 except StoppedError as stopped:
                     reached = f"{stopped.reached} of {name}"
                     raise StoppedError(stopped.number, reached, self.directory.path) from None
-                except (DivergenceError, checks.InputError) as error:
-                    failed[name] = str(error)
-                    voice.warn(f"{name} failed: {error}")
+                except (DivergenceError, checks.InputError, jax.errors.JaxRuntimeError) as error:
+                    # The device may be too small for one group, and not for the next.
+                    failed[name] = str(error).partition("\n")[0]
+                    voice.warn(f"{name} failed: {failed[name]}")
                 _release()
         voice.console.print(sweep_table(self.groups, returns))
         voice.say(f"written to {self.directory.path}")
@@ -201,12 +203,12 @@ def _checked(groups: dict[str, Config]) -> dict[str, Config]:
             "jaxq.configure_sweep('CartPole-v1', sweep={'batch_size': [32, 64]})"
         )
 
-    def check(name: Any, config: Config) -> None:
+    def check(name: Any, config: Config) -> Config:
         check_name(name)
-        prepare(config)
+        # What this machine remembers may change before the group's turn comes.
+        return dataclasses.replace(config, chunk=prepare(config).population.chunk)
 
-    each(groups, check)
-    return dict(groups)
+    return each(groups, check)
 
 
 def _read(described: dict[str, Any]) -> Config:

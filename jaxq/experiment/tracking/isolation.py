@@ -10,8 +10,9 @@ from typing import Any
 from jaxq.experiment.runner import Progress
 from jaxq.experiment.tracking.tracker import Tracker
 
-# A server that does not answer holds up the end of a run for so long, and training not at all.
-CLOSE_SECONDS = 60.0
+# A server that does not answer, or is slow to take a checkpoint, holds up the end of a run for so long,
+# and training not at all.
+CLOSE_SECONDS = 300.0
 
 
 class Isolated:

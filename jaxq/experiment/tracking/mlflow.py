@@ -82,6 +82,8 @@ class MLflow:
         self._finished = True
         rows = [evaluation_values(evaluation)]
         self._add(rows + (agent_evaluations(evaluation) if self._with_agents else []))
+        # Numbers first: a checkpoint may take long.
+        self._flush()
         for path in artifacts:
             # Below what it is below in the run directory.
             parent = str(path.resolve().relative_to(self._directory).parent)
