@@ -1,5 +1,6 @@
 """Configurations: filled in, read from files, repeated, and all mistakes told at once."""
 
+import dataclasses
 import json
 
 import pytest
@@ -59,6 +60,27 @@ def test_the_config_of_a_run_repeats_it(tmp_path):
     ]
     for part in ("keywords", "sweep", "settings", "hparams", "seed", "chunk"):
         assert described[0][part] == described[1][part]
+
+
+def test_a_changed_config_of_a_run_keeps_the_rest(tmp_path):
+    words = "train FrozenLake-v1 --algorithm sarsa --agents 4 --steps 50 --set epsilon_end=0.3"
+    sweep = "--sweep discount=0.9,0.99"
+    assert cli.main([*words.split(), *sweep.split(), "--out", str(tmp_path / "run")]) == 0
+    file = tmp_path / "run" / "config.json"
+    then = read_config(file, {})
+    assert read_config(file, {"seed": 7}) == dataclasses.replace(then, seed=7)
+    assert then.chunk is not None
+    changed = read_config(file, {"keywords": {"learning_rate": 0.2}})
+    assert changed.keywords == {**then.keywords, "learning_rate": 0.2}
+    assert changed.sweep == then.sweep
+    assert changed.chunk is None
+    # What is set now is not swept any more, and the other way around.
+    assert read_config(file, {"keywords": {"discount": 0.5}}).sweep == {}
+    swept = read_config(file, {"sweep": {"epsilon_end": [0.1, 0.2]}})
+    assert swept.sweep == {**then.sweep, "epsilon_end": [0.1, 0.2]}
+    assert "epsilon_end" not in swept.keywords
+    with pytest.raises(jaxq.InputError, match="discount is both set and varied"):
+        read_config(file, {"keywords": {"discount": 0.5}, "sweep": {"discount": [0.5]}})
 
 
 @pytest.mark.parametrize(

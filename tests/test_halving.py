@@ -284,3 +284,17 @@ def test_halvings_from_toml(tmp_path):
     (tmp_path / "run.toml").write_text('environment = "CartPole-v1"\nagents = 8\nhalvings = 3\n')
     assert read_config(tmp_path / "run.toml", {}).halvings == 3
     assert read_config(tmp_path / "run.toml", {"halvings": 1}).halvings == 1
+
+
+def test_what_halving_takes_beside_the_population_must_fit(monkeypatch):
+    config = configured(agents=8, halvings=1)
+    use = prepare(dataclasses.replace(config, halvings=0)).population.memory()
+    for name in ("jaxq.training.population", "jaxq.experiment.halving"):
+        monkeypatch.setattr(f"{name}.memory_limit", lambda mesh: int(1.05 * use.total))
+    prepare(dataclasses.replace(config, halvings=0))
+    with pytest.raises(jaxq.InputError, match="agents take"):
+        prepare(config)
+    monkeypatch.setattr("jaxq.experiment.halving.memory_limit", lambda mesh: 2 * use.total)
+    population = prepare(config).population
+    # Those that train on never need more than was checked.
+    assert Survivors(population)._few(4).population.memory().total <= use.total

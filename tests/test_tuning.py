@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import jax
 import pytest
@@ -72,6 +73,47 @@ def test_what_cannot_be_read_was_not_remembered(cache, trainer):
     for text in ("{", '{"chunk": 0}', '{"chunk": "many"}', "[]", ""):
         file.write_text(text)
         assert remembered(trainer, 8) is None
+
+
+def test_a_user_without_a_home_remembers_nothing(monkeypatch, trainer):
+    def nowhere():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    assert remembered(trainer, 8) is None
+    assert not remember(jaxq.Population(trainer, 8), 2)
+
+
+def test_looking_for_what_is_remembered_makes_no_directory(cache, trainer):
+    assert remembered(trainer, 8) is None
+    assert not [*cache.iterdir()]
+
+
+def test_a_chunk_that_does_not_fit_the_memory_is_passed_over(cache, monkeypatch):
+    config = jaxq.configure("CartPole-v1", agents=8, steps=2_000)
+    population = prepare(config).population
+    remember(population, 64)
+    assert prepare(config).population.chunk == 64
+    limit = int(1.05 * population.memory().total)
+    monkeypatch.setattr("jaxq.training.population.memory_limit", lambda mesh: limit)
+    assert prepare(config).population.chunk == 4
+    # What would have to be filled up with more agents is not tried either.
+    assert sorted(jaxq.tune(population, [4, 64], seconds=0.01).speeds) == [4]
+    with pytest.raises(jaxq.InputError, match="agents take"):
+        jaxq.tune(population, [64], seconds=0.01)
+
+
+def test_a_run_goes_on_with_the_chunk_that_it_began_with(cache, tmp_path):
+    config = jaxq.configure("FrozenLake-v1", "q_learning", agents=2, steps=100)
+    experiment = jaxq.Experiment(config, tmp_path / "run")
+    experiment.run()
+    chunk = experiment._plan.population.chunk
+    remember(experiment._plan.population, 2 * chunk)
+    assert prepare(config).population.chunk == 2 * chunk
+    for given in (None, config):
+        resumed = jaxq.Experiment.resume(tmp_path / "run", config=given)
+        assert resumed._plan.population.chunk == chunk
 
 
 def test_the_command_measures_and_remembers(cache, capsys):
