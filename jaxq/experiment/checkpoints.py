@@ -58,6 +58,7 @@ class Checkpoints:
         self._keep = keep
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         self._writing: Future | None = None
+        self._copy: PyTree = None
         # What it writes with takes seconds to import; meanwhile the training is compiled.
         self._writer.submit(_checkpointer)
 
@@ -90,9 +91,13 @@ class Checkpoints:
             self._writing = Future()
             self._writing.set_result(self._write(_plain(state), facts))
         else:
-            # A copy, as the arrays may be given to the next segment.
-            copy = jax.tree.map(np.array, jax.device_get(_plain(state)))
-            self._writing = self._writer.submit(self._write, copy, facts)
+            # A copy, as the arrays may be given to the next segment; made in the memory of the last one,
+            # as training waits and memory that was never touched takes several times as long.
+            plain = _plain(state)
+            if self._copy is None:
+                self._copy = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), plain)
+            jax.tree.map(_copy_into, self._copy, plain)
+            self._writing = self._writer.submit(self._write, self._copy, facts)
         return failed
 
     def wait(self) -> str | None:
@@ -256,6 +261,13 @@ def _with_shardings(plain: PyTree, like: PyTree) -> PyTree:
 def _plain(tree: PyTree) -> PyTree:
     """Replace PRNG keys by the numbers they are made of."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
+
+
+def _copy_into(memory: np.ndarray, leaf: jax.Array) -> None:
+    """Copy an array that may be spread over the devices, each part once."""
+    for part in leaf.addressable_shards:
+        if part.replica_id == 0:
+            memory[part.index] = part.data
 
 
 def _as(leaf: jax.Array, like: Any) -> jax.Array:
