@@ -79,7 +79,8 @@ def main() -> None:
         "how much longer a step takes with it. gymnasium's are stepped one by one in Python",
         "(SyncVectorEnv), or by the environment's own version in numpy, which only CartPole has.",
         f"Median of {options.repeats} runs in turn, each in a process of its own; smallest and largest",
-        "in brackets.",
+        "in brackets. With few environments a step takes microseconds, and a process comes to one of",
+        "two speeds, with the adapter or without; their medians say little there.",
     ]
     measured_with = [versions("jaxq", "jax", "gymnax", "gymnasium", "numpy")]
     report(__file__, "Environments", method, measured_with, table, options.write)
