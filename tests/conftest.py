@@ -11,7 +11,7 @@ jaxq.use_all_cores()
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Several tests compile the same program; a session compiles it once.
 jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="jaxq-tests-"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 with warnings.catch_warnings():
     # What gymnax's own dependencies warn of while they are imported is not ours to mend.

@@ -164,6 +164,7 @@ def test_what_a_step_led_to_is_read_back(num_rows, length):
     random = np.random.default_rng(num_rows)
     memory, history = ring.empty(spec, num_rows, ENVS), []
     add_rows = jax.jit(lambda memory, rows, at: ring.write(spec, memory, rows, at))
+    read = jax.jit(lambda memory, row, env, written: ring.read(spec, memory, row, env, written))
     for at in range(0, 4 * num_rows, length):
         rows = rows_from(at, length)
         terminated, truncated = random.random((2, length, ENVS)) < 0.15
@@ -171,13 +172,15 @@ def test_what_a_step_led_to_is_read_back(num_rows, length):
         rows = rows._replace(terminated=terminated, truncated=truncated, next_observation=led_to)
         history.append(jax.device_get(rows))
         memory = add_rows(memory, rows, at)
-        check_ring(spec, memory, history, at + length)
+        check_ring(read, memory, history, at + length)
 
 
-def check_ring(spec, memory, history, written):
+def check_ring(read, memory, history, written):
     num_rows = memory.reward.shape[0]
-    row, env = np.divmod(np.arange(min(written, num_rows) * ENVS), ENVS)
-    steps, known = jax.device_get(ring.read(spec, memory, row, env, jnp.int32(written)))
+    # As many places each time, so that it is one program: all there are, some of them more than once.
+    places = np.arange(num_rows * ENVS) % (min(written, num_rows) * ENVS)
+    row, env = np.divmod(places, ENVS)
+    steps, known = jax.device_get(read(memory, row, env, jnp.int32(written)))
     number = written - 1 - (written - 1 - row) % num_rows
     past = jax.tree.map(
         lambda *leaves: np.concatenate(leaves), *[rows._replace(extras=()) for rows in history]

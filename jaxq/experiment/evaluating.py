@@ -12,7 +12,6 @@ from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.plan import Plan, prepare
-from jaxq.experiment.reports.watching import record
 from jaxq.experiment.runner import Position, evaluate
 from jaxq.statistics import bootstrap_interval, iqm
 
@@ -71,6 +70,8 @@ def record_best(directory: Path) -> bool:
     Raises:
         InputValueError: If it is no run directory, or has no checkpoint that can be used.
     """
+    from jaxq.experiment.reports.watching import record
+
     plan, position = _trained(directory)
     scores = evaluate(plan, position.state, plan.config.evaluation_episodes).mean(axis=1)
     best = plan.population.agent(position.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))

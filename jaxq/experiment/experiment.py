@@ -15,7 +15,6 @@ from jaxq import checks
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.curves import draw_learning_curve
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
@@ -222,6 +221,9 @@ class Experiment:
             "training_seconds": position.seconds,
             "diverged": np.flatnonzero(position.diverged).tolist(),
         }
+        # Imported here, as drawing takes a while to import, which a run that is stopped has no need of.
+        from jaxq.experiment.curves import draw_learning_curve
+
         config = self.config
         title = f"{config.algorithm} on {config.environment}, {config.agents} agents"
         draw_learning_curve(history, title, self.directory.curve_path)

@@ -63,9 +63,9 @@ def tune(
 
     Example:
         >>> import jaxq
-        >>> trainer = jaxq.Trainer(jaxq.envs.make("Catch-bsuite"), jaxq.pqn())
-        >>> tuning = jaxq.tune(jaxq.Population(trainer, size=4), chunks=[1, 2], seconds=0.01)
-        >>> tuning.best in (1, 2)
+        >>> trainer = jaxq.Trainer(jaxq.envs.make("FrozenLake-v1"), jaxq.q_learning())
+        >>> population = jaxq.Population(trainer, size=32)
+        >>> jaxq.tune(population, chunks=[16, 32], seconds=0.01).best in (16, 32)
         True
     """
     if not isinstance(population, Population):

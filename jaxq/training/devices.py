@@ -85,16 +85,10 @@ def _container_memory(
     except OSError:
         lines = []
     own = {kinds: path.strip("/") for _, kinds, path in (line for line in lines if len(line) == 3)}
-    versions = (
-        (root, own.get("", ""), "memory.max"),
-        (
-            root / "memory",
-            own.get("memory", ""),
-            "memory.limit_in_bytes",
-        ),
-    )
+    version_2 = root, own.get("", ""), "memory.max"
+    version_1 = root / "memory", own.get("memory", ""), "memory.limit_in_bytes"
     limits = []
-    for top, path, name in versions:
+    for top, path, name in (version_2, version_1):
         # A group has no more than those that it is in.
         for group in [top / path, *(top / path).parents]:
             if group.is_relative_to(top):
