@@ -41,7 +41,7 @@ REPLAY = {
 }
 RECIPES = {
     "c51": {"value_min": -2.0, "value_max": 12.0},
-    "rainbow": {"value_min": -2.0, "value_max": 12.0},
+    "rainbow": {"value_min": -2.0, "value_max": 12.0, "batch_size": 32},
     "iqn": {"num_quantiles": 8},
     "munchausen_dqn": {"munchausen_scale": 0.0, "munchausen_temperature": 1e-3},
     "bootstrapped_dqn": {"ensemble_size": 4},
