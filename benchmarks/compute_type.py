@@ -19,7 +19,6 @@ def main() -> None:
     parser = option_parser(__doc__, tiny=True)
     parser.add_argument("--agents", type=int, default=16)
     options = parser.parse_args()
-    options.write &= not options.tiny
     steps = 2_000 if options.tiny else None
     table = [
         "| environment | type | env steps each | score | env steps/s |",

@@ -68,7 +68,6 @@ def main() -> None:
     parser = option_parser(__doc__, repeats=3, tiny=True)
     parser.add_argument("--peer-venv", type=Path)
     options = parser.parse_args()
-    options.write &= not options.tiny
     python = python_of(THEIRS, options.peer_venv)
     capacities, calls = ((1_000,), {1: 20, 2: 20}) if options.tiny else (CAPACITIES, CALLS)
     table: list[str] = []

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -21,13 +22,22 @@ def option_parser(
         repeats: How often things are measured unless asked otherwise; `None` for what is measured once.
         tiny: Whether there is a size that only shows whether it works.
     """
-    parser = argparse.ArgumentParser(description=doc.splitlines()[0])
+    parser = _Parser(description=doc.splitlines()[0])
     parser.add_argument("--write", action="store_true", help="keep the result below results/")
     if repeats is not None:
         parser.add_argument("--repeats", type=int, default=repeats, help="how often to measure")
     if tiny:
         parser.add_argument("--tiny", action="store_true", help="only see whether it works")
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reads options, and keeps no result of a size that only shows whether it works."""
+
+    def parse_args(self, *arguments: Any) -> argparse.Namespace:
+        options = super().parse_args(*arguments)
+        options.write &= not getattr(options, "tiny", False)
+        return options
 
 
 def processor() -> str:

@@ -97,7 +97,6 @@ def main() -> None:
     parser.add_argument("--peer-venv", type=Path)
     parser.add_argument("--peer-limit", type=int, default=4_096, help="run rejax up to so many agents")
     options = parser.parse_args()
-    options.write &= not options.tiny
     python = python_of(THEIRS, options.peer_venv)
     cases = {1: 1_000, 4: 1_000, 16: 1_000} if options.tiny else CASES
     results = measure_all(cases, python, options.peer_limit, options.repeats)

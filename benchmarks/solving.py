@@ -74,7 +74,6 @@ def main() -> None:
     names = " and ".join(peer.venv for peer in PEERS.values())
     parser.add_argument("--peer-venvs", type=Path, help=f"where the virtual environments {names} are")
     options = parser.parse_args()
-    options.write &= not options.tiny
     venvs = options.peer_venvs
     pythons = {name: python_of(peer.venv, venvs and venvs / peer.venv) for name, peer in PEERS.items()}
     steps = {OURS: STEPS} | dict.fromkeys(PEERS, PEER_STEPS)

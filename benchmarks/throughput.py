@@ -93,7 +93,6 @@ def main() -> None:
     parser = option_parser(__doc__, repeats=3, tiny=True)
     parser.add_argument("--peer-venv", type=Path)
     options = parser.parse_args()
-    options.write &= not options.tiny
     python = python_of("rejax", options.peer_venv)
     cases = {2: 3_000} if options.tiny else CASES
     agents, steps = (2, {SPARSE: 2_000, DENSE: 2_000}) if options.tiny else (AGENTS, UPDATE_STEPS)

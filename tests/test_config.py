@@ -79,7 +79,7 @@ def test_a_changed_config_of_a_run_keeps_the_rest(tmp_path):
     swept = read_config(file, {"sweep": {"epsilon_end": [0.1, 0.2]}})
     assert swept.sweep == {**then.sweep, "epsilon_end": [0.1, 0.2]}
     assert "epsilon_end" not in swept.keywords
-    with pytest.raises(jaxq.InputError, match="discount is both set and varied"):
+    with pytest.raises(jaxq.InputError, match="discount is both set and swept"):
         read_config(file, {"keywords": {"discount": 0.5}, "sweep": {"discount": [0.5]}})
 
 

@@ -150,6 +150,14 @@ def test_a_group_that_ended_takes_no_memory(tmp_path):
     assert (second <= first).all()
 
 
+def test_trackers_may_be_others_when_a_sweep_goes_on(copied):
+    shutil.rmtree(copied / NAMES[1])
+    watching = Watching()
+    jaxq.Sweep.resume(copied, track=[watching]).run()
+    # The group that had ended is passed over.
+    assert len(watching.began) == 1
+
+
 def test_a_second_process_is_refused(copied, capsys):
     before = (copied / "sweep.json").read_bytes()
     with RunDirectory(copied).locked():

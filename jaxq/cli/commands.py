@@ -70,7 +70,8 @@ class Train:
     checkpoint_minutes: Annotated[float | None, tyro.conf.arg(metavar="M")] = None
     """Write one also where the last one is older than this; by default 10."""
     on_divergence: Annotated[str | None, tyro.conf.arg(metavar="freeze|restart|stop")] = None
-    """What to do with agents whose values diverge; by default freeze."""
+    """What to do with agents whose values diverge; by default freeze. In halvings they come last, one
+    that was restarted too."""
     track: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="wandb|mlflow"), tyro.conf.UseAppendAction
     ] = ()

@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -129,8 +129,8 @@ def configure(
     with mistakes.noting():
         found = preset(environment, steps, algorithm)
         steps, defaults = found.steps, found.keywords
-    _check_apart(mistakes, "set and swept", keywords, sweep)
-    _check_apart(mistakes, "set and sampled", keywords, sample)
+    check_apart(mistakes, "set and swept", keywords, sweep)
+    check_apart(mistakes, "set and sampled", keywords, sample)
     for name in {*others} - {*_OTHERS}:
         with mistakes.noting():
             checks.known("field", name, _OTHERS)
@@ -156,7 +156,7 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
     """
     mistakes = mistakes or checks.Mistakes()
     _check_tables(config.keywords, config.sweep, config.sample)
-    _check_apart(mistakes, "swept and sampled", config.sweep, config.sample)
+    check_apart(mistakes, "swept and sampled", config.sweep, config.sample)
     with mistakes.noting():
         checks.known("environment", config.environment, envs.ids())
     for name, check in _CHECKS.items():
@@ -202,8 +202,15 @@ def _check_tables(keywords: Any, sweep: Any, sample: Any) -> None:
             )
 
 
-def _check_apart(mistakes: checks.Mistakes, both: str, *tables: dict[str, Any]) -> None:
-    for name in set.intersection(*map(set, tables)):
+def check_apart(mistakes: checks.Mistakes, both: str, *names: Iterable[str]) -> None:
+    """Note every name that is given in two ways.
+
+    Args:
+        mistakes: Where to note it.
+        both: The two ways, such as "set and swept".
+        *names: The names given in each of them.
+    """
+    for name in sorted(set.intersection(*map(set, names))):
         with mistakes.noting():
             raise checks.InputValueError(f"{name} is both {both}; leave out one of the two")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxq import checks
-from jaxq.experiment.config import Config, checked
+from jaxq.experiment.config import Config, check_apart, checked
 from jaxq.experiment.groups import ALL, split
 from jaxq.experiment.sampling import EXAMPLE
 
@@ -101,11 +101,10 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
         for name, table in tables.items():
             then = getattr(config, name)
             fields[name] = {key: then[key] for key in then if key not in new} | table
-        twice = {*tables["keywords"]} & {*tables["sweep"], *tables["sample"]}
-        if twice:
-            raise checks.InputValueError(
-                f"{', '.join(sorted(twice))} is both set and varied; leave out one of the two"
-            )
+        mistakes = checks.Mistakes()
+        check_apart(mistakes, "set and swept", tables["keywords"], tables["sweep"])
+        check_apart(mistakes, "set and sampled", tables["keywords"], tables["sample"])
+        mistakes.report()
     if {*given} & {"environment", "algorithm", "agents", *_EXAMPLES}:
         # It was chosen for another population.
         config = dataclasses.replace(config, chunk=None)

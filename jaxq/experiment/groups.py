@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from jaxq import checks
-from jaxq.experiment.config import Config, configure
+from jaxq.experiment.config import Config, check_apart, configure
 from jaxq.hparams import Hparams
 
 T = TypeVar("T")
@@ -152,10 +152,8 @@ def _check_varied(varied: dict[str, list[Any]], given: list[str], mistakes: chec
             f"the sweep over {', '.join(varied)} makes {number} groups, each of which is compiled for "
             f"itself; at most {MOST_GROUPS} are possible"
         )
+    check_apart(mistakes, "set and swept", given, varied)
     for name, values in varied.items():
-        with mistakes.noting():
-            if name in given:
-                raise checks.InputValueError(f"{name} is both set and swept; leave out one of the two")
         texts = [repr(value) for value in values]
         twice = next((text for text in texts if texts.count(text) > 1), None)
         with mistakes.noting():

@@ -189,7 +189,7 @@ def _few(population: Population, size: int) -> _Few:
     tables = isinstance(trainer.algorithm.settings, TableSettings)
     if tables or mesh.devices.flat[0].platform != "cpu":
         # Tables do not depend on the chunk, and elsewhere numbers depend on it anyhow.
-        chunk = min(chunk, default_chunk(size, mesh, trainer.template.learner, tables=tables))
+        chunk = min(chunk, default_chunk(trainer, size, mesh))
     # Whole chunks on all devices: other sizes could not be spread.
     devices = mesh.size * chunk
     small = Population(trainer, -(-size // devices) * devices, chunk=chunk, mesh=mesh)

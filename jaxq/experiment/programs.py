@@ -1,26 +1,54 @@
 """What is kept between runs, for this machine: compiled programs, and what was found to be fast."""
 
+import contextlib
 import hashlib
+import itertools
 import os
 import platform
 from pathlib import Path
 
 import jax
 
+MOST_KEPT = 2**30
+"""Bytes of compiled programs that are kept from one run to the next."""
+
 
 def keep_programs() -> None:
     """Keep compiled programs below the user's cache directory, unless JAX was given another place.
 
-    What was compiled once starts at once the next time. Without a place to write to, programs are
-    compiled anew each time.
+    What was compiled once starts at once the next time; of more than `MOST_KEPT` bytes, what was used
+    last. Without a place to write to, programs are compiled anew each time.
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return
     directory = machine_directory("programs")
     if directory is not None:
+        prune(directory, MOST_KEPT)
         jax.config.update("jax_compilation_cache_dir", str(directory))
         # The many small programs around the large ones take seconds together.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def prune(directory: Path, most: int) -> None:
+    """Remove the files that were not used for the longest time, until the others are small enough.
+
+    Args:
+        directory: Where they are.
+        most: Bytes that may stay.
+    """
+    # JAX can do this too, but only with a further package, and by looking at all files for each new one.
+    files = []
+    for path in directory.iterdir():
+        # Another process may remove the same ones.
+        with contextlib.suppress(OSError):
+            found = path.stat()
+            files.append((max(found.st_atime, found.st_mtime), found.st_size, path))
+    files.sort(reverse=True)
+    kept = itertools.accumulate(size for _, size, _ in files)
+    for (_, _, path), total in zip(files, kept, strict=True):
+        if total > most:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def machine_path(name: str) -> Path | None:

@@ -74,6 +74,7 @@ class Sweep:
         *,
         steps: int | None = None,
         groups: dict[str, Config] | None = None,
+        track: Sequence[str | Tracker] | None = None,
     ) -> "Sweep":
         """Go on with a queue: groups that ended are passed over, and one that had begun goes on.
 
@@ -82,6 +83,7 @@ class Sweep:
             steps: Env steps of each agent in all, of every group; as many as were planned if not given.
             groups: What was trained, where it holds what cannot be read from a file, such as a network
                 of one's own; from the directory if not given.
+            track: Trackers as in the constructor; the same ones as before if not given.
 
         Raises:
             InputValueError: If it is no directory of a sweep, or a configuration cannot be read.
@@ -96,9 +98,9 @@ class Sweep:
                 f"groups must be those of the sweep by their names, {', '.join(content['groups'])}, "
                 f"got {', '.join(map(str, groups)) if isinstance(groups, dict) else repr(groups)}"
             )
-        sweep._tracked = content["track"]
-        sweep._track = sweep._tracked.get("names", [])
-        sweep._track_agents = sweep._tracked.get("agents", False)
+        sweep._track = content["track"].get("names", []) if track is None else track
+        sweep._track_agents = content["track"].get("agents", False)
+        sweep._tracked = Trackers(sweep._track, sweep._track_agents).described
         sweep.groups = _checked({name: extended(config, steps) for name, config in groups.items()})
         return sweep
 

@@ -16,7 +16,6 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
-from jaxq.algorithms import TableSettings
 from jaxq.hparams import Hparams, validated
 from jaxq.training.devices import AXIS, all_devices, checked_mesh, memory_limit
 from jaxq.training.memory_use import MemoryUse, check_fits, memory_use, num_bytes
@@ -98,8 +97,7 @@ class Population:
         self.size = checks.whole_number("size", size)
         self.mesh = all_devices() if mesh is None else checked_mesh(mesh)
         if chunk is None:
-            tables = isinstance(trainer.algorithm.settings, TableSettings)
-            chunk = default_chunk(self.size, self.mesh, trainer.template.learner, tables=tables)
+            chunk = default_chunk(trainer, self.size, self.mesh)
         self.chunk = checks.whole_number("chunk", chunk)
         checks.true_or_false("donate", donate)
         self.donate = donate

@@ -11,7 +11,9 @@ from jax.sharding import Mesh
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
+from jaxq.algorithms import TableSettings
 from jaxq.training.devices import AXIS
+from jaxq.training.trainer import Trainer
 from jaxq.types import PyTree
 
 # On CPU a few small agents share the cost of dispatching an operation, while their weights and the
@@ -118,22 +120,21 @@ class Spread:
         return jax.lax.fori_loop(0, chunks[0], step, whole)
 
 
-def default_chunk(size: int, mesh: Mesh, learner: PyTree, *, tables: bool) -> int:
+def default_chunk(trainer: Trainer, size: int, mesh: Mesh) -> int:
     """Choose how many agents are trained side by side on one device.
 
     Args:
+        trainer: Trains one agent.
         size: Number of agents.
         mesh: The devices.
-        learner: The shapes and types of what one agent learns and keeps to learn.
-        tables: Whether that is a table.
     """
     share = -(-size // mesh.size)
     if mesh.devices.flat[0].platform != "cpu":
         # One operation over all agents fills an accelerator.
         return share
-    learned = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(learner))
+    learned = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(trainer.template.learner))
     fitting = CPU_CHUNK_BYTES // learned
-    if tables:
+    if isinstance(trainer.algorithm.settings, TableSettings):
         whole = -(-share // CPU_VECTOR) * CPU_VECTOR
         return max(min(whole, CPU_CHUNK_TABLES, fitting // CPU_VECTOR * CPU_VECTOR), CPU_VECTOR)
     return CPU_CHUNK if fitting >= CPU_CHUNK else 1

@@ -42,8 +42,10 @@ class Trackers:
     """
 
     def __init__(self, track: Sequence[str | Tracker] = (), track_agents: bool = False) -> None:
-        if isinstance(track, str):
-            raise checks.InputTypeError(f"track must be a sequence of names, got {track!r}; [{track!r}]")
+        if isinstance(track, str) or not isinstance(track, Sequence):
+            raise checks.InputTypeError(
+                f"track must be a sequence of names, got {track!r}; for example ['wandb']"
+            )
         checks.true_or_false("track_agents", track_agents)
         own = [tracker for tracker in track if hasattr(tracker, "segment")]
         # In the order given, and each once.
