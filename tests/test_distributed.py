@@ -39,10 +39,7 @@ def start_two(cache, *words):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = *words, "--coordinator", f"127.0.0.1:{port}", "--num-processes", "2"
-    return [
-        start([core], cache, *together, "--process-id", number)
-        for number, core in enumerate(CORES)
-    ]
+    return [start([core], cache, *together, "--process-id", number) for number, core in enumerate(CORES)]
 
 
 @pytest.fixture(scope="module")
