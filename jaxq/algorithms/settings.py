@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 import optax
 
 from jaxq import checks
 from jaxq.hparams import Hparams
+from jaxq.networks.products import global_norm
+from jaxq.types import PyTree
 
 LOSSES = ("huber", "squared")
 VALUES = ("scalar", "rescaled", "categorical", "quantile", "implicit_quantile")
@@ -19,9 +22,18 @@ SCHEDULES = ("linear", "exponential", "ladder")
 
 
 def _clipped(optimizer: Callable[..., Any], hparams: Hparams) -> optax.GradientTransformation:
-    return optax.chain(
-        optax.clip_by_global_norm(hparams.max_gradient_norm), optimizer(hparams.learning_rate)
-    )
+    return optax.chain(_clip(hparams.max_gradient_norm), optimizer(hparams.learning_rate))
+
+
+def _clip(max_norm: jax.Array) -> optax.GradientTransformation:
+    """Do what `optax.clip_by_global_norm` does, with a norm that is faster to work out."""
+
+    def update(gradient: PyTree, state: optax.EmptyState, _: PyTree = None) -> tuple:
+        norm = global_norm(gradient)
+        scale = jnp.where(norm < max_norm, 1, max_norm / norm)
+        return jax.tree.map(lambda leaf: leaf * scale, gradient), state
+
+    return optax.GradientTransformation(lambda _: optax.EmptyState(), update)
 
 
 def adam(hparams: Hparams) -> optax.GradientTransformation:

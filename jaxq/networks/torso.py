@@ -72,7 +72,8 @@ class SlicedConv(nn.Module):
             for row in range(size)
             for column in range(size)
         ]
-        return nn.Dense(self.features, dtype=self.dtype)(jnp.concatenate(slices, axis=-1))
+        layer = dense(self.features, noisy=False, dtype=self.dtype)
+        return layer(jnp.concatenate(slices, axis=-1))
 
 
 class Torso(nn.Module):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from jaxq import checks
 from jaxq.learning.returns import n_step_return
+from jaxq.replay.drawing import draw_below
 from jaxq.replay.packing import pack, stored_spec, unpack
 from jaxq.types import ObservationSpec, PyTree, Sample, Transition
 
@@ -236,7 +237,7 @@ def uniform_starts(
     """
     num_rows, num_envs = ring.reward.shape
     stored = jnp.minimum(rows_written, num_rows)
-    draw = jax.random.randint(key, (batch_size,), 0, (stored - span + 1) * num_envs)
+    draw = draw_below(key, batch_size, (stored - span + 1) * num_envs)
     age, env = jnp.divmod(draw, num_envs)
     return (rows_written - stored + age) % num_rows, env
 

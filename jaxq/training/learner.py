@@ -12,6 +12,7 @@ import optax
 from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import conservative_penalty, value_of_action
+from jaxq.networks.products import global_norm
 from jaxq.training.agent import LearningStatistics
 from jaxq.training.q_function import QFunction
 from jaxq.types import ObservationSpec, PyTree
@@ -108,7 +109,7 @@ class Descent:
         (loss, (losses, taken)), gradient = jax.value_and_grad(loss_of, has_aux=True)(learner.params)
         learner = self._descend(learner, hparams, gradient, target_due)
         statistics = LearningStatistics(
-            loss, jnp.abs(losses.td_error).mean(), taken.mean(), optax.tree.norm(gradient)
+            loss, jnp.abs(losses.td_error).mean(), taken.mean(), global_norm(gradient)
         )
         return learner, statistics, losses.priority
 

@@ -1,0 +1,34 @@
+"""Drawing places in a replay."""
+
+import jax
+import jax.numpy as jnp
+
+
+def draw_below(key: jax.Array, size: int, bound: jax.Array) -> jax.Array:
+    """Draw whole numbers uniformly from [0, bound), `floor(bits * bound / 2^32)`.
+
+    A number's probability is off by less than 2^-32, of a replay with a million transitions by less
+    than 1 in 4,000 of itself. `jax.random.randint` draws twice as many bits and divides: 8 us against
+    1 for the batches of 128 of 4 agents, whose gradient step takes 140.
+
+    Args:
+        key: PRNG key.
+        size: How many numbers B to draw.
+        bound: int32 `[]`, positive.
+
+    Returns:
+        int32 `[B]`.
+
+    References:
+        Lemire, Fast Random Integer Generation in an Interval, 2019, section 4, without rejection.
+    """
+    low_bits = jnp.uint32(0xFFFF)
+    half = jnp.uint32(16)
+    x, y = jax.random.bits(key, (size,)), bound.astype(jnp.uint32)
+    # The upper word of a product of 64 bits, from the products of halves.
+    x_high, x_low, y_high, y_low = x >> half, x & low_bits, y >> half, y & low_bits
+    crossed = x_low * y_high, x_high * y_low
+    carried = (x_low * y_low >> half) + (crossed[0] & low_bits) + (crossed[1] & low_bits)
+    upper = x_high * y_high + (crossed[0] >> half) + (crossed[1] >> half) + (carried >> half)
+    # Without the barrier XLA draws each number again for every element that is read at its place.
+    return jax.lax.optimization_barrier(upper.astype(jnp.int32))
