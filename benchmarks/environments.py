@@ -1,13 +1,12 @@
 """Env steps per second of environments alone: jaxq's adapter, bare gymnax, gymnasium.
 
 A random policy, nothing learned. What the adapter costs is what its step takes longer than that of the
-gymnax environment inside it. All are run in turn, each in a process of its own, compilation left out;
-the median of the repeats is reported.
+gymnax environment inside it, both in one process and in turn; gymnasium's get processes of their own.
+Compilation is left out, and the median of the repeats reported.
 
     python benchmarks/environments.py [--repeats 5] [--write]
 """
 
-import statistics
 import sys
 from typing import NamedTuple
 
@@ -20,50 +19,57 @@ GYMNASIUM_STEPS = 100_000
 
 
 class Peer(NamedTuple):
-    """Who steps environments: its script, what it is told, and the environments it has."""
+    """Who steps environments: its script, what that is told, the environments that it has.
+
+    Of what the script prints, `columns` has the names in the table.
+    """
 
     script: str
-    kind: str
+    kind: tuple[str, ...]
     environments: tuple[str, ...]
+    columns: dict[str, str]
 
 
 ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1", "Breakout-MinAtar")
 ADAPTER, BARE = "jaxq's adapter", "bare gymnax"
-PEERS = {
-    ADAPTER: Peer("gymnax_steps.py", "adapter", ENVIRONMENTS),
-    BARE: Peer("gymnax_steps.py", "bare", ENVIRONMENTS),
-    "gymnasium, one by one": Peer("gymnasium_steps.py", "sync", ENVIRONMENTS[:2]),
-    "gymnasium, vectorized": Peer("gymnasium_steps.py", "vector_entry_point", ENVIRONMENTS[:1]),
-}
+ONE_BY_ONE, VECTORIZED = "gymnasium, one by one", "gymnasium, vectorized"
+GYMNASIUM = "gymnasium_steps.py"
+PEERS = (
+    # Both in one process: with few environments one process may be twice as fast as the next.
+    Peer("gymnax_steps.py", (), ENVIRONMENTS, {"adapter": ADAPTER, "bare": BARE}),
+    Peer(GYMNASIUM, ("sync",), ENVIRONMENTS[:2], {"steps_per_second": ONE_BY_ONE}),
+    Peer(GYMNASIUM, ("vector_entry_point",), ENVIRONMENTS[:1], {"steps_per_second": VECTORIZED}),
+)
+COLUMNS = [column for peer in PEERS for column in peer.columns.values()]
 
 
 def measure_all(environment: str, count: int, steps: int, repeats: int) -> dict[str, list[float]]:
     """Measure all peers that have the environment, in turn."""
-    peers = {name: peer for name, peer in PEERS.items() if environment in peer.environments}
-    results: dict[str, list[float]] = {name: [] for name in peers}
+    peers = [peer for peer in PEERS if environment in peer.environments]
+    results: dict[str, list[float]] = {column: [] for peer in peers for column in peer.columns.values()}
     for _ in range(repeats):
-        for name, (script, kind, _) in peers.items():
-            slow = script == "gymnasium_steps.py"
-            each = max(min(steps, GYMNASIUM_STEPS // count), 1) if slow else steps
-            measured = measure(sys.executable, script, kind, environment, count, each)
-            results[name].append(measured["steps_per_second"])
+        for script, kind, _, columns in peers:
+            each = max(min(steps, GYMNASIUM_STEPS // count), 1) if script == GYMNASIUM else steps
+            measured = measure(sys.executable, script, *kind, environment, count, each)
+            for name, column in columns.items():
+                results[column].append(measured[name])
         rates = ", ".join(f"{name} {values[-1]:,.0f}" for name, values in results.items())
         print(f"{environment}, {count} environments: {rates}", flush=True)
     return results
 
 
 def row(environment: str, count: int, results: dict[str, list[float]]) -> str:
-    medians = {name: statistics.median(values) for name, values in results.items()}
-    cost = medians[BARE] / medians[ADAPTER] - 1
-    cells = [spread(results[name]) if name in results else "" for name in PEERS]
-    return f"| {environment} | {count:,} | " + " | ".join(cells) + f" | {cost:+.1%} |"
+    pairs = zip(results[BARE], results[ADAPTER], strict=True)
+    costs = [bare / adapter - 1 for bare, adapter in pairs]
+    cells = [spread(results[name]) if name in results else "" for name in COLUMNS]
+    return f"| {environment} | {count:,} | " + " | ".join(cells) + f" | {spread(costs, '+.1%')} |"
 
 
 def main() -> None:
     options = option_parser(__doc__, repeats=5, tiny=True).parse_args()
     table = [
-        "| | environments | " + " | ".join(PEERS) + " | what the adapter costs |",
-        "| --- | ---: |" + " ---: |" * (len(PEERS) + 1),
+        "| | environments | " + " | ".join(COLUMNS) + " | what the adapter costs |",
+        "| --- | ---: |" + " ---: |" * (len(COLUMNS) + 1),
     ]
     for environment in ENVIRONMENTS:
         for count, steps in CASES.items():
@@ -75,11 +81,10 @@ def main() -> None:
         "The adapter and bare gymnax are stepped by the same program, one `jax.vmap` in one `lax.scan`,",
         "which keeps state, observation, reward, both flags and the observation before the reset; the",
         "adapter keeps Breakout's board as bool, where gymnax has float32. What the adapter costs is",
-        "how much longer a step takes with it. gymnasium's are stepped one by one in Python",
+        "how much longer a step takes with it, in the same process, in which the two are run in turn.",
+        "gymnasium's, in processes of their own, are stepped one by one in Python",
         "(SyncVectorEnv), or by the environment's own version in numpy, which only CartPole has.",
-        f"Median of {options.repeats} runs in turn, each in a process of its own; smallest and largest",
-        "in brackets. With few environments a step takes microseconds, and a process comes to one of",
-        "two speeds, with the adapter or without; their medians say little there.",
+        f"Median of {options.repeats} processes; smallest and largest in brackets.",
     ]
     measured_with = [versions("jaxq", "jax", "gymnax", "gymnasium", "numpy")]
     report(__file__, "Environments", method, measured_with, table, options.write)

@@ -1,3 +1,4 @@
+import gc
 import tempfile
 import warnings
 
@@ -6,6 +7,8 @@ import pytest
 
 import jaxq
 
+# Tracing makes many small objects that stay; looking through them again and again takes a while.
+gc.set_threshold(100_000, 50, 100)
 # One CPU device per core, as the command line has it, so that populations are really spread.
 jaxq.use_all_cores()
 jax.config.update("jax_numpy_rank_promotion", "raise")

@@ -46,7 +46,7 @@ MEMORY = {
 def test_only_memory_solves_a_memory_task(algorithm, solves):
     """The context is shown once, at the beginning; without memory the answer is a coin's toss."""
     trainer = jaxq.Trainer(jaxq.envs.make("MemoryChain-bsuite"), algorithm)
-    population = jaxq.Population(trainer, 8)
+    population = jaxq.Population(trainer, 4, chunk=2)
     state, _ = population.run(population.init(jax.random.key(0)), 60_000)
     score = jaxq.iqm(np.mean(population.evaluate(state, jax.random.key(1), num_episodes=64), axis=1))
     assert score > 0.9 if solves else abs(score) < 0.3
