@@ -30,5 +30,4 @@ def draw_below(key: jax.Array, size: int, bound: jax.Array) -> jax.Array:
     crossed = x_low * y_high, x_high * y_low
     carried = (x_low * y_low >> half) + (crossed[0] & low_bits) + (crossed[1] & low_bits)
     upper = x_high * y_high + (crossed[0] >> half) + (crossed[1] >> half) + (carried >> half)
-    # Without the barrier XLA draws each number again for every element that is read at its place.
-    return jax.lax.optimization_barrier(upper.astype(jnp.int32))
+    return upper.astype(jnp.int32)
