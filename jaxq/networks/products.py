@@ -1,5 +1,6 @@
 """Matrix products of layers and their gradients, in the form that runs fast."""
 
+import functools
 from typing import Any
 
 import jax
@@ -68,6 +69,8 @@ def global_norm(tree: PyTree) -> jax.Array:
         `[]`.
     """
     rows = [leaf.reshape(1, -1) for leaf in jax.tree.leaves(tree)]
-    # Without the barrier XLA makes a sum of the product again.
-    squares = [(jax.lax.optimization_barrier(row) @ row.T)[0, 0] for row in rows]
+    # Without the barrier XLA makes a sum of the product again. Accelerators round what they multiply,
+    # unless they are asked not to.
+    multiply = functools.partial(jnp.matmul, precision="highest")
+    squares = [multiply(jax.lax.optimization_barrier(row), row.T)[0, 0] for row in rows]
     return jnp.sqrt(sum(squares))
