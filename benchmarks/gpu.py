@@ -3,9 +3,10 @@
 The same DQN as in throughput.py, against a plain `jax.vmap` of one agent's training and against rejax.
 Each case runs in a process of its own, which compiles once and trains as often as there are repeats.
 With `--write`, every case is kept in `results/gpu.json` as soon as it is measured, so that an
-interrupted run goes on where it was; `--fresh` measures again. Without a GPU nothing is measured.
+interrupted run goes on where it was; `--fresh` measures again. The cases that matter most come first,
+and after `--minutes` no further one is begun. Without a GPU nothing is measured.
 
-    python benchmarks/gpu.py [--repeats 3] [--peer-venv DIR] [--fresh] [--write]
+    python benchmarks/gpu.py [--repeats 3] [--minutes 7] [--peer-venv DIR] [--fresh] [--write]
 
 rejax is measured if there is a virtual environment for it: one with `rejax==0.1.3`, `gymnax<1`, `six`
 and JAX for the accelerator.
@@ -15,6 +16,7 @@ import argparse
 import json
 import statistics
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,10 @@ from limits import BYTES_METHOD, FLOPS_METHOD, iteration_bytes, iteration_flops
 from peer_venvs import measure, versions_of
 from report import RESULTS, report, spread, versions
 
-# Agents, and env steps of each.
-CASES = {4**power: 20_000 for power in range(6)} | {4_096: 10_000, 16_384: 4_000}
+# Agents, and env steps of each, the most telling first.
+CASES = {4_096: 10_000, 256: 20_000, 16_384: 4_000, 1: 20_000, 1_024: 20_000, 16: 20_000}
+# The others are measured where one size says enough.
+COMPARED = (4_096, 256)
 WIDTHS, BATCH_SIZE, NUM_ENVS = (4, 64, 64, 2), 128, 10
 OURS, PLAIN, THEIRS = "jaxq", "plain vmap", "rejax"
 NOT_RUN = "not run: no GPU"
@@ -44,30 +48,36 @@ def programs(peer: Path | None) -> dict[str, tuple]:
 
 
 def measure_case(program: tuple, agents: int, steps: int, repeats: int) -> dict[str, Any]:
-    """Measure one program, which may not fit the memory."""
+    """Measure one program, which may not fit the memory or not run with this JAX."""
     interpreter, script, *options = program
     try:
         return measure(interpreter, script, agents, steps, "--repeats", repeats, *options)
     except RuntimeError as error:
         if "RESOURCE_EXHAUSTED" in str(error):
             return {"refused": "out of memory"}
-        raise
+        print(error, flush=True)
+        return {"refused": "failed: " + str(error).splitlines()[-1][:80]}
 
 
 def measure_all(cases: dict[int, int], options: argparse.Namespace, device: str) -> Cells:
-    """Measure all programs, up to the population that the memory refuses."""
+    """Measure all programs, until the time is over."""
+    deadline = time.monotonic() + 60 * options.minutes
     kept = json.loads(CELLS.read_text()) if options.write and CELLS.exists() else {}
     cells: Cells = {} if options.fresh or kept.get("device") != device else kept["cells"]
-    for agents, steps in cases.items():
-        for name, program in programs(options.peer_venv).items():
-            cell = f"{name} {agents}"
-            if cell not in cells:
-                cells[cell] = measure_case(program, agents, steps, options.repeats)
-                if options.write:
-                    CELLS.write_text(json.dumps({"device": device, "cells": cells}, indent=1) + "\n")
-            print(f"{cell}: {said(cells[cell])}", flush=True)
-            if name == OURS and "refused" in cells[cell]:
-                return cells
+    pairs = [(agents, OURS) for agents in cases]
+    others = [name for name in programs(options.peer_venv) if name != OURS]
+    pairs[1:1] = [(agents, name) for agents in cases if agents in COMPARED for name in others]
+    for agents, name in pairs:
+        cell = f"{name} {agents}"
+        if cell not in cells:
+            if time.monotonic() > deadline:
+                print(f"{cell}: not begun after {options.minutes} minutes", flush=True)
+                continue
+            program = programs(options.peer_venv)[name]
+            cells[cell] = measure_case(program, agents, cases[agents], options.repeats)
+            if options.write:
+                CELLS.write_text(json.dumps({"device": device, "cells": cells}, indent=1) + "\n")
+        print(f"{cell}: {said(cells[cell])}", flush=True)
     return cells
 
 
@@ -93,7 +103,7 @@ def table(cells: Cells, machine: dict[str, Any]) -> list[str]:
         "| " + " | ".join(columns) + " |",
         "|" + " ---: |" * len(columns),
     ]
-    for agents in CASES:
+    for agents in sorted(CASES):
         ours = cells.get(f"{OURS} {agents}")
         if ours is None:
             continue
@@ -102,7 +112,7 @@ def table(cells: Cells, machine: dict[str, Any]) -> list[str]:
             rate = statistics.median(rates(ours))
             row += [f"{rate / arithmetic:.2%}", f"{rate / memory:.2%}", f"{ours['compile_seconds']:.1f}"]
             for name in others:
-                other = cells[f"{name} {agents}"]
+                other = cells.get(f"{name} {agents}", {"refused": ""})
                 ratio = "" if "refused" in other else f"{rate / statistics.median(rates(other)):.1f}"
                 row += [said(other), ratio]
         lines.append("| " + " | ".join(row + [""] * (len(columns) - len(row))) + " |")
@@ -123,6 +133,7 @@ def tell_not_run(write: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=7, help="after which no case is begun")
     parser.add_argument("--peer-venv", type=Path, help="virtual environment of rejax")
     parser.add_argument("--fresh", action="store_true", help="measure again what was measured before")
     parser.add_argument(
