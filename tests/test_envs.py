@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import gymnax
 import jax
 import jax.numpy as jnp
@@ -123,6 +125,32 @@ def test_the_time_limit_truncates():
     _, _, timestep = play(env, jax.random.key(0), 12)
     assert not timestep.terminated.any()
     assert_array_equal(np.flatnonzero(timestep.truncated), [4, 9])
+
+
+@pytest.mark.parametrize("kind", ["truncates", "terminates"])
+def test_a_time_limit_means_what_it_is_said_to(kind):
+    params = Endless().default_params.replace(max_steps_in_episode=5)
+    env = jaxq.envs.from_gymnax(Endless(), params, time_limit=kind)
+    _, _, timestep = play(env, jax.random.key(0), 12)
+    assert_array_equal(np.flatnonzero(timestep.terminated), [4, 9] if kind == "terminates" else [])
+    assert_array_equal(np.flatnonzero(timestep.truncated), [] if kind == "terminates" else [4, 9])
+
+
+def test_the_table_of_time_limits_has_every_environment_and_stands_in_the_documentation():
+    assert set(jaxq.envs.TIME_LIMITS) == set(DISCRETE) | {"MNISTBandit-bsuite"}
+    page = (Path(__file__).parents[1] / "docs" / "time_limits.md").read_text()
+    for id, (kind, reason) in jaxq.envs.TIME_LIMITS.items():
+        assert f"| {id} | {kind} | {reason} |" in page
+        if id != "MNISTBandit-bsuite":
+            assert jaxq.envs.make(id).time_limit == kind
+
+
+def test_a_time_limit_is_one_of_two_and_gymnaxs_alone():
+    assert jaxq.envs.make("CartPole-v1", time_limit="terminates").time_limit == "terminates"
+    with pytest.raises(ValueError, match="did you mean truncates"):
+        jaxq.envs.make("CartPole-v1", time_limit="truncate")
+    with pytest.raises(TypeError, match="FrozenLake-v1 is a table and has no time limit"):
+        jaxq.envs.make("FrozenLake-v1", time_limit="terminates")
 
 
 def test_reaching_the_goal_at_the_time_limit_is_termination():

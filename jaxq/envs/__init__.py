@@ -13,8 +13,10 @@ if TYPE_CHECKING:
     from jaxq.envs.mdps import maximization_bias, random_mdp
     from jaxq.envs.registry import EnvironmentInfo, ids, listing, make
     from jaxq.envs.table import TableEnvironment, from_table
+    from jaxq.envs.time_limits import TIME_LIMITS
 
 __all__ = [
+    "TIME_LIMITS",
     "EnvironmentInfo",
     "GymnaxEnvironment",
     "TableEnvironment",
@@ -32,6 +34,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "TIME_LIMITS": "time_limits",
     "EnvironmentInfo": "registry",
     "GymnaxEnvironment": "adapter",
     "TableEnvironment": "table",

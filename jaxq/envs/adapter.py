@@ -8,6 +8,7 @@ from gymnax.environments import spaces
 
 from jaxq import checks
 from jaxq.envs.states import state_numbers
+from jaxq.envs.time_limits import KINDS, TERMINATES, TRUNCATES
 from jaxq.types import ObservationSpec, PyTree, TimeStep
 
 
@@ -24,10 +25,19 @@ class GymnaxEnvironment:
         observation_spec: Shape and type of one observation.
         params: Default environment parameters, a pytree of arrays; any leaf may differ per agent.
         states: State numbers of the observations, or `None`; see `jaxq.envs.states`.
+        time_limit: Whether the time limit "truncates" or "terminates"; see `jaxq.envs.time_limits`.
     """
 
-    def __init__(self, env: Any, params: PyTree, name: str, observation_dtype: Any = None) -> None:
+    def __init__(
+        self,
+        env: Any,
+        params: PyTree,
+        name: str,
+        observation_dtype: Any = None,
+        time_limit: str = TRUNCATES,
+    ) -> None:
         self._env = env
+        self.time_limit = checks.known("time_limit", time_limit, KINDS)
         self._static_params = params
         self.name = name
         self.params = jax.tree.map(_strong, params)
@@ -54,11 +64,14 @@ class GymnaxEnvironment:
             key, state, action, params
         )
         stepped = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), stepped, state)
+        terminated, truncated = jnp.asarray(terminated, bool), jnp.asarray(truncated, bool)
+        if self.time_limit == TERMINATES:
+            terminated = terminated | truncated
         return stepped, TimeStep(
             observation=self._cast(observation),
             reward=jnp.asarray(reward, jnp.float32),
-            terminated=jnp.asarray(terminated, bool),
-            truncated=jnp.asarray(truncated, bool) & ~jnp.asarray(terminated, bool),
+            terminated=terminated,
+            truncated=truncated & ~terminated,
             final_observation=self._cast(info["final_observation"]),
         )
 
@@ -123,7 +136,12 @@ _NEEDED = ("reset", "step", "default_params", "action_space", "observation_space
 
 
 def from_gymnax(
-    env: Any, params: PyTree = None, *, name: str | None = None, observation_dtype: Any = None
+    env: Any,
+    params: PyTree = None,
+    *,
+    name: str | None = None,
+    observation_dtype: Any = None,
+    time_limit: str = TRUNCATES,
 ) -> GymnaxEnvironment:
     """Use a gymnax 1.0 environment object, the user's own included.
 
@@ -133,13 +151,19 @@ def from_gymnax(
         name: What to call it; `env.name` if not given.
         observation_dtype: Type to store observations in, for example `bool` for a board of zeros and
             ones that the environment gives as float32; the environment's own if not given.
+        time_limit: "truncates" where the limit only cuts episodes short, and the value of the last
+            observation is bootstrapped; "terminates" where it belongs to the task and observations show
+            the time, and nothing follows it.
 
     Returns:
         The environment as `jaxq.Trainer` takes it.
 
     Raises:
         InputTypeError: If it is no gymnax 1.0 environment.
-        InputValueError: If its actions are continuous.
+        InputValueError: If its actions are continuous, or `time_limit` is something else.
+
+    References:
+        Pardo et al., Time Limits in Reinforcement Learning, 2018, sections 2 and 3 (`time_limit`).
     """
     # By what it can do and not by its class, as gymnax's wrappers are no environments by class.
     if isinstance(env, str | type) or not all(hasattr(env, name) for name in _NEEDED):
@@ -155,4 +179,4 @@ def from_gymnax(
             f"{name} has continuous actions ({space}), and Q-learning compares a finite number of "
             "actions; use an environment with a Discrete action space"
         )
-    return GymnaxEnvironment(env, params, name, observation_dtype)
+    return GymnaxEnvironment(env, params, name, observation_dtype, time_limit)

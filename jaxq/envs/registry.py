@@ -11,6 +11,7 @@ from jaxq import checks
 from jaxq.envs import grids, toy_text
 from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
 from jaxq.envs.table import TableEnvironment, from_table
+from jaxq.envs.time_limits import OTHERWISE, TERMINATES, TIME_LIMITS
 
 Made = TypeVar("Made")
 
@@ -36,13 +37,17 @@ class EnvironmentInfo(NamedTuple):
     note: str
 
 
-def make(id: str, **kwargs: Any) -> GymnaxEnvironment | TableEnvironment:
+def make(
+    id: str, *, time_limit: str | None = None, **kwargs: Any
+) -> GymnaxEnvironment | TableEnvironment:
     """Make a registered environment.
 
     Args:
         id: Any id in `gymnax.registered_envs`, for example "CartPole-v1"; a toy-text id of gymnasium,
             "FrozenLake-v1", "Taxi-v4" or "CliffWalking-v1", which is run as a table; or one of the
             grids "Cliff-grid", "FourRooms-grid" and "WindyGrid-grid".
+        time_limit: Whether a gymnax environment's time limit "truncates" or "terminates", for those who
+            disagree with `jaxq.envs.TIME_LIMITS`.
         **kwargs: Passed to the environment, for example `map_name="8x8"` to "FrozenLake-v1", or
             `slip=0.1` to "Cliff-grid".
 
@@ -63,6 +68,8 @@ def make(id: str, **kwargs: Any) -> GymnaxEnvironment | TableEnvironment:
     """
     checks.known("environment", id, ids())
     if id not in gymnax.registered_envs:
+        if time_limit is not None:
+            raise checks.InputTypeError(f"{id} is a table and has no time limit; leave out time_limit")
         return _attempt(id, lambda: _table(id, kwargs))
     env, params = _attempt(id, lambda: gymnax.make(id, **kwargs))
     if not _is_discrete(env, params):
@@ -71,7 +78,7 @@ def make(id: str, **kwargs: Any) -> GymnaxEnvironment | TableEnvironment:
             f"{id} has continuous actions, and Q-learning compares a finite number of actions; "
             f"these environments work: {working}"
         )
-    return _adapt(id, env, params)
+    return _adapt(id, env, params, time_limit)
 
 
 def listing() -> list[EnvironmentInfo]:
@@ -99,7 +106,8 @@ def _describe(id: str) -> EnvironmentInfo:
     words = f"{spec.dtype.name}{list(spec.shape)}"
     if spec.num_categories is not None:
         words += f", {spec.num_categories} states"
-    return EnvironmentInfo(id, made.num_actions, words, "")
+    ends = id in gymnax.registered_envs and made.time_limit == TERMINATES
+    return EnvironmentInfo(id, made.num_actions, words, "its time limit terminates" if ends else "")
 
 
 def _table(id: str, kwargs: dict[str, Any]) -> TableEnvironment:
@@ -122,9 +130,10 @@ def _attempt(id: str, build: Callable[[], Made]) -> Made:
         raise checks.InputValueError(f"{id} needs a download that failed: {error.reason}") from None
 
 
-def _adapt(id: str, env: Any, params: Any) -> GymnaxEnvironment:
+def _adapt(id: str, env: Any, params: Any, time_limit: str | None = None) -> GymnaxEnvironment:
     dtype = bool if id.endswith(_BINARY) else None
-    return from_gymnax(env, params, name=id, observation_dtype=dtype)
+    limit = TIME_LIMITS.get(id, OTHERWISE).kind if time_limit is None else time_limit
+    return from_gymnax(env, params, name=id, observation_dtype=dtype, time_limit=limit)
 
 
 def _is_discrete(env: Any, params: Any) -> bool:
