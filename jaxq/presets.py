@@ -1,10 +1,13 @@
 """Settings that work: for each environment, how long to train and with what.
 
-These are what the command line starts from. Those for classic control were chosen by sweeps with this
-engine, and the scores that they reach are in `benchmarks/results/learning.md`; those for MinAtar follow
-the paper.
+These are what the command line starts from. They say how fast and how much is learned, never which
+algorithm: `n_step`, `double` and `dueling` come from the recipe or the user. What they say follows from
+what is trained, a recipe with the user's keywords, and every schedule is a share of the run. Those for
+classic control were chosen by sweeps with this engine, and the scores that they reach are in
+`benchmarks/results/learning.md`; those for MinAtar follow the papers.
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jaxq import checks
@@ -23,17 +26,23 @@ class Preset(NamedTuple):
     keywords: dict[str, Any]
 
 
-# Of what was swept, two things mattered most: returns of three steps, and a learning rate that falls
-# to zero by the end.
+class _Plan(NamedTuple):
+    """What an environment asks for, and over which share of the run exploration falls."""
+
+    steps: int
+    keywords: dict[str, Any]
+    exploring: float
+    learning_rate_falls: bool = True
+
+
+# Of what was swept, slow targets and a learning rate that falls to zero by the end mattered most.
 _CONTROL = {
     "hidden_sizes": (64, 64),
-    "n_step": 3,
     "buffer_size": 20_000,
     "train_interval": 5,
     "target_interval": 5,
     "target_rate": 0.05,
     "learning_rate": 1e-3,
-    "epsilon_steps": 20_000,
     "epsilon_end": 0.1,
 }
 
@@ -44,92 +53,77 @@ _CART_POLE = {
     "discount": 0.995,
     "target_rate": 0.1,
     "learning_rate": 2e-3,
-    "epsilon_steps": 10_000,
 }
 
 # Random actions almost never reach the flag. In sweeps, returns of several steps never did, and of what
 # is here the slow hard copies mattered most: with 300 steps between them some agents found no flag.
 _MOUNTAIN_CAR = {
     "hidden_sizes": (64, 64),
-    "double": True,
     "buffer_size": 50_000,
     "train_interval": 2,
     "target_interval": 600,
     "learning_rate": 2e-3,
-    "epsilon_steps": 100_000,
     "epsilon_end": 0.05,
 }
 
-# Young and Tian, MinAtar, 2019, table 2, with Adam in the place of centered RMSProp.
+# Young and Tian, MinAtar, 2019, table 2: a gradient step at every step, and a constant learning rate.
+# Adam is in the place of centered RMSProp, and 8 environments in the place of one.
 _MINATAR = {
     "loss": "huber",
     "hidden_sizes": (128,),
     "buffer_size": 100_000,
     "batch_size": 32,
     "num_envs": 8,
-    "train_interval": 4,
+    "train_interval": 1,
     "learning_starts": 5_000,
     "target_interval": 1_000,
     "learning_rate": 2.5e-4,
-    "epsilon_steps": 100_000,
     "epsilon_end": 0.1,
 }
 
 _BY_ENVIRONMENT = {
-    "CartPole-v1": Preset(100_000, _CART_POLE),
-    "Acrobot-v1": Preset(100_000, _CONTROL),
-    "MountainCar-v0": Preset(300_000, _MOUNTAIN_CAR),
-    "Catch-bsuite": Preset(50_000, _CONTROL),
-    "DeepSea-bsuite": Preset(50_000, _CONTROL),
+    "CartPole-v1": _Plan(100_000, _CART_POLE, exploring=0.1),
+    "Acrobot-v1": _Plan(100_000, _CONTROL, exploring=0.2),
+    "MountainCar-v0": _Plan(300_000, _MOUNTAIN_CAR, exploring=1 / 3),
+    "Catch-bsuite": _Plan(50_000, _CONTROL, exploring=0.4),
+    "DeepSea-bsuite": _Plan(50_000, _CONTROL, exploring=0.4),
 }
 
 _BY_FAMILY = {
-    "MinAtar": Preset(1_000_000, _MINATAR),
+    "MinAtar": _Plan(1_000_000, _MINATAR, exploring=0.1, learning_rate_falls=False),
 }
 
-_OTHERWISE = Preset(100_000, _CONTROL)
+_OTHERWISE = _Plan(100_000, _CONTROL, exploring=0.2)
 
-_ANYWHERE = ""
-_EPSILON = ("epsilon_start", "epsilon_end", "epsilon_steps")
-# What recipes have settings of their own for, which the environment's do not replace.
-_OWN = {
-    "n_step_dqn": ("n_step",),
-    "munchausen_dqn": ("n_step", "double"),
-    "noisy_dqn": _EPSILON,
-    "bootstrapped_dqn": _EPSILON,
-    "rainbow": ("n_step", "double", *_EPSILON),
-    "r2d2": ("n_step", "double", "batch_size", "train_interval"),
-}
-
-# What recipes need otherwise than DQN, anywhere and by environment. One update of R2D2 learns from
-# sequences of many steps, one of IQN compares all fractions with all, one of an ensemble trains every
-# member. On CartPole some agents of three recipes unlearned everything behind a fast target network.
-_SLOW_TARGET = {"target_rate": 0.02}
-_ADJUSTED: dict[str, dict[str, dict[str, Any]]] = {
-    "r2d2": {_ANYWHERE: {"train_interval": 20}},
-    "iqn": {_ANYWHERE: {"num_quantiles": 8}, "MountainCar-v0": {"train_interval": 6}},
-    "bootstrapped_dqn": {"CartPole-v1": _SLOW_TARGET, "MountainCar-v0": {"train_interval": 6}},
-    "rainbow": {"MountainCar-v0": {"train_interval": 6}},
-    "munchausen_dqn": {"CartPole-v1": _SLOW_TARGET},
-    "qr_dqn": {"CartPole-v1": _SLOW_TARGET},
-}
-
-# PQN takes nothing from DQN's settings but the network, and explores during a share of the steps. Going
-# through each window four times, as CleanRL does for 500,000 steps, was far behind after 100,000.
-_PQN = {"train_interval": 8, "learning_rate": 1e-3}
-_PQN_SHARE = 0.5
+# PQN takes nothing from DQN's settings but the network. Going through each window four times, as CleanRL
+# does for 500,000 steps, was far behind after 100,000.
+_WINDOW = _Plan(
+    0,
+    {
+        "num_envs": 4,
+        "buffer_size": 512,
+        "batch_size": 128,
+        "train_interval": 8,
+        "target_interval": 1,
+        "learning_starts": 0,
+        "learning_rate": 1e-3,
+    },
+    exploring=0.5,
+)
 # Gallici et al., 2024, as in the authors' configuration for MinAtar.
-_PQN_MINATAR = {
-    "num_envs": 128,
-    "buffer_size": 4_096,
-    "batch_size": 128,
-    "train_interval": 64,
-    "learning_rate": 5e-4,
-}
-_PQN_MINATAR_SHARE = 0.1
+_WINDOW_MINATAR = _Plan(
+    0,
+    {
+        **_WINDOW.keywords,
+        "num_envs": 128,
+        "buffer_size": 4_096,
+        "train_interval": 64,
+        "learning_rate": 5e-4,
+    },
+    exploring=0.1,
+)
 
-# Atoms reach as far as returns do with a discount of 0.99: 100 for 1 a step.
-_ATOMS = ("c51", "rainbow")
+# Even atoms reach as far as returns do with a discount of 0.99: 100 for 1 a step.
 _RETURNS = {
     "CartPole-v1": (0.0, 100.0),
     "Acrobot-v1": (-100.0, 0.0),
@@ -140,17 +134,24 @@ _RETURNS = {
 }
 
 
-def preset(environment: str, steps: int | None = None, algorithm: str = "dqn") -> Preset:
+def preset(
+    environment: str,
+    steps: int | None = None,
+    algorithm: str = "dqn",
+    keywords: Mapping[str, Any] | None = None,
+) -> Preset:
     """Return how to train on an environment.
 
     Args:
         environment: Its id; one that has no settings of its own gets those of its family.
         steps: Env steps of one agent; the preset's own number if not given.
         algorithm: Name of the recipe that the keywords are for.
+        keywords: What the user sets: `{"value": "categorical"}` makes a `dqn` ask for what C51 does.
 
     Returns:
-        The preset. The learning rate of a deep recipe reaches zero after `steps`: to train on from
-        there, pass the larger number at the start.
+        The preset, without what the user sets. Schedules are shares of `steps`, and the learning rate
+        of a deep recipe reaches zero after them: to train on from there, pass the larger number at the
+        start.
 
     Raises:
         InputTypeError: If the id is no text, or `steps` no whole number.
@@ -159,24 +160,81 @@ def preset(environment: str, steps: int | None = None, algorithm: str = "dqn") -
     Example:
         >>> preset("CartPole-v1").steps
         100000
+        >>> preset("Acrobot-v1", keywords={"value": "categorical"}).keywords["value_min"]
+        -100.0
     """
     if not isinstance(environment, str):
         raise checks.InputTypeError(f"environment must be an id, got {environment!r}")
     if steps is not None:
         steps = checks.whole_number("steps", steps)
     checks.known("algorithm", algorithm, ALGORITHMS)
+    keywords = {} if keywords is None else keywords
     family = environment.rpartition("-")[2]
-    found = _BY_ENVIRONMENT.get(environment) or _BY_FAMILY.get(family, _OTHERWISE)
-    steps = found.steps if steps is None else steps
+    plan = _BY_ENVIRONMENT.get(environment) or _BY_FAMILY.get(family, _OTHERWISE)
+    steps = plan.steps if steps is None else steps
+    trained = {**vars(ALGORITHMS[algorithm]().settings), **keywords}
     if algorithm in TABULAR:
-        return Preset(steps, {"epsilon_steps": steps})
-    own = _OWN.get(algorithm, ())
-    keywords = {name: value for name, value in found.keywords.items() if name not in own}
-    if algorithm == "pqn":
-        window, share = (_PQN_MINATAR, _PQN_MINATAR_SHARE) if family == "MinAtar" else (_PQN, _PQN_SHARE)
-        keywords = {"hidden_sizes": keywords["hidden_sizes"], "epsilon_steps": share * steps, **window}
-    if algorithm in _ATOMS and (returns := _RETURNS.get(environment) or _RETURNS.get(family)):
-        keywords |= {"discount": 0.99, "value_min": returns[0], "value_max": returns[1]}
-    for place in (_ANYWHERE, environment):
-        keywords |= _ADJUSTED.get(algorithm, {}).get(place, {})
-    return Preset(steps, {**keywords, "learning_rate_steps": steps})
+        found = {"epsilon_steps": steps, **_of_exploration(trained, steps, 1.0)}
+    else:
+        found = _deep(environment, family, plan, steps, trained)
+    return Preset(steps, {name: value for name, value in found.items() if name not in keywords})
+
+
+def _deep(
+    environment: str, family: str, plan: _Plan, steps: int, trained: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the keywords for a deep recipe, whose settings are `trained`."""
+    found = {"hidden_sizes": plan.keywords["hidden_sizes"]} if trained["network"] is None else {}
+    if trained["memory"] == "window":
+        plan = _WINDOW_MINATAR if family == "MinAtar" else _WINDOW
+        found |= plan.keywords
+    else:
+        found = plan.keywords | found if found else _without(plan.keywords, "hidden_sizes")
+    found |= {
+        "epsilon_steps": plan.exploring * steps,
+        "learning_rate_steps": steps if plan.learning_rate_falls else 0,
+        **_of_exploration(trained, steps, plan.exploring),
+        **_of_value(environment, family, trained),
+    }
+    if trained["prioritized"] is True:
+        found["importance_steps"] = steps
+    if trained["recurrent_size"]:
+        # One update learns from sequences of many steps.
+        found = {**_without(found, "batch_size"), "train_interval": 20}
+    return found
+
+
+def _of_exploration(trained: Mapping[str, Any], steps: int, share: float) -> dict[str, Any]:
+    """Return what exploration asks for: what explores by itself has no need of random actions."""
+    found: dict[str, Any] = {}
+    if trained["exploration"] != "epsilon_greedy" or trained.get("noisy") is True:
+        found |= {"epsilon_start": 0.0, "epsilon_end": 0.0}
+    if trained["exploration"] == "boltzmann":
+        found["temperature_steps"] = share * steps
+    return found
+
+
+def _of_value(environment: str, family: str, trained: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the representation of values asks for, and the rule that it is learned by."""
+    value, ensemble = trained["value"], trained["exploration"] == "ensemble"
+    found: dict[str, Any] = {}
+    if value == "categorical" and (ends := _RETURNS.get(environment) or _RETURNS.get(family)):
+        found |= {"discount": 0.99, "value_min": ends[0], "value_max": ends[1]}
+    if value == "implicit_quantile":
+        # An update compares all fractions with all.
+        found["num_quantiles"] = 8
+    costly = (
+        ensemble or value == "implicit_quantile" or (value == "categorical" and trained["noisy"] is True)
+    )
+    if environment == "MountainCar-v0" and costly:
+        found["train_interval"] = 6
+    # Some agents of these unlearned everything behind a fast target network.
+    if environment == "CartPole-v1" and (
+        ensemble or value == "quantile" or trained["munchausen"] is True
+    ):
+        found["target_rate"] = 0.02
+    return found
+
+
+def _without(keywords: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in keywords.items() if name not in names}

@@ -15,15 +15,67 @@ def test_every_recipe_takes_its_preset(name, environment):
     assert algorithm.name == name
 
 
-def test_a_recipes_own_settings_outlive_those_of_the_environment():
-    assert "n_step" not in jaxq.preset("Acrobot-v1", algorithm="munchausen_dqn").keywords
-    assert jaxq.preset("Acrobot-v1", algorithm="r2d2").keywords["train_interval"] == 20
-    assert jaxq.preset("MountainCar-v0", algorithm="iqn").keywords["train_interval"] == 6
-    assert jaxq.preset("CartPole-v1", algorithm="munchausen_dqn").keywords["target_rate"] == 0.02
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_a_preset_never_makes_another_algorithm_of_a_recipe(name, environment):
+    plain, with_preset = (
+        vars(ALGORITHMS[name](**keywords).settings)
+        for keywords in ({}, jaxq.preset(environment, algorithm=name).keywords)
+    )
+    for trait in ("n_step", "double", "dueling", "value", "exploration", "noisy", "munchausen", "rule"):
+        assert with_preset.get(trait) == plain.get(trait)
+
+
+def found(environment="CartPole-v1", steps=None, algorithm="dqn", **keywords):
+    return jaxq.preset(environment, steps, algorithm, keywords).keywords
+
+
+@pytest.mark.parametrize(
+    ("keywords", "recipe"),
+    [
+        ({"value": "categorical"}, "c51"),
+        ({"value": "quantile"}, "qr_dqn"),
+        ({"value": "implicit_quantile"}, "iqn"),
+        ({"munchausen": True}, "munchausen_dqn"),
+        ({"noisy": True}, "noisy_dqn"),
+        ({"exploration": "ensemble"}, "bootstrapped_dqn"),
+        ({"prioritized": True, "double": True}, "prioritized_dqn"),
+        ({"memory": "window"}, "pqn"),
+    ],
+)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_a_preset_follows_what_is_trained_not_the_name(environment, keywords, recipe):
+    assert found(environment, **keywords) == found(environment, algorithm=recipe)
+    jaxq.dqn(**{**found(environment, **keywords), **keywords})
+
+
+def test_what_explores_by_itself_takes_no_random_actions():
+    for keywords in ({"noisy": True}, *({"exploration": x} for x in ("ensemble", "ucb", "boltzmann"))):
+        made = jaxq.dqn(**{**found(**keywords), **keywords})
+        assert made.hparams.epsilon_start == made.hparams.epsilon_end == 0
+    assert found("FrozenLake-v1", algorithm="q_learning", exploration="ucb")["epsilon_end"] == 0
+
+
+@pytest.mark.parametrize("keywords", [{}, {"prioritized": True}, {"exploration": "boltzmann"}])
+@pytest.mark.parametrize("environment", ["CartPole-v1", "Breakout-MinAtar"])
+def test_schedules_are_shares_of_the_run(environment, keywords):
+    short, long = (found(environment, steps, **keywords) for steps in (7_000, 70_000))
+    schedules = [name for name in short if name.endswith("_steps") and short[name]]
+    assert len(schedules) == 2 + bool(keywords) - (environment == "Breakout-MinAtar")
+    for name in schedules:
+        assert long[name] == pytest.approx(10 * short[name])
 
 
 def test_the_learning_rate_falls_until_the_steps_asked_for():
-    assert jaxq.preset("CartPole-v1", 7_000).keywords["learning_rate_steps"] == 7_000
+    assert found(steps=7_000)["learning_rate_steps"] == 7_000
+    assert found("Breakout-MinAtar")["learning_rate_steps"] == 0  # constant, as in the paper
+    assert found("Breakout-MinAtar")["train_interval"] == 1
+
+
+def test_what_the_user_sets_is_left_out_and_mistakes_are_for_the_recipe_to_find():
+    assert "hidden_sizes" not in found(hidden_sizes=(8,))
+    assert "hidden_sizes" not in found(network=object())
+    assert found(value="categoricle") == found()
 
 
 @pytest.mark.parametrize(

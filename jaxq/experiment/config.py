@@ -127,7 +127,7 @@ def configure(
     mistakes = checks.Mistakes()
     defaults: dict[str, Any] = {}
     with mistakes.noting():
-        found = preset(environment, steps, algorithm)
+        found = preset(environment, steps, algorithm, keywords)
         steps, defaults = found.steps, found.keywords
     check_apart(mistakes, "set and swept", keywords, sweep)
     check_apart(mistakes, "set and sampled", keywords, sample)
