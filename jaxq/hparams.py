@@ -43,7 +43,8 @@ class Hparams:
         temperature_steps: Env steps of the agent over which the temperature falls, >= 0.
         count_bonus: Weight of what is added to the value of actions that were tried seldom, >= 0.
         target_rate: How far the target network moves toward the online one at each target update,
-            in (0, 1]; 1 is a hard copy, less is Polyak averaging.
+            in (0, 1]; 1 is a hard copy, less is Polyak averaging. 0.05 by default, and 1 where
+            `target_interval` is given.
         max_gradient_norm: Gradients with a larger global norm are scaled down to it, > 0; a huge
             value turns that off.
         priority_exponent: How much priorities count in the draw from the replay, in [0, 1]; 0 draws

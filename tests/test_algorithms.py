@@ -132,3 +132,15 @@ def test_every_recipe_says_in_one_line_what_it_is():
         assert 20 < len(line) < 105
         assert line.endswith(".")
         assert "References:" in algorithms.recipe(name).__doc__
+
+
+def test_a_target_interval_asks_for_copies_and_a_rate_for_averages():
+    assert jaxq.dqn().hparams.target_rate == 0.05
+    assert jaxq.dqn(target_interval=500).hparams.target_rate == 1
+    assert jaxq.dqn(target_interval=500, target_rate=0.5).hparams.target_rate == 0.5
+    assert jaxq.pqn().hparams.target_rate == 1
+
+
+def test_the_ends_of_a_support_come_together():
+    with pytest.raises(ValueError, match="come together, got value_min=None and value_max=10"):
+        jaxq.c51(value_max=10)

@@ -198,3 +198,37 @@ def test_shapes_are_checked_when_tracing():
     ):
         with pytest.raises(AssertionError):
             function()
+
+
+SYMLOG = CategoricalValue(51, -1000, 1000, "symlog")
+
+
+def test_symlog_atoms_are_dense_near_zero_and_reach_far():
+    atoms = np.asarray(SYMLOG.atoms)
+    assert_allclose(np.log1p(atoms[26:]), np.log(1001) * np.arange(1, 26) / 25, rtol=1e-5)
+    assert_allclose(atoms, -atoms[::-1], rtol=1e-6, atol=1e-6)
+    assert_allclose(atoms[25], 0, atol=1e-6)
+    assert np.sum(np.abs(atoms) < 1) == 5
+
+
+@pytest.mark.parametrize("number", [-999.0, -1.0, 0.0, 0.3, 1.1, 87.5, 640.0])
+def test_symlog_projection_keeps_the_mean_of_returns_of_any_size(number):
+    target = SYMLOG.constant_target(jnp.float32(number))
+    assert_allclose(target.sum(), 1, atol=1e-5)
+    assert_allclose(target @ SYMLOG.atoms, number, rtol=1e-4, atol=1e-5)
+
+
+def test_a_fresh_symlog_network_is_worth_about_nothing():
+    noise = 0.5 * jax.random.normal(jax.random.key(0), (64, 51))
+    assert_allclose(SYMLOG.q(jnp.zeros((1, 51))), 0, atol=1e-4)
+    assert jnp.abs(SYMLOG.q(noise)).max() < 2
+    assert jnp.abs(CategoricalValue(51, -1000, 1000).q(noise)).max() > 50
+
+
+def test_symlog_loss_is_least_where_the_prediction_is_the_target():
+    output = jax.random.normal(jax.random.key(1), (2, 51))
+    target = SYMLOG.probs(output)[1]
+    loss = SYMLOG.loss(output, jnp.int32(1), target)
+    assert_allclose(loss.priority, 0, atol=1e-5)
+    gradient = jax.grad(lambda x: SYMLOG.loss(x, jnp.int32(1), target).loss)(output)
+    assert_allclose(gradient, 0, atol=1e-6)

@@ -25,12 +25,14 @@ class Algorithm:
 
 
 _EPSILON = {"epsilon_start": 1.0, "epsilon_end": 0.05, "epsilon_steps": 20_000}
+# Found by `benchmarks/defaults.py`.
 _DEEP = {
-    "learning_rate": 2.5e-4,
+    "learning_rate": 1e-3,
     "learning_rate_steps": 0,
     "discount": 0.99,
     **_EPSILON,
-    "target_rate": 1.0,
+    "epsilon_steps": 10_000,
+    "target_rate": 0.05,
     "max_gradient_norm": 10.0,
 }
 _TABLE = {
@@ -91,6 +93,9 @@ def fill(
     merged = {**defaults, **keywords}
     settings = settings_type(**{key: value for key, value in merged.items() if key in known})
     leaves = _leaves(settings)
+    if "target_interval" in merged and "target_rate" in leaves:
+        # Who says how often copies are made means copies, as in the paper.
+        leaves["target_rate"] = 1.0
     for key in keywords:
         if key not in known and key not in leaves:
             raise checks.InputTypeError(_no_keyword(name, key, settings_type, [*known, *leaves]))

@@ -18,10 +18,12 @@ def dqn(**keywords: Any) -> Algorithm:
 
     `loss = (r_t + discount_t * max_a q_target(s_t, a) - q(s_tm1, a_tm1))^2 / 2`
 
-    The defaults are made for populations on low-dimensional tasks: one gradient step of batch 128
-    per 10 env steps in 10 environments. The paper clips errors, which is `loss="huber"`: right for
-    Atari's clipped rewards, but on CartPole the few errors at an episode's end are then outvoted, and
-    values grow without bound.
+    The defaults are made for populations on tasks of any kind: one gradient step of batch 128 per 5 env
+    steps in 10 environments, after each of which the target network moves by 0.05 of the way. They were
+    chosen by a sweep over seven environments (`benchmarks/defaults.py`); hard copies as in the paper,
+    which are `target_interval=500`, learned more slowly there. The paper clips errors, which is
+    `loss="huber"`: right for Atari's clipped rewards, but on CartPole the few errors at an episode's
+    end are then outvoted, and values grow without bound.
 
     Args:
         **keywords: Fields of `jaxq.algorithms.Settings`, and starting values of the leaves.
@@ -35,8 +37,9 @@ def dqn(**keywords: Any) -> Algorithm:
 
     References:
         Mnih et al., Human-level control through deep reinforcement learning, 2015, algorithm 1.
-        `hidden_sizes`, `buffer_size`, `batch_size`, `train_interval`, `target_interval`, `discount`
-        and `loss` as in CleanRL's DQN for classic control.
+        `hidden_sizes`, `buffer_size`, `batch_size`, `discount` and `loss` as in CleanRL's DQN for
+        classic control; Lillicrap et al., Continuous Control with Deep Reinforcement Learning, 2016,
+        section 3 (a target network that moves by a share).
 
     Example:
         >>> import jaxq
@@ -97,8 +100,10 @@ def c51(**keywords: Any) -> Algorithm:
 
     `loss = cross_entropy(projection(r_t + discount_t * z), softmax(logits(s_tm1, a_tm1)))`
 
-    The atoms reach from `value_min` to `value_max`, which must hold every discounted return; -100 to
-    100 as in CleanRL's C51 for classic control (the paper has -10 to 10 for clipped rewards).
+    With `value_min` and `value_max`, between which every discounted return must lie, atoms are even as
+    in the paper (-10 to 10, for clipped rewards). Without them they are dense near zero and reach to
+    +-1,000, for returns of any size: even ones from -100 to 100 lie 4 apart, and could not tell returns
+    of 1 from -1.
 
     References:
         Bellemare et al., A Distributional Perspective on Reinforcement Learning, 2017, algorithm 1.
@@ -242,6 +247,9 @@ def r2d2(**keywords: Any) -> Algorithm:
         "double": True,
         "n_step": 3,
         "batch_size": 32,
+        "train_interval": 20,
+        "target_interval": 20,
+        "target_rate": 0.05,
         "value": "rescaled",
     }
     return fill("r2d2", Settings, defaults, keywords)

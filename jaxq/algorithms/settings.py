@@ -100,7 +100,9 @@ class Settings:
         value: How values are represented: "scalar", "rescaled" (one number too, of which the network
             gives about the square root), "categorical", "quantile" or "implicit_quantile".
         num_atoms: Atoms K of a categorical value.
-        value_min: Lowest atom of a categorical value, in units of discounted return.
+        value_min: Lowest atom of a categorical value, in units of discounted return; with `value_max`,
+            and the atoms have the same gap everywhere. Without the two they are dense near zero and
+            reach beyond +-1,000, for returns of any size.
         value_max: Highest atom.
         num_quantiles: Quantiles of a quantile value.
         loss: "squared" or "huber", for scalar and rescaled values.
@@ -128,8 +130,8 @@ class Settings:
     burn_in: int = 8
     prioritized: bool = False
     learning_starts: int = 1_000
-    train_interval: int = 10
-    target_interval: int = 500
+    train_interval: int = 5
+    target_interval: int = 5
     double: bool = False
     dueling: bool = False
     n_step: int = 1
@@ -137,8 +139,8 @@ class Settings:
     conservative: bool = False
     value: str = "scalar"
     num_atoms: int = 51
-    value_min: float = -100.0
-    value_max: float = 100.0
+    value_min: float | None = None
+    value_max: float | None = None
     num_quantiles: int = 32
     loss: str = "squared"
     exploration: str = "epsilon_greedy"
@@ -157,7 +159,7 @@ class Settings:
                 value = checks.whole_number(field.name, value, minima.get(field.name, 1))
             elif field.type is bool:
                 checks.true_or_false(field.name, value)
-            elif field.type is float:
+            elif field.type is float or (field.type == (float | None) and value is not None):
                 checks.in_range(field.name, value, -jnp.inf, jnp.inf)
                 value = float(value)
             object.__setattr__(self, field.name, value)
@@ -282,8 +284,13 @@ def _out_of_range(s: Settings) -> list[tuple[bool, str]]:
             f"for example sequence_length={2 * s.n_step}",
         ),
         (
-            s.value == "categorical" and s.value_min >= s.value_max,
-            f"value_min must be less than value_max, got {s.value_min:g} and {s.value_max:g}; "
+            (s.value_min is None) != (s.value_max is None),
+            "value_min and value_max come together, got value_min="
+            f"{s.value_min} and value_max={s.value_max}; for example value_min=-10, value_max=10",
+        ),
+        (
+            None not in (s.value_min, s.value_max) and s.value_min >= s.value_max,
+            f"value_min must be less than value_max, got {s.value_min} and {s.value_max}; "
             "for example value_min=-10, value_max=10",
         ),
         (

@@ -78,6 +78,7 @@ class Value(Protocol):
         ...
 
 
+SPACINGS = ("linear", "symlog")
 SCALAR_LOSSES = {"huber": optax.losses.huber_loss, "squared": optax.losses.l2_loss}
 
 
@@ -129,10 +130,17 @@ class ScalarValue:
 class CategoricalValue:
     """Probabilities of K fixed returns: the output is logits `[A, K]`, a target probabilities `[K]`.
 
+    With `spacing="symlog"` the atoms are `symexp(x)` of equally spaced `x`, where
+    `symexp(x) = sign(x) (exp(|x|) - 1)`: dense near zero and far apart where returns are large, so that
+    one support serves returns of any size. Projections keep the mean on either. Logits of zero then
+    stand for
+    `p[k] ~ (1 + |atoms[k]|)^-2`, or a fresh network would start from values as far out as the atoms are.
+
     Attributes:
         num_atoms: Number of atoms K, >= 2.
         v_min: Return of the first atom; lower ones count as this.
         v_max: Return of the last atom; higher ones count as this.
+        spacing: "linear", the same gap everywhere, or "symlog".
 
     Raises:
         InputTypeError: If a setting is not a number, or `num_atoms` not a whole one.
@@ -140,14 +148,17 @@ class CategoricalValue:
 
     References:
         Bellemare et al., A Distributional Perspective on Reinforcement Learning, 2017, section 4.
+        Hafner et al., Mastering Diverse Domains through World Models, 2023, equations 9 and 10 (symlog).
     """
 
     num_atoms: int
     v_min: float
     v_max: float
+    spacing: str = "linear"
 
     def __post_init__(self) -> None:
         """Check the settings."""
+        checks.known("spacing", self.spacing, SPACINGS)
         num_atoms = checks.whole_number("num_atoms", self.num_atoms, minimum=2)
         object.__setattr__(self, "num_atoms", num_atoms)
         for name in ("v_min", "v_max"):
@@ -163,25 +174,29 @@ class CategoricalValue:
 
     @property
     def atoms(self) -> jax.Array:
-        """The returns that have a probability, `[K]`, of equal spacing."""
+        """The returns that have a probability, `[K]`, increasing."""
         return jnp.asarray(self._grid())
 
+    def probs(self, output: jax.Array) -> jax.Array:
+        """Return the probability of each atom, `[..., K]`."""
+        return jax.nn.softmax(self._logits(output))
+
     def q(self, output: jax.Array) -> jax.Array:
-        """Return `sum_k softmax(output[a])[k] * atoms[k]`, `[A]`."""
+        """Return `sum_k probs(output[a])[k] * atoms[k]`, `[A]`."""
         chex.assert_shape(output, (None, self.num_atoms))
-        return jnp.sum(jax.nn.softmax(output) * self.atoms[None], axis=-1)
+        return jnp.sum(self.probs(output) * self.atoms[None], axis=-1)
 
     def target(
         self, r_t: jax.Array, discount_t: jax.Array, bootstrap: Bootstrap, output_t: jax.Array
     ) -> jax.Array:
         """Project the mixture of the actions' distributions at `s_t`, `[K]`.
 
-        Atom k of `sum_a probs_t[a] * softmax(output_t[a])` moves to
+        Atom k of `sum_a probs_t[a] * probs(output_t[a])` moves to
         `r_t + bonus + discount_t * (atoms[k] + sum_a probs_t[a] * shift_t[a])`: with the mean shift,
         one set of atoms serves all actions, and the target's mean is the formula's.
         """
         chex.assert_shape(output_t, (None, self.num_atoms))
-        probs = jnp.sum(bootstrap.probs_t[:, None] * jax.nn.softmax(output_t), axis=0)
+        probs = jnp.sum(bootstrap.probs_t[:, None] * self.probs(output_t), axis=0)
         shift = jnp.sum(bootstrap.probs_t * bootstrap.shift_t)
         atoms = r_t + bootstrap.bonus + discount_t * (self.atoms + shift)
         return jax.lax.stop_gradient(categorical_projection(atoms, probs, self.atoms))
@@ -195,22 +210,32 @@ class CategoricalValue:
         """Return the cross-entropy; the priority is the divergence of target from prediction.
 
         `loss = -sum_k target[k] * log(p[k])` and `priority = sum_k target[k] * log(target[k] / p[k])`
-        with `p = softmax(output_tm1[a_tm1])`.
+        with `p = probs(output_tm1[a_tm1])`.
 
         References:
             Bellemare et al., A Distributional Perspective on Reinforcement Learning, 2017,
             algorithm 1; Hessel et al., Rainbow, 2018 (the priority).
         """
         chex.assert_shape(output_tm1, (None, self.num_atoms))
-        logits = _of_action(output_tm1, a_tm1)
+        logits = self._logits(_of_action(output_tm1, a_tm1))
         cross_entropy = optax.losses.softmax_cross_entropy(logits, target)
         entropy = jnp.sum(jax.scipy.special.entr(target))
         td_error = jnp.sum((target - jax.nn.softmax(logits)) * self.atoms)
         # Rounding can take a divergence of zero below it, and powers of negative priorities are NaN.
         return _loss(cross_entropy, td_error, jnp.maximum(cross_entropy - entropy, 0))
 
+    def _logits(self, output: jax.Array) -> jax.Array:
+        if self.spacing == "linear":
+            return output
+        prior = -2 * np.log1p(np.abs(self._grid()))
+        return output + prior.reshape((1,) * (output.ndim - 1) + (-1,))
+
     def _grid(self) -> np.ndarray:
-        return np.linspace(self.v_min, self.v_max, self.num_atoms).astype(np.float32)
+        if self.spacing == "linear":
+            return np.linspace(self.v_min, self.v_max, self.num_atoms).astype(np.float32)
+        low, high = (np.sign(end) * np.log1p(abs(end)) for end in (self.v_min, self.v_max))
+        even = np.linspace(low, high, self.num_atoms)
+        return (np.sign(even) * np.expm1(np.abs(even))).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,9 @@ from jaxq.networks import (
 )
 from jaxq.types import Environment, ObservationSpec, PyTree
 
+# How far the atoms of a categorical value reach that was given no ends.
+SUPPORT = 1e3
+
 
 class QFunction(NamedTuple):
     """A network with a value representation.
@@ -114,6 +117,8 @@ def _ensemble(settings: Settings, member: nn.Module) -> nn.Module:
 
 def _value(settings: Settings) -> Value:
     if settings.value == "categorical":
+        if settings.value_min is None:
+            return CategoricalValue(settings.num_atoms, -SUPPORT, SUPPORT, "symlog")
         return CategoricalValue(settings.num_atoms, settings.value_min, settings.value_max)
     if settings.value == "scalar":
         return ScalarValue(settings.loss)
