@@ -50,6 +50,13 @@ def processor() -> str:
     return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
 
 
+def accelerator() -> str:
+    """Name the accelerator that JAX computes on; empty where there is none."""
+    import jax
+
+    return "" if jax.default_backend() == "cpu" else jax.devices()[0].device_kind
+
+
 def versions(*packages: str) -> str:
     """List packages with the versions installed beside this script."""
     return ", ".join(f"{package} {metadata.version(package)}" for package in packages)

@@ -25,11 +25,17 @@ class Result(NamedTuple):
 
 
 def train(
-    environment: str, recipe: str, agents: int, steps: int | None = None, **keywords: Any
+    environment: str,
+    recipe: str,
+    agents: int,
+    steps: int | None = None,
+    alone: bool = True,
+    **keywords: Any,
 ) -> Result:
     """Train a population with the preset of its environment and recipe, and play whole episodes."""
-    jax.clear_caches()  # programs of the population before, and with them its arrays
-    steps, defaults = jaxq.preset(environment, steps, recipe)
+    if alone:
+        jax.clear_caches()  # programs of the population before, and with them its arrays
+    steps, defaults = jaxq.preset(environment, steps, recipe, keywords)
     algorithm = getattr(jaxq, recipe)(**{**defaults, **keywords})
     trainer = jaxq.Trainer(jaxq.envs.make(environment), algorithm)
     population = jaxq.Population(trainer, agents)
