@@ -3,6 +3,7 @@
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from test_contract import agent, same
@@ -10,7 +11,10 @@ from test_resume import final_state, rows
 
 import jaxq
 from jaxq import cli
+from jaxq.experiment.config_file import config_of
+from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.divergence import Watch
+from jaxq.experiment.plan import prepare
 
 pytestmark = pytest.mark.optimized
 
@@ -69,6 +73,42 @@ def test_a_restarted_agent_learns_anew(tmp_path):
     state = final_state(tmp_path / "run")
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.learner))
     assert np.isfinite(returns).all()
+    # What it samples are steps that it has taken: no cart stands still in the middle, upright.
+    plan = prepare(config_of(RunDirectory.open(tmp_path / "run").read_config()))
+    learning = plan.population.trainer.agent.learning
+    rows = state.steps // learning.replay.num_envs
+
+    def observations(key, memory, hparams):
+        sample = learning.replay.sample(key, memory, rows, hparams, jnp.float32(0))
+        return sample.s_tm1, sample.s_t
+
+    sampled = jax.jit(jax.vmap(observations))(state.key, state.memory, state.hparams)
+    assert np.any(np.stack(sampled) != 0, axis=-1).all()
+
+
+def test_a_restarted_agent_keeps_all_but_what_it_learned(cartpole, small):
+    """Also of a recurrent network, whose states that are no numbers end with it."""
+    keywords = small(recurrent_size=8, sequence_length=4, burn_in=2, batch_size=4)
+    population = jaxq.Population(jaxq.Trainer(cartpole, jaxq.r2d2(**keywords)), 3)
+    template = population.template._replace(key=None)
+    before = jax.tree.map(lambda leaf: np.full(leaf.shape, 7, leaf.dtype), template)
+    before = before._replace(key=jax.random.split(jax.random.key(0), 3))
+    before.actors.carry[:] = np.nan
+    before.memory.ring.extras[:, 0] = np.nan
+    after = Watch(population).restarted(np.array([False, True, False]), before)
+    assert after.steps == 7
+    before, after = (state._replace(steps=None) for state in (before, after))
+    for i in (0, 2):
+        same(agent(after, i), agent(before, i))
+    new, old = agent(after, 1), agent(before, 1)
+    assert all(leaf.max() < 7 for leaf in jax.tree.leaves(new.learner.params))
+    same(new.learner.params, new.learner.target_params)
+    assert not new.actors.carry.any()
+    assert not new.memory.ring.extras[0].any()
+    assert (new.memory.ring.extras[1:] == 7).all()
+    same(*(state._replace(learner=(), actors=(), memory=()) for state in (new, old)))
+    same(*(state.actors._replace(carry=()) for state in (new, old)))
+    same(*(state.memory.ring._replace(extras=()) for state in (new, old)))
 
 
 def test_a_run_may_stop_and_keeps_what_was_before(tmp_path, capsys):

@@ -180,8 +180,10 @@ def _segment(
     if plan.config.on_divergence == "freeze":
         diverged = diverged | before.diverged
     if diverged.any():
-        set_back = watch.restarted if plan.config.on_divergence == "restart" else watch.frozen
-        state = set_back(diverged, before.state, state)
+        if plan.config.on_divergence == "restart":
+            state = watch.restarted(diverged, state)
+        else:
+            state = watch.frozen(diverged, before.state, state)
     seconds = time.perf_counter() - began
     ended = (metrics.episodes > 0) & ~diverged
     returns, diverged = (
