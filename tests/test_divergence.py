@@ -13,7 +13,7 @@ import jaxq
 from jaxq import cli
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
-from jaxq.experiment.divergence import Watch
+from jaxq.experiment.divergence import Watch, largest_value
 from jaxq.experiment.plan import prepare
 
 pytestmark = pytest.mark.optimized
@@ -126,9 +126,13 @@ def test_a_run_may_stop_and_keeps_what_was_before(tmp_path, capsys):
     assert not (tmp_path / "run" / "metrics.jsonl").exists() or rows(tmp_path / "run")
 
 
-def test_values_larger_than_any_return_are_divergence(cartpole, small):
+@pytest.fixture(scope="module")
+def population(cartpole, small):
+    return jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small(discount=0.9))), 3)
+
+
+def test_values_larger_than_any_return_are_divergence(population):
     """CartPole pays at most 1 a step, so that nothing is worth more than 1 / (1 - 0.9) = 10."""
-    population = jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small(discount=0.9))), 3)
     state, metrics = population.run(population.init(jax.random.key(0)), 80)
     watch = Watch(population)
     assert not watch.diverged(state, metrics).any()
@@ -143,7 +147,40 @@ def test_values_larger_than_any_return_are_divergence(cartpole, small):
     assert watch.diverged(shifted([0.0, -500.0, np.nan]), metrics).tolist() == [False, True, True]
 
 
-def test_with_discount_one_there_is_no_largest_return(cartpole, small):
-    population = jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small(discount=1.0))), 2)
-    state, metrics = population.run(population.init(jax.random.key(0)), 80)
+def test_with_discount_one_there_is_no_largest_return(population):
+    hparams = population.trainer.hparams.replace(discount=1.0)
+    state, metrics = population.run(population.init(jax.random.key(0), hparams), 80)
     assert not Watch(population).diverged(state, metrics).any()
+
+
+def test_large_rewards_that_add_up_to_nothing_are_no_divergence():
+    """A step that pays 500 and one that costs 500: every return is 0, and no value is."""
+    paths = {s: {a: [(1.0, s + 1, r, s == 1)] for a in (0, 1)} for s, r in ((0, 500.0), (1, -500.0))}
+    paths[2] = {a: [(1.0, 2, 0.0, True)] for a in (0, 1)}
+    env = jaxq.envs.from_table(paths, initial=0)
+    recipe = jaxq.q_learning(discount=0.9, learning_rate=1.0, visit_exponent=0.0, epsilon_end=1.0)
+    population = jaxq.Population(jaxq.Trainer(env, recipe), 2)
+    # The second one is optimistic, of values that a million steps could not pay.
+    hparams = population.trainer.hparams.replace(initial_value=np.array([0.0, 1e6]))
+    watch = Watch(population)
+    state, metrics = population.run(population.init(jax.random.key(0), hparams), 3)
+    assert not watch.diverged(state, metrics).any()
+    state, metrics = population.run(state, 98)
+    assert state.actors.observation.tolist() == [[1], [1]]
+    learned, exact = state.learner.q[:, 0, :2], [[50, 50], [-500, -500]]
+    np.testing.assert_allclose(learned, [exact, exact], atol=1e-3)
+    assert not watch.diverged(state, metrics).any()
+    # The largest reward is remembered, however long ago it was seen.
+    quiet = metrics._replace(episode_return=np.zeros(2))
+    for factor, diverged in ((99.0, False), (101.0, True)):
+        values = state.learner._replace(q=state.learner.q * factor)
+        assert watch.diverged(state._replace(learner=values), quiet).tolist() == [diverged, False]
+
+
+def test_the_largest_value_counts_what_is_paid_beyond_the_reward():
+    hparams = jaxq.munchausen_dqn(
+        discount=0.9, munchausen_scale=0.5, munchausen_clip=-4.0, munchausen_temperature=10.0
+    ).hparams
+    # (3 + 0.5 * 4 + 10 * log 2) / (1 - 0.9)
+    assert largest_value(hparams, jnp.float32(3), 2) == pytest.approx(119.3147, rel=1e-4)
+    assert largest_value(hparams.replace(discount=1.0), jnp.float32(3), 2) == np.inf

@@ -1,10 +1,13 @@
 """Divergence: agents whose values are no numbers any more, or larger than any return can be."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxq.experiment.distributed import gathered
+from jaxq.hparams import Hparams
 from jaxq.replay import Memory
 from jaxq.training import AGENT_AXES, AgentState, Metrics, Population, Trainer
 from jaxq.training.state import RESERVED
@@ -41,8 +44,7 @@ class Watch:
         """Tell which agents have diverged over a segment, bool `[N]`.
 
         An agent has if its loss, its weights or the values of what it sees are not finite, or such a
-        value exceeds `MARGIN * max|r| / (1 - discount)`. The rewards are those in its replay; without
-        one, what an episode paid stands for them.
+        value exceeds `MARGIN` times the largest that there can be; see `largest_value`.
 
         Args:
             state: The population after the segment.
@@ -67,14 +69,35 @@ class Watch:
 def _has_diverged(trainer: Trainer, agent: AgentState, metrics: Metrics) -> jax.Array:
     carry = trainer.agent.carry(agent.actors.episode_length.shape[0])
     q, _ = trainer.agent.values(agent.learner, agent.actors.observation, carry)
-    ring = getattr(agent.memory, "ring", None)
-    reward = jnp.abs(metrics.episode_return) if ring is None else jnp.abs(ring.reward).max()
-    # With discount 1 there is no largest return, nor where no episode has ended yet.
-    largest = MARGIN * jnp.maximum(reward, 1.0) / (1.0 - agent.hparams.discount)
-    largest = jnp.where(jnp.isnan(largest), jnp.inf, largest)
+    largest = MARGIN * largest_value(agent.hparams, agent.actors.max_abs_reward.max(), q.shape[-1])
     numbers = [*jax.tree.leaves((agent.learner, q)), metrics.loss]
     finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return ~(jnp.stack(finite).all() & (jnp.abs(q) <= largest).all())
+
+
+def largest_value(hparams: Hparams, max_abs_reward: jax.Array, num_actions: int) -> jax.Array:
+    """Bound the absolute value of any action.
+
+    `max(max|r| / (1 - discount), |initial_value|)`, where `max|r|` is at least 1. Munchausen agents are
+    paid beyond the reward: `scale * |clip|` at most for being sure of an action, and
+    `temperature * log(A)` at most for being unsure.
+
+    Args:
+        hparams: The agent's hyperparameters.
+        max_abs_reward: Largest absolute reward of any step so far, `[]`.
+        num_actions: Number of actions A.
+
+    Returns:
+        The bound, `[]`; infinity with discount 1, as then there is no largest return.
+    """
+    reward = jnp.maximum(max_abs_reward, 1.0)
+    if hparams.munchausen_scale is not None:
+        reward += hparams.munchausen_scale * jnp.abs(hparams.munchausen_clip)
+        reward += hparams.munchausen_temperature * math.log(num_actions)
+    largest = reward / (1.0 - hparams.discount)
+    if hparams.initial_value is None:
+        return largest
+    return jnp.maximum(largest, jnp.abs(hparams.initial_value))
 
 
 def _renewed(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> AgentState:
