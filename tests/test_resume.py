@@ -198,6 +198,24 @@ def test_more_steps_are_those_of_a_longer_run(tmp_path):
     assert json.loads((tmp_path / "run" / "config.json").read_text())["steps"] == 3_000
 
 
+def contents(directory):
+    """Return what is in all files of a directory."""
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_fewer_steps_than_are_done_are_refused(copied, capsys):
+    before = contents(copied)
+    assert cli.main(["resume", str(copied), "--steps", "1000"]) == 2
+    error = capsys.readouterr().err
+    assert "steps must be at least the 2000 that each agent has done, got 1000" in error
+    assert error.count("\n") == 1
+    # Nor those that somebody has written into the configuration.
+    config = copied / "config.json"
+    config.write_text(config.read_text().replace('"steps": 2000', '"steps": 1000'))
+    assert cli.main(["resume", str(copied)]) == 2
+    assert contents(copied) == before | {config: config.read_bytes()}
+
+
 def test_a_learning_rate_that_reached_zero_goes_on_to_the_new_end(tmp_path, capsys):
     words = "train Catch-bsuite --agents 1 --steps 1500 --set hidden_sizes=8 --out"
     assert cli.main([*words.split(), str(tmp_path / "run")]) == 0

@@ -172,6 +172,16 @@ class Checkpoints:
                 _remove(path)
 
 
+def newest_steps(path: Path) -> int:
+    """Return how many env steps of each agent the newest checkpoint is after, whole or not; 0 for none.
+
+    Args:
+        path: Where the checkpoints are.
+    """
+    names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    return max((int(name) for name in names if _NAME.fullmatch(name)), default=0)
+
+
 def _name(steps: int) -> str:
     return f"{steps:010d}"
 
