@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from test_checkpoints import edit
 from test_contract import same
 
 import jaxq
@@ -20,7 +21,9 @@ from jaxq import cli
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.manifest import DamagedError, read_manifest
 from jaxq.experiment.plan import prepare
+from jaxq.experiment.runner import check_facts
 
 KILLS = 20
 WORDS = (
@@ -177,8 +180,30 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(short, copied,
     largest = max(newest.rglob("*"), key=lambda path: path.stat().st_size)
     largest.write_bytes(largest.read_bytes()[:-1])
     assert cli.main(["resume", str(copied)]) == 0
-    out = capsys.readouterr().out.replace("\n", " ")
-    assert f"{largest.relative_to(newest)}' is not what was written" in out
+    error = capsys.readouterr().err
+    assert f"{largest.relative_to(newest)}' is not what was written" in error
+    assert error.count("\n") == 1
+    same(final_state(copied), final_state(short[1]))
+
+
+def test_a_manifest_that_does_not_say_all_is_damage(short, copied, capsys):
+    plan, newest = prepare(short[0]), copied / "checkpoints" / "0000002000"
+    whole = read_manifest(newest)
+    check_facts(plan, whole)
+    for name, value in [
+        ("returns", [1.0]),
+        ("returns", ["1", 1.0, 1.0, 1.0]),
+        ("returns", [float("inf"), 1.0, 1.0, 1.0]),
+        ("seconds", None),
+        ("seconds", 10**400),
+        ("diverged", [4]),
+        ("stopped", [True]),
+    ]:
+        with pytest.raises(DamagedError):
+            check_facts(plan, whole | {name: value})
+    edit(newest, lambda described: described.pop("returns"))
+    assert cli.main(["resume", str(copied)]) == 0
+    assert "0000002000 cannot be used: it does not hold returns" in capsys.readouterr().err
     same(final_state(copied), final_state(short[1]))
 
 

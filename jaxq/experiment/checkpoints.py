@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -111,11 +112,14 @@ class Checkpoints:
         self._writer.shutdown()
         return failed
 
-    def restore(self, like: AgentState) -> Saved | None:
+    def restore(
+        self, like: AgentState, check: Callable[[dict[str, Any]], None] | None = None
+    ) -> Saved | None:
         """Read the newest checkpoint that is whole, or return `None` where none was ever written.
 
         Args:
             like: Shapes, types and shardings of the population, such as `Population.template`.
+            check: Raises `DamagedError` if what was kept beside the state is not what there should be.
 
         Raises:
             InputValueError: If there are some, and none of them can be used.
@@ -124,8 +128,10 @@ class Checkpoints:
         for path in reversed(self._complete()):
             try:
                 facts = verify(path)
+                if check is not None:
+                    check(facts)
                 return Saved(_read(path / _STATE, like), facts, passed_over)
-            except DamagedError as error:
+            except (DamagedError, OSError) as error:
                 passed_over.append(f"checkpoint {path.name} cannot be used: {error}")
         if not passed_over:
             return None
@@ -295,7 +301,7 @@ def _score(path: Path) -> float:
         score = read_manifest(path).get("score")
     except DamagedError:
         score = None
-    return -np.inf if score is None else score
+    return score if isinstance(score, int | float) else -np.inf
 
 
 def _remove(path: Path) -> None:

@@ -22,6 +22,7 @@ class Voice:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._errors = Console(stderr=True, quiet=console.quiet)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -31,6 +32,11 @@ class Voice:
         """Print a warning, if there is a reason for one."""
         if reason:
             self.say(f"warning: {reason}")
+
+    def alert(self, reason: str) -> None:
+        """Print a warning on standard error: what follows is not what was asked for."""
+        text = f"jaxq: warning: {' '.join(reason.splitlines())}"
+        self._errors.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 class Display:

@@ -1,5 +1,6 @@
 """What the agents of a run are worth: played greedily, summed up, and the best one drawn."""
 
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.plan import Plan, prepare
-from jaxq.experiment.runner import Position, evaluate
+from jaxq.experiment.runner import Position, check_facts, evaluate
 from jaxq.statistics import bootstrap_interval, iqm
 
 
@@ -83,7 +84,8 @@ def _trained(directory: Path) -> tuple[Plan, Position]:
     """Read what a run trained, and where its newest checkpoint is."""
     run = RunDirectory.open(Path(directory))
     plan = prepare(config_of(run.read_config()))
-    saved = Checkpoints(run.checkpoints).restore(plan.population.template)
+    check = functools.partial(check_facts, plan)
+    saved = Checkpoints(run.checkpoints).restore(plan.population.template, check)
     if saved is None:
         raise checks.InputValueError(
             f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"

@@ -21,7 +21,15 @@ from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.plan import Plan, describe, prepare
 from jaxq.experiment.recorder import Recorder
-from jaxq.experiment.runner import DivergenceError, Position, Progress, begin, evaluate, train
+from jaxq.experiment.runner import (
+    DivergenceError,
+    Position,
+    Progress,
+    begin,
+    check_facts,
+    evaluate,
+    train,
+)
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.training.memory_use import readable
@@ -148,9 +156,11 @@ class Experiment:
                 self.directory.write_config(described, sys.argv)
                 self._trackers.start(describe(self._plan), self.directory.path, voice.console)
             return begin(self._plan), []
-        saved = checkpoints.restore(self._plan.population.template)
-        for reason in saved.passed_over if saved else ["there is no checkpoint yet: this begins anew"]:
-            voice.warn(reason)
+        check = functools.partial(check_facts, self._plan)
+        saved = checkpoints.restore(self._plan.population.template, check)
+        for reason in saved.passed_over if saved else ():
+            voice.alert(reason)
+        voice.warn(None if saved else "there is no checkpoint yet: this begins anew")
         position = Position.of(saved.state, saved.facts) if saved else begin(self._plan)
         position = self._rescheduled(voice, position)
         voice.say(f"going on from {position.steps:,} of {self.config.steps:,} steps")

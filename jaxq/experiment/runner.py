@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.divergence import Watch
 from jaxq.experiment.halving import Survivors, halved
+from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, segment_steps
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 from jaxq.training import AgentState, Metrics
@@ -122,9 +124,39 @@ class Position:
     def of(cls, state: AgentState, facts: dict[str, Any]) -> "Position":
         """Put a state and what `facts` returned together again."""
         returns = np.array(facts["returns"], float)
-        lists = facts["diverged"], facts.get("stopped", [])
+        lists = facts["diverged"], facts["stopped"]
         masks = [np.isin(np.arange(returns.size), numbers) for numbers in lists]
         return cls(state, returns, facts["seconds"], *masks)
+
+
+def check_facts(plan: Plan, facts: dict[str, Any]) -> None:
+    """Check that values out of a file are what `Position.facts` returns.
+
+    Args:
+        plan: What is trained.
+        facts: The values, as JSON has them.
+
+    Raises:
+        DamagedError: If one is missing, or something else.
+    """
+
+    def is_number(value: Any) -> bool:
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+    def are_agents(numbers: Any) -> bool:
+        return isinstance(numbers, list) and all(
+            type(number) is int and 0 <= number < plan.config.agents for number in numbers
+        )
+
+    returns = facts.get("returns")
+    if not isinstance(returns, list) or len(returns) != plan.config.agents:
+        raise DamagedError(f"it does not hold returns of {plan.config.agents} agents")
+    if not all(value is None or is_number(value) for value in returns):
+        raise DamagedError("its returns are no numbers")
+    if not is_number(facts.get("seconds")):
+        raise DamagedError("it does not say how many seconds it took")
+    if not all(are_agents(facts.get(name)) for name in ("diverged", "stopped")):
+        raise DamagedError("it does not say which agents have diverged or stopped")
 
 
 def begin(plan: Plan) -> Position:
