@@ -13,7 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from test_checkpoints import edit
+from test_checkpoints import edit, flip
 from test_contract import same
 
 import jaxq
@@ -291,10 +291,47 @@ def test_evaluating_again_gives_the_run_s_own_returns(short, capsys):
     assert cli.main(["evaluate", str(short[1]), "--json"]) == 0
     evaluated = json.loads(capsys.readouterr().out)
     assert evaluated["returns"] == returns(short[1])
-    assert set(evaluated) == {"returns", "iqm", "interval"}
+    assert set(evaluated) == {"returns", "iqm", "interval", "checkpoint", "skipped"}
+    assert (evaluated["checkpoint"], evaluated["skipped"]) == (2_000, [])
+    assert cli.main(["evaluate", str(short[1]), "--strict"]) == 0
+    assert not capsys.readouterr().err
     assert cli.main(["evaluate", str(short[1]), "--episodes", "3", "--seed", "5", "--json"]) == 0
     assert np.shape(json.loads(capsys.readouterr().out)["returns"]) == (4, 3)
     assert cli.main(["evaluate", str(short[1]), "--episodes", "0"]) == 2
+
+
+def broken(newest):
+    flip(newest / "manifest.json")
+    return "manifest.json is not what was written"
+
+
+def linked(newest):
+    newest.rename(newest.parent.parent / "elsewhere")
+    newest.symlink_to(newest.parent.parent / "elsewhere")
+    return "is a link"
+
+
+def gone(newest):
+    shutil.rmtree(newest)
+    return "is missing"
+
+
+@pytest.mark.parametrize("damage", [broken, linked, gone])
+def test_evaluating_an_older_checkpoint_is_said_and_may_be_refused(short, copied, capsys, damage):
+    words = damage(copied / "checkpoints" / "0000002000")
+    assert cli.main(["evaluate", str(copied), "--strict"]) == 1
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert words in error
+    assert cli.main(["evaluate", str(copied), "--json"]) == 0
+    out, error = capsys.readouterr()
+    assert error.count("\n") == 1
+    assert words in error
+    assert "the one after 1600 steps is used" in error
+    evaluated = json.loads(out)
+    assert evaluated["checkpoint"] == 1_600
+    assert len(evaluated["skipped"]) == 1
+    assert words in evaluated["skipped"][0]
 
 
 @pytest.fixture

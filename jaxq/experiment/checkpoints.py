@@ -65,7 +65,7 @@ class Checkpoints:
 
     def at(self, steps: int) -> Path | None:
         """Return the directory of the checkpoint after so many steps, if there is one."""
-        path = self._path / _name(steps)
+        path = self._path / checkpoint_name(steps)
         return path if path.is_dir() else None
 
     def save(self, state: AgentState, steps: int, score: float, facts: dict[str, Any]) -> str | None:
@@ -146,7 +146,7 @@ class Checkpoints:
         return sorted(path for path in self._path.iterdir() if _NAME.fullmatch(path.name))
 
     def _write(self, tree: PyTree, facts: dict[str, Any]) -> str | None:
-        unfinished, path = self._path / _UNFINISHED, self._path / _name(facts["steps"])
+        unfinished, path = self._path / _UNFINISHED, self._path / checkpoint_name(facts["steps"])
         # Whatever goes wrong, training must go on, and the reason be told; nothing is half renamed.
         try:
             if is_first():
@@ -188,7 +188,8 @@ def newest_steps(path: Path) -> int:
     return max((int(name) for name in names if _NAME.fullmatch(name)), default=0)
 
 
-def _name(steps: int) -> str:
+def checkpoint_name(steps: int) -> str:
+    """Return what the checkpoint after so many env steps of each agent is called."""
     return f"{steps:010d}"
 
 

@@ -68,6 +68,8 @@ def verify(directory: Path) -> dict[str, Any]:
         DamagedError: If a file is missing, changed, or not listed, or is not a plain file inside; or if
             the manifest is damaged itself.
     """
+    if directory.is_symlink():
+        raise DamagedError("it is a link")
     manifest = read_manifest(directory)
     found = {}
     for path in _files(directory):
