@@ -1,20 +1,28 @@
 """Agents that diverge are found, and the others do not notice."""
 
+import io
 import json
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 from test_contract import agent, same
 from test_resume import final_state, rows
 
 import jaxq
 from jaxq import cli
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.curves import mean_label
 from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.display import Display
 from jaxq.experiment.divergence import Watch, largest_value
+from jaxq.experiment.manifest import read_manifest
 from jaxq.experiment.plan import prepare
+from jaxq.experiment.reports.runs import read_run
+from jaxq.experiment.runner import Progress
+from jaxq.training import Metrics
 
 pytestmark = pytest.mark.optimized
 
@@ -52,6 +60,34 @@ def test_diverging_agents_are_marked_and_reported(frozen):
     assert lines[-1]["diverged"] == [2, 3]
     evaluation = json.loads((directory / "report" / "evaluation.json").read_text())
     assert evaluation["diverged"] == [2, 3]
+
+
+def test_scores_count_agents_that_have_diverged(frozen):
+    """Everywhere the same ones: in metrics.jsonl, in the checkpoint and in a report."""
+    directory, _ = frozen
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    for line, returns in zip(lines, read_run(directory).history.returns, strict=True):
+        assert np.isfinite(returns).all()
+        assert line["iqm"] == pytest.approx(jaxq.iqm(returns))
+        assert line["without_return"] == 0
+    newest = max((directory / "checkpoints").iterdir())
+    assert read_manifest(newest)["score"] == lines[-1]["iqm"]
+
+
+def test_a_score_says_how_many_agents_it_leaves_out():
+    metrics = Metrics(*np.zeros((8, 4)))
+    history = [
+        Progress(400, 1.0, 1e3, np.array(returns), metrics)
+        for returns in ([np.nan, np.nan, np.nan, 10.0], [np.nan, 20.0, 20.0, 20.0])
+    ]
+    assert [progress.row()["without_return"] for progress in history] == [3, 1]
+    assert mean_label(history) == "interquartile mean of 1 to 3 agents, those with a return"
+    assert mean_label(history[1:]) == "interquartile mean of 3 agents"
+    text = io.StringIO()
+    config = jaxq.configure("CartPole-v1", agents=4, steps=400)
+    with Display(Console(file=text, width=200), config) as display:
+        display.update(history[0])
+    assert "IQM 10.0, without 3 of 4 agents" in text.getvalue()
 
 
 def test_the_others_do_not_notice(frozen, healthy):

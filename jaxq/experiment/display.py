@@ -80,7 +80,7 @@ class Display:
             self._lines = tenth
             self._console.print(
                 f"{progress.steps:,} steps  {progress.steps_per_second:,.0f} steps/s  "
-                f"IQM {with_interval(progress.iqm, progress.interval)}  "
+                f"IQM {_score(progress)}  "
                 f"{time_left(progress, self._config)} left",
                 highlight=False,
                 soft_wrap=True,
@@ -91,7 +91,7 @@ class Display:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         table.add_row("steps", f"{progress.steps:,} of {config.steps:,} x {_training(config, progress)}")
         table.add_row("steps/s", f"{progress.steps_per_second:,.0f} in all")
-        table.add_row("return, IQM", with_interval(progress.iqm, progress.interval))
+        table.add_row("return, IQM", _score(progress))
         if np.isfinite(returns).any():
             for label, agent in ("best", np.nanargmax(returns)), ("worst", np.nanargmin(returns)):
                 table.add_row(f"{label} agent", f"{returns[agent]:.1f} (agent {agent})")
@@ -176,6 +176,14 @@ def with_interval(value: float, interval: Interval) -> str:
     if np.isnan(interval.low):
         return f"{value:.1f}"
     return f"{value:.1f} \\[{interval.low:.1f}, {interval.high:.1f}]"
+
+
+def _score(progress: Progress) -> str:
+    """Write the score of a population that trains, and how many agents it leaves out."""
+    text, agents = with_interval(progress.iqm, progress.interval), progress.returns.size
+    if progress.without_return in (0, agents):
+        return text
+    return f"{text}, without {progress.without_return} of {agents} agents that have ended no episode"
 
 
 def _training(config: Config, progress: Progress) -> str:

@@ -47,8 +47,13 @@ class Progress:
 
     @property
     def iqm(self) -> float:
-        """The interquartile mean of the returns over agents."""
+        """The interquartile mean of the returns over agents, those that have diverged included."""
         return iqm(self.returns)
+
+    @property
+    def without_return(self) -> int:
+        """How many agents the interquartile mean leaves out, as they have finished no episode yet."""
+        return int(np.count_nonzero(~np.isfinite(self.returns)))
 
     @functools.cached_property
     def interval(self) -> Interval:
@@ -67,6 +72,7 @@ class Progress:
             "steps_per_second": round(self.steps_per_second, 1),
             "iqm": self.iqm,
             "interval": list(self.interval),
+            "without_return": self.without_return,
             "diverged": self.diverged,
             "stopped": self.stopped,
             "agents": agents,
@@ -76,10 +82,20 @@ class Progress:
     def of(cls, row: dict[str, Any], returns: np.ndarray) -> "Progress":
         """Read back a line of `metrics.jsonl`, given the returns before it."""
         metrics = Metrics(*[np.array(row["agents"][name], float) for name in Metrics._fields])
-        ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
-        returns = np.where(ended, metrics.episode_return, returns)
+        returns = updated_returns(metrics, returns)
         plain = [row[name] for name in ("steps", "seconds", "steps_per_second")]
         return cls(*plain, returns, metrics, row["diverged"], row.get("stopped", []))
+
+
+def updated_returns(metrics: Metrics, before: np.ndarray) -> np.ndarray:
+    """Return each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
+
+    Args:
+        metrics: Each agent's metrics over a segment, leaves `[N]`.
+        before: What was returned for the segment before, `[N]`.
+    """
+    ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
+    return np.where(ended, metrics.episode_return, before)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,11 +233,10 @@ def _segment(
         else:
             state = watch.frozen(diverged, before.state, state)
     seconds = time.perf_counter() - began
-    ended = (metrics.episodes > 0) & ~diverged
-    returns, diverged = (
-        np.where(ended, metrics.episode_return, before.returns),
-        before.diverged | diverged,
-    )
+    # Agents that have diverged count with what they get, as everywhere: without them the scores would be
+    # those of agents that were chosen for doing well.
+    returns = updated_returns(metrics, before.returns)
+    diverged = before.diverged | diverged
     stopped = halved(plan.config, int(state.steps), returns, diverged, before.stopped)
     after = Position(state, returns, before.seconds + seconds, diverged, stopped)
     speed = (after.steps - before.steps) * np.count_nonzero(~before.stopped) / seconds
