@@ -1,5 +1,6 @@
 """Checkpoints: what is read back, what is kept, and what is refused."""
 
+import hashlib
 import json
 import os
 import pickle
@@ -12,6 +13,7 @@ from test_contract import same
 
 import jaxq
 from jaxq.experiment.checkpoints import Checkpoints
+from jaxq.experiment.manifest import DamagedError, read_manifest, write_manifest
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,21 @@ def test_a_manifest_cut_in_the_middle_is_found(directory, population):
     assert "manifest.json" in saved.passed_over[0]
 
 
+def test_not_one_bit_of_a_manifest_changes_unnoticed(directory, population):
+    manifest = directory / "0000000200" / "manifest.json"
+    content = manifest.read_bytes()
+    read_manifest(manifest.parent)
+    for bit in range(0, 8 * len(content), 41):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        manifest.write_bytes(changed)
+        with pytest.raises(DamagedError):
+            read_manifest(manifest.parent)
+    # 2.0 seconds become 3.0.
+    manifest.write_bytes(content.replace(b'"seconds": 2.0', b'"seconds": 3.0'))
+    refused(directory, population, "manifest.json is not what was written")
+
+
 def test_if_all_are_damaged_all_reasons_are_given(directory, population):
     for name in ("0000000100", "0000000200"):
         flip(max((directory / name).rglob("*"), key=lambda path: path.stat().st_size))
@@ -108,11 +125,14 @@ def test_if_all_are_damaged_all_reasons_are_given(directory, population):
         Checkpoints(directory).restore(population.template)
 
 
-def edit(directory, change):
-    manifest = directory / "0000000200" / "manifest.json"
+def edit(checkpoint, change):
+    """Change a manifest, and its checksum so that it fits."""
+    manifest = checkpoint / "manifest.json"
     described = json.loads(manifest.read_text())
+    del described["sha256"]
     change(described)
-    manifest.write_text(json.dumps(described))
+    digest = hashlib.sha256(json.dumps(described, indent=1).encode()).hexdigest()
+    manifest.write_text(json.dumps({**described, "sha256": digest}, indent=1) + "\n")
 
 
 def refused(directory, population, words):
@@ -122,14 +142,14 @@ def refused(directory, population, words):
 
 
 def test_another_format_is_refused(directory, population):
-    edit(directory, lambda described: described.update(format=99))
+    edit(directory / "0000000200", lambda described: described.update(format=99))
     refused(directory, population, "format 99")
 
 
 def test_a_path_that_leaves_the_directory_is_refused(directory, population, tmp_path):
     (tmp_path / "outside").write_text("secret")
     entry = {"bytes": 6, "sha256": "0"}
-    edit(directory, lambda described: described["files"].update({"../../outside": entry}))
+    edit(directory / "0000000200", lambda described: described["files"].update({"../../outside": entry}))
     refused(directory, population, "'../../outside' is missing")
 
 
@@ -154,8 +174,6 @@ def test_a_pickle_is_not_opened(directory, population, tmp_path, monkeypatch):
     largest = max(newest_files(directory), key=lambda path: path.stat().st_size)
     (directory / "0000000200" / "state" / "state.pkl").unlink()
     largest.write_bytes(pickle.dumps(Payload()))
-    from jaxq.experiment.manifest import write_manifest
-
     manifest = directory / "0000000200" / "manifest.json"
     facts = {"steps": 200, "score": None}
     manifest.unlink()
@@ -179,8 +197,6 @@ def test_arrays_of_another_shape_are_refused_before_they_are_read(
 def _declare_huge(checkpoint):
     """Let the arrays' own descriptions claim more than any machine has."""
     import tensorstore
-
-    from jaxq.experiment.manifest import write_manifest
 
     store = tensorstore.KvStore.open({"driver": "ocdbt", "base": f"file://{checkpoint}/state/"}).result()
     for key in store.list().result():

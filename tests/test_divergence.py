@@ -1,16 +1,28 @@
 """Agents that diverge are found, and the others do not notice."""
 
+import io
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from rich.console import Console
 from test_contract import agent, same
 from test_resume import final_state, rows
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment.divergence import Watch
+from jaxq.experiment.config_file import config_of
+from jaxq.experiment.curves import mean_label
+from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.display import Display
+from jaxq.experiment.divergence import Watch, largest_value
+from jaxq.experiment.manifest import read_manifest
+from jaxq.experiment.plan import prepare
+from jaxq.experiment.reports.runs import read_run
+from jaxq.experiment.runner import Progress
+from jaxq.training import Metrics
 
 pytestmark = pytest.mark.optimized
 
@@ -50,6 +62,34 @@ def test_diverging_agents_are_marked_and_reported(frozen):
     assert evaluation["diverged"] == [2, 3]
 
 
+def test_scores_count_agents_that_have_diverged(frozen):
+    """Everywhere the same ones: in metrics.jsonl, in the checkpoint and in a report."""
+    directory, _ = frozen
+    lines = [json.loads(line) for line in (directory / "metrics.jsonl").read_text().splitlines()]
+    for line, returns in zip(lines, read_run(directory).history.returns, strict=True):
+        assert np.isfinite(returns).all()
+        assert line["iqm"] == pytest.approx(jaxq.iqm(returns))
+        assert line["without_return"] == 0
+    newest = max((directory / "checkpoints").iterdir())
+    assert read_manifest(newest)["score"] == lines[-1]["iqm"]
+
+
+def test_a_score_says_how_many_agents_it_leaves_out():
+    metrics = Metrics(*np.zeros((8, 4)))
+    history = [
+        Progress(400, 1.0, 1e3, np.array(returns), metrics)
+        for returns in ([np.nan, np.nan, np.nan, 10.0], [np.nan, 20.0, 20.0, 20.0])
+    ]
+    assert [progress.row()["without_return"] for progress in history] == [3, 1]
+    assert mean_label(history) == "interquartile mean of 1 to 3 agents, those with a return"
+    assert mean_label(history[1:]) == "interquartile mean of 3 agents"
+    text = io.StringIO()
+    config = jaxq.configure("CartPole-v1", agents=4, steps=400)
+    with Display(Console(file=text, width=200), config) as display:
+        display.update(history[0])
+    assert "IQM 10.0, without 3 of 4 agents" in text.getvalue()
+
+
 def test_the_others_do_not_notice(frozen, healthy):
     np.testing.assert_array_equal(frozen[1][:2], healthy[1][:2])
     states = [final_state(directory)._replace(steps=None) for directory, _ in (frozen, healthy)]
@@ -69,6 +109,42 @@ def test_a_restarted_agent_learns_anew(tmp_path):
     state = final_state(tmp_path / "run")
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(state.learner))
     assert np.isfinite(returns).all()
+    # What it samples are steps that it has taken: no cart stands still in the middle, upright.
+    plan = prepare(config_of(RunDirectory.open(tmp_path / "run").read_config()))
+    learning = plan.population.trainer.agent.learning
+    rows = state.steps // learning.replay.num_envs
+
+    def observations(key, memory, hparams):
+        sample = learning.replay.sample(key, memory, rows, hparams, jnp.float32(0))
+        return sample.s_tm1, sample.s_t
+
+    sampled = jax.jit(jax.vmap(observations))(state.key, state.memory, state.hparams)
+    assert np.any(np.stack(sampled) != 0, axis=-1).all()
+
+
+def test_a_restarted_agent_keeps_all_but_what_it_learned(cartpole, small):
+    """Also of a recurrent network, whose states that are no numbers end with it."""
+    keywords = small(recurrent_size=8, sequence_length=4, burn_in=2, batch_size=4)
+    population = jaxq.Population(jaxq.Trainer(cartpole, jaxq.r2d2(**keywords)), 3)
+    template = population.template._replace(key=None)
+    before = jax.tree.map(lambda leaf: np.full(leaf.shape, 7, leaf.dtype), template)
+    before = before._replace(key=jax.random.split(jax.random.key(0), 3))
+    before.actors.carry[:] = np.nan
+    before.memory.ring.extras[:, 0] = np.nan
+    after = Watch(population).restarted(np.array([False, True, False]), before)
+    assert after.steps == 7
+    before, after = (state._replace(steps=None) for state in (before, after))
+    for i in (0, 2):
+        same(agent(after, i), agent(before, i))
+    new, old = agent(after, 1), agent(before, 1)
+    assert all(leaf.max() < 7 for leaf in jax.tree.leaves(new.learner.params))
+    same(new.learner.params, new.learner.target_params)
+    assert not new.actors.carry.any()
+    assert not new.memory.ring.extras[0].any()
+    assert (new.memory.ring.extras[1:] == 7).all()
+    same(*(state._replace(learner=(), actors=(), memory=()) for state in (new, old)))
+    same(*(state.actors._replace(carry=()) for state in (new, old)))
+    same(*(state.memory.ring._replace(extras=()) for state in (new, old)))
 
 
 def test_a_run_may_stop_and_keeps_what_was_before(tmp_path, capsys):
@@ -86,9 +162,13 @@ def test_a_run_may_stop_and_keeps_what_was_before(tmp_path, capsys):
     assert not (tmp_path / "run" / "metrics.jsonl").exists() or rows(tmp_path / "run")
 
 
-def test_values_larger_than_any_return_are_divergence(cartpole, small):
+@pytest.fixture(scope="module")
+def population(cartpole, small):
+    return jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small(discount=0.9))), 3)
+
+
+def test_values_larger_than_any_return_are_divergence(population):
     """CartPole pays at most 1 a step, so that nothing is worth more than 1 / (1 - 0.9) = 10."""
-    population = jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small(discount=0.9))), 3)
     state, metrics = population.run(population.init(jax.random.key(0)), 80)
     watch = Watch(population)
     assert not watch.diverged(state, metrics).any()
@@ -103,7 +183,40 @@ def test_values_larger_than_any_return_are_divergence(cartpole, small):
     assert watch.diverged(shifted([0.0, -500.0, np.nan]), metrics).tolist() == [False, True, True]
 
 
-def test_with_discount_one_there_is_no_largest_return(cartpole, small):
-    population = jaxq.Population(jaxq.Trainer(cartpole, jaxq.dqn(**small(discount=1.0))), 2)
-    state, metrics = population.run(population.init(jax.random.key(0)), 80)
+def test_with_discount_one_there_is_no_largest_return(population):
+    hparams = population.trainer.hparams.replace(discount=1.0)
+    state, metrics = population.run(population.init(jax.random.key(0), hparams), 80)
     assert not Watch(population).diverged(state, metrics).any()
+
+
+def test_large_rewards_that_add_up_to_nothing_are_no_divergence():
+    """A step that pays 500 and one that costs 500: every return is 0, and no value is."""
+    paths = {s: {a: [(1.0, s + 1, r, s == 1)] for a in (0, 1)} for s, r in ((0, 500.0), (1, -500.0))}
+    paths[2] = {a: [(1.0, 2, 0.0, True)] for a in (0, 1)}
+    env = jaxq.envs.from_table(paths, initial=0)
+    recipe = jaxq.q_learning(discount=0.9, learning_rate=1.0, visit_exponent=0.0, epsilon_end=1.0)
+    population = jaxq.Population(jaxq.Trainer(env, recipe), 2)
+    # The second one is optimistic, of values that a million steps could not pay.
+    hparams = population.trainer.hparams.replace(initial_value=np.array([0.0, 1e6]))
+    watch = Watch(population)
+    state, metrics = population.run(population.init(jax.random.key(0), hparams), 3)
+    assert not watch.diverged(state, metrics).any()
+    state, metrics = population.run(state, 98)
+    assert state.actors.observation.tolist() == [[1], [1]]
+    learned, exact = state.learner.q[:, 0, :2], [[50, 50], [-500, -500]]
+    np.testing.assert_allclose(learned, [exact, exact], atol=1e-3)
+    assert not watch.diverged(state, metrics).any()
+    # The largest reward is remembered, however long ago it was seen.
+    quiet = metrics._replace(episode_return=np.zeros(2))
+    for factor, diverged in ((99.0, False), (101.0, True)):
+        values = state.learner._replace(q=state.learner.q * factor)
+        assert watch.diverged(state._replace(learner=values), quiet).tolist() == [diverged, False]
+
+
+def test_the_largest_value_counts_what_is_paid_beyond_the_reward():
+    hparams = jaxq.munchausen_dqn(
+        discount=0.9, munchausen_scale=0.5, munchausen_clip=-4.0, munchausen_temperature=10.0
+    ).hparams
+    # (3 + 0.5 * 4 + 10 * log 2) / (1 - 0.9)
+    assert largest_value(hparams, jnp.float32(3), 2) == pytest.approx(119.3147, rel=1e-4)
+    assert largest_value(hparams.replace(discount=1.0), jnp.float32(3), 2) == np.inf

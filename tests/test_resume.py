@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from test_checkpoints import edit, flip
 from test_contract import same
 
 import jaxq
@@ -20,7 +21,9 @@ from jaxq import cli
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.manifest import DamagedError, read_manifest
 from jaxq.experiment.plan import prepare
+from jaxq.experiment.runner import check_facts
 
 KILLS = 20
 WORDS = (
@@ -177,8 +180,30 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(short, copied,
     largest = max(newest.rglob("*"), key=lambda path: path.stat().st_size)
     largest.write_bytes(largest.read_bytes()[:-1])
     assert cli.main(["resume", str(copied)]) == 0
-    out = capsys.readouterr().out.replace("\n", " ")
-    assert f"{largest.relative_to(newest)}' is not what was written" in out
+    error = capsys.readouterr().err
+    assert f"{largest.relative_to(newest)}' is not what was written" in error
+    assert error.count("\n") == 1
+    same(final_state(copied), final_state(short[1]))
+
+
+def test_a_manifest_that_does_not_say_all_is_damage(short, copied, capsys):
+    plan, newest = prepare(short[0]), copied / "checkpoints" / "0000002000"
+    whole = read_manifest(newest)
+    check_facts(plan, whole)
+    for name, value in [
+        ("returns", [1.0]),
+        ("returns", ["1", 1.0, 1.0, 1.0]),
+        ("returns", [float("inf"), 1.0, 1.0, 1.0]),
+        ("seconds", None),
+        ("seconds", 10**400),
+        ("diverged", [4]),
+        ("stopped", [True]),
+    ]:
+        with pytest.raises(DamagedError):
+            check_facts(plan, whole | {name: value})
+    edit(newest, lambda described: described.pop("returns"))
+    assert cli.main(["resume", str(copied)]) == 0
+    assert "0000002000 cannot be used: it does not hold returns" in capsys.readouterr().err
     same(final_state(copied), final_state(short[1]))
 
 
@@ -196,6 +221,24 @@ def test_more_steps_are_those_of_a_longer_run(tmp_path):
     jaxq.Experiment(config(3_000), tmp_path / "longer").run()
     same(final_state(tmp_path / "run"), final_state(tmp_path / "longer"))
     assert json.loads((tmp_path / "run" / "config.json").read_text())["steps"] == 3_000
+
+
+def contents(directory):
+    """Return what is in all files of a directory."""
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def test_fewer_steps_than_are_done_are_refused(copied, capsys):
+    before = contents(copied)
+    assert cli.main(["resume", str(copied), "--steps", "1000"]) == 2
+    error = capsys.readouterr().err
+    assert "steps must be at least the 2000 that each agent has done, got 1000" in error
+    assert error.count("\n") == 1
+    # Nor those that somebody has written into the configuration.
+    config = copied / "config.json"
+    config.write_text(config.read_text().replace('"steps": 2000', '"steps": 1000'))
+    assert cli.main(["resume", str(copied)]) == 2
+    assert contents(copied) == before | {config: config.read_bytes()}
 
 
 def test_a_learning_rate_that_reached_zero_goes_on_to_the_new_end(tmp_path, capsys):
@@ -248,10 +291,47 @@ def test_evaluating_again_gives_the_run_s_own_returns(short, capsys):
     assert cli.main(["evaluate", str(short[1]), "--json"]) == 0
     evaluated = json.loads(capsys.readouterr().out)
     assert evaluated["returns"] == returns(short[1])
-    assert set(evaluated) == {"returns", "iqm", "interval"}
+    assert set(evaluated) == {"returns", "iqm", "interval", "checkpoint", "skipped"}
+    assert (evaluated["checkpoint"], evaluated["skipped"]) == (2_000, [])
+    assert cli.main(["evaluate", str(short[1]), "--strict"]) == 0
+    assert not capsys.readouterr().err
     assert cli.main(["evaluate", str(short[1]), "--episodes", "3", "--seed", "5", "--json"]) == 0
     assert np.shape(json.loads(capsys.readouterr().out)["returns"]) == (4, 3)
     assert cli.main(["evaluate", str(short[1]), "--episodes", "0"]) == 2
+
+
+def broken(newest):
+    flip(newest / "manifest.json")
+    return "manifest.json is not what was written"
+
+
+def linked(newest):
+    newest.rename(newest.parent.parent / "elsewhere")
+    newest.symlink_to(newest.parent.parent / "elsewhere")
+    return "is a link"
+
+
+def gone(newest):
+    shutil.rmtree(newest)
+    return "is missing"
+
+
+@pytest.mark.parametrize("damage", [broken, linked, gone])
+def test_evaluating_an_older_checkpoint_is_said_and_may_be_refused(short, copied, capsys, damage):
+    words = damage(copied / "checkpoints" / "0000002000")
+    assert cli.main(["evaluate", str(copied), "--strict"]) == 1
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert words in error
+    assert cli.main(["evaluate", str(copied), "--json"]) == 0
+    out, error = capsys.readouterr()
+    assert error.count("\n") == 1
+    assert words in error
+    assert "the one after 1600 steps is used" in error
+    evaluated = json.loads(out)
+    assert evaluated["checkpoint"] == 1_600
+    assert len(evaluated["skipped"]) == 1
+    assert words in evaluated["skipped"][0]
 
 
 @pytest.fixture

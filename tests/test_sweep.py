@@ -7,8 +7,8 @@ import signal
 import jax
 import numpy as np
 import pytest
+from test_resume import contents, rows, start, wait_for
 from test_resume import returns as evaluated
-from test_resume import rows, start, wait_for
 
 import jaxq
 from jaxq import cli
@@ -68,6 +68,16 @@ def test_what_the_terminal_shows_in_the_end(copied, capsys):
     (line,) = [line.split() for line in table.splitlines() if line.strip().startswith("best ")]
     assert line[2] == best
     assert all(table.count(name) == 2 for name in NAMES)
+
+
+def test_fewer_steps_than_are_done_in_a_group_are_refused(copied, capsys):
+    shutil.rmtree(copied / NAMES[0])
+    before = contents(copied)
+    assert cli.main(["resume", str(copied), "--steps", "1000"]) == 2
+    error = capsys.readouterr().err
+    assert f"{NAMES[1]}: steps must be at least the 2000" in error
+    assert error.count("\n") == 1
+    assert contents(copied) == before
 
 
 def test_groups_that_ended_are_passed_over(whole, copied, capsys):

@@ -20,3 +20,8 @@ def fail(message: str, code: int) -> int:
     # One line, whatever names and paths it holds.
     print(f"jaxq: error: {' '.join(message.splitlines())}", file=sys.stderr)
     return code
+
+
+def warn(message: str) -> None:
+    """Say what the reader of the results must know."""
+    print(f"jaxq: warning: {' '.join(message.splitlines())}", file=sys.stderr)

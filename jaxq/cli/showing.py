@@ -9,6 +9,7 @@ from rich.table import Table
 from jaxq import algorithms, envs
 from jaxq.checks import InputError, InputValueError
 from jaxq.cli.commands import Algorithms, Compare, Envs, Processes, Report
+from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
 
 
@@ -35,7 +36,7 @@ def _watch(directory: Path) -> None:
     from jaxq.experiment.evaluating import record_best
 
     try:
-        record_best(directory)
+        record_best(directory, warn)
     except (InputError, OSError) as error:
         print(f"note: no episode is shown: {error}")
 

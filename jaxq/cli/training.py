@@ -8,7 +8,7 @@ from rich.console import Console
 
 from jaxq.checks import InputValueError
 from jaxq.cli.commands import Evaluate, Processes, Resume, Train, Tune
-from jaxq.cli.messages import fail
+from jaxq.cli.messages import fail, warn
 from jaxq.training import use_all_cores
 
 
@@ -86,18 +86,26 @@ def prepare(processes: Processes) -> None:
         join(*process)
 
 
-def evaluate(command: Evaluate) -> None:
+def evaluate(command: Evaluate) -> int:
     """Play with what a run trained."""
     prepare(Processes())
     from jaxq.experiment.directory import finite
     from jaxq.experiment.display import evaluation_table
     from jaxq.experiment.evaluating import evaluate_directory
+    from jaxq.experiment.manifest import DamagedError
 
-    evaluated = evaluate_directory(command.directory, command.episodes, command.seed)
+    what = command.directory, command.episodes, command.seed
+    try:
+        evaluated = evaluate_directory(*what, strict=command.strict)
+    except DamagedError as error:
+        return fail(str(error), 1)
+    for warning in evaluated.warnings:
+        warn(warning)
     if command.json:
         print(json.dumps(finite(evaluated.summary()), allow_nan=False))
     else:
-        Console().print(evaluation_table(*evaluated))
+        Console().print(evaluation_table(evaluated.config, evaluated.returns, evaluated.stopped))
+    return 0
 
 
 def tune(command: Tune) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -64,7 +65,7 @@ class Checkpoints:
 
     def at(self, steps: int) -> Path | None:
         """Return the directory of the checkpoint after so many steps, if there is one."""
-        path = self._path / _name(steps)
+        path = self._path / checkpoint_name(steps)
         return path if path.is_dir() else None
 
     def save(self, state: AgentState, steps: int, score: float, facts: dict[str, Any]) -> str | None:
@@ -111,11 +112,14 @@ class Checkpoints:
         self._writer.shutdown()
         return failed
 
-    def restore(self, like: AgentState) -> Saved | None:
+    def restore(
+        self, like: AgentState, check: Callable[[dict[str, Any]], None] | None = None
+    ) -> Saved | None:
         """Read the newest checkpoint that is whole, or return `None` where none was ever written.
 
         Args:
             like: Shapes, types and shardings of the population, such as `Population.template`.
+            check: Raises `DamagedError` if what was kept beside the state is not what there should be.
 
         Raises:
             InputValueError: If there are some, and none of them can be used.
@@ -124,8 +128,10 @@ class Checkpoints:
         for path in reversed(self._complete()):
             try:
                 facts = verify(path)
+                if check is not None:
+                    check(facts)
                 return Saved(_read(path / _STATE, like), facts, passed_over)
-            except DamagedError as error:
+            except (DamagedError, OSError) as error:
                 passed_over.append(f"checkpoint {path.name} cannot be used: {error}")
         if not passed_over:
             return None
@@ -140,7 +146,7 @@ class Checkpoints:
         return sorted(path for path in self._path.iterdir() if _NAME.fullmatch(path.name))
 
     def _write(self, tree: PyTree, facts: dict[str, Any]) -> str | None:
-        unfinished, path = self._path / _UNFINISHED, self._path / _name(facts["steps"])
+        unfinished, path = self._path / _UNFINISHED, self._path / checkpoint_name(facts["steps"])
         # Whatever goes wrong, training must go on, and the reason be told; nothing is half renamed.
         try:
             if is_first():
@@ -172,7 +178,18 @@ class Checkpoints:
                 _remove(path)
 
 
-def _name(steps: int) -> str:
+def newest_steps(path: Path) -> int:
+    """Return how many env steps of each agent the newest checkpoint is after, whole or not; 0 for none.
+
+    Args:
+        path: Where the checkpoints are.
+    """
+    names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
+    return max((int(name) for name in names if _NAME.fullmatch(name)), default=0)
+
+
+def checkpoint_name(steps: int) -> str:
+    """Return what the checkpoint after so many env steps of each agent is called."""
     return f"{steps:010d}"
 
 
@@ -285,7 +302,7 @@ def _score(path: Path) -> float:
         score = read_manifest(path).get("score")
     except DamagedError:
         score = None
-    return -np.inf if score is None else score
+    return score if isinstance(score, int | float) else -np.inf
 
 
 def _remove(path: Path) -> None:

@@ -38,7 +38,15 @@ def draw_learning_curve(history: list[Progress], title: str, path: Path) -> None
         axes.xaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:,.0f}"))
         axes.legend(
             handles=[axes.lines[-1], axes.collections[0], axes.lines[0]],
-            labels=["interquartile mean", "95% bootstrap interval", "single agents"],
+            labels=[mean_label(history), "95% bootstrap interval", "single agents"],
             frameon=False,
         )
         figure.savefig(path)
+
+
+def mean_label(history: list[Progress]) -> str:
+    """Say what the curve is the mean of: all agents, but for those that have ended no episode yet."""
+    counted = [progress.returns.size - progress.without_return for progress in history]
+    fewest, most = min(counted), max(counted)
+    agents = f"{most} agents" if fewest == most else f"{fewest} to {most} agents, those with a return"
+    return f"interquartile mean of {agents}"

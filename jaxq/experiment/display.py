@@ -22,6 +22,7 @@ class Voice:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._errors = Console(stderr=True, quiet=console.quiet)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -31,6 +32,11 @@ class Voice:
         """Print a warning, if there is a reason for one."""
         if reason:
             self.say(f"warning: {reason}")
+
+    def alert(self, reason: str) -> None:
+        """Print a warning on standard error: what follows is not what was asked for."""
+        text = f"jaxq: warning: {' '.join(reason.splitlines())}"
+        self._errors.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 class Display:
@@ -74,7 +80,7 @@ class Display:
             self._lines = tenth
             self._console.print(
                 f"{progress.steps:,} steps  {progress.steps_per_second:,.0f} steps/s  "
-                f"IQM {with_interval(progress.iqm, progress.interval)}  "
+                f"IQM {_score(progress)}  "
                 f"{time_left(progress, self._config)} left",
                 highlight=False,
                 soft_wrap=True,
@@ -85,7 +91,7 @@ class Display:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
         table.add_row("steps", f"{progress.steps:,} of {config.steps:,} x {_training(config, progress)}")
         table.add_row("steps/s", f"{progress.steps_per_second:,.0f} in all")
-        table.add_row("return, IQM", with_interval(progress.iqm, progress.interval))
+        table.add_row("return, IQM", _score(progress))
         if np.isfinite(returns).any():
             for label, agent in ("best", np.nanargmax(returns)), ("worst", np.nanargmin(returns)):
                 table.add_row(f"{label} agent", f"{returns[agent]:.1f} (agent {agent})")
@@ -170,6 +176,14 @@ def with_interval(value: float, interval: Interval) -> str:
     if np.isnan(interval.low):
         return f"{value:.1f}"
     return f"{value:.1f} \\[{interval.low:.1f}, {interval.high:.1f}]"
+
+
+def _score(progress: Progress) -> str:
+    """Write the score of a population that trains, and how many agents it leaves out."""
+    text, agents = with_interval(progress.iqm, progress.interval), progress.returns.size
+    if progress.without_return in (0, agents):
+        return text
+    return f"{text}, without {progress.without_return} of {agents} agents that have ended no episode"
 
 
 def _training(config: Config, progress: Progress) -> str:

@@ -1,11 +1,17 @@
 """Divergence: agents whose values are no numbers any more, or larger than any return can be."""
 
+import math
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from jaxq.experiment.distributed import gathered
+from jaxq.hparams import Hparams
+from jaxq.replay import Memory
 from jaxq.training import AGENT_AXES, AgentState, Metrics, Population, Trainer
+from jaxq.training.state import RESERVED
+from jaxq.types import PyTree
 
 MARGIN = 10.0
 """How many times the largest possible return a value must be before it counts as diverged.
@@ -27,20 +33,18 @@ class Watch:
         def find(agent: AgentState, metrics: Metrics) -> jax.Array:
             return _has_diverged(trainer, agent, metrics)
 
-        def renew(agent: AgentState) -> AgentState:
-            key = jax.random.fold_in(jax.random.fold_in(agent.key, agent.steps), 1)
-            return agent._replace(learner=trainer.agent.learning.init(key, agent.hparams)[0])
+        def renew(diverged: jax.Array, agent: AgentState) -> AgentState:
+            return _renewed(trainer, diverged, agent)
 
         self._find = jax.jit(jax.vmap(find, in_axes=(AGENT_AXES, 0)))
-        self._renew = jax.jit(jax.vmap(renew, in_axes=(AGENT_AXES,), out_axes=AGENT_AXES))
+        self._renew = jax.jit(jax.vmap(renew, in_axes=(0, AGENT_AXES), out_axes=AGENT_AXES))
         self._choose = jax.jit(_choose)
 
     def diverged(self, state: AgentState, metrics: Metrics) -> np.ndarray:
         """Tell which agents have diverged over a segment, bool `[N]`.
 
         An agent has if its loss, its weights or the values of what it sees are not finite, or such a
-        value exceeds `MARGIN * max|r| / (1 - discount)`. The rewards are those in its replay; without
-        one, what an episode paid stands for them.
+        value exceeds `MARGIN` times the largest that there can be; see `largest_value`.
 
         Args:
             state: The population after the segment.
@@ -52,25 +56,74 @@ class Watch:
         """Put diverged agents, bool `[N]`, back to where they were before the segment."""
         return self._choose(diverged, before, after)
 
-    def restarted(self, diverged: np.ndarray, before: AgentState, after: AgentState) -> AgentState:
-        """Put diverged agents back to before the segment, with nothing learned but all remembered.
+    def restarted(self, diverged: np.ndarray, after: AgentState) -> AgentState:
+        """Let diverged agents, bool `[N]`, go on from where they are with nothing learned.
 
-        Their fresh weights depend on the step, so that they are not those that diverged before.
+        Their replay, their environments and their clock stay as they are after the segment: they belong
+        together, as the clock says which rows of the replay have been written. The fresh parameters
+        depend on the step, so that they are not those that diverged before.
         """
-        return self._choose(diverged, self._renew(before), after)
+        return self._renew(diverged, after)
 
 
 def _has_diverged(trainer: Trainer, agent: AgentState, metrics: Metrics) -> jax.Array:
     carry = trainer.agent.carry(agent.actors.episode_length.shape[0])
     q, _ = trainer.agent.values(agent.learner, agent.actors.observation, carry)
-    ring = getattr(agent.memory, "ring", None)
-    reward = jnp.abs(metrics.episode_return) if ring is None else jnp.abs(ring.reward).max()
-    # With discount 1 there is no largest return, nor where no episode has ended yet.
-    largest = MARGIN * jnp.maximum(reward, 1.0) / (1.0 - agent.hparams.discount)
-    largest = jnp.where(jnp.isnan(largest), jnp.inf, largest)
+    largest = MARGIN * largest_value(agent.hparams, agent.actors.max_abs_reward.max(), q.shape[-1])
     numbers = [*jax.tree.leaves((agent.learner, q)), metrics.loss]
     finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
     return ~(jnp.stack(finite).all() & (jnp.abs(q) <= largest).all())
+
+
+def largest_value(hparams: Hparams, max_abs_reward: jax.Array, num_actions: int) -> jax.Array:
+    """Bound the absolute value of any action.
+
+    `max(max|r| / (1 - discount), |initial_value|)`, where `max|r|` is at least 1. Munchausen agents are
+    paid beyond the reward: `scale * |clip|` at most for being sure of an action, and
+    `temperature * log(A)` at most for being unsure.
+
+    Args:
+        hparams: The agent's hyperparameters.
+        max_abs_reward: Largest absolute reward of any step so far, `[]`.
+        num_actions: Number of actions A.
+
+    Returns:
+        The bound, `[]`; infinity with discount 1, as then there is no largest return.
+    """
+    reward = jnp.maximum(max_abs_reward, 1.0)
+    if hparams.munchausen_scale is not None:
+        reward += hparams.munchausen_scale * jnp.abs(hparams.munchausen_clip)
+        reward += hparams.munchausen_temperature * math.log(num_actions)
+    largest = reward / (1.0 - hparams.discount)
+    if hparams.initial_value is None:
+        return largest
+    return jnp.maximum(largest, jnp.abs(hparams.initial_value))
+
+
+def _renewed(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> AgentState:
+    """Make what an agent has learned new if it has diverged, and keep all else that it has."""
+    key = jax.random.fold_in(jax.random.fold_in(agent.key, RESERVED), agent.steps)
+    fresh, _ = trainer.agent.learning.init(key, agent.hparams)
+    learner = jax.tree.map(lambda new, old: jnp.where(diverged, new, old), fresh, agent.learner)
+    # A recurrent network leaves its own states behind, in the middle of an episode and in the replay.
+    # Those of one that diverged may be no numbers, which its successor would never get rid of.
+    actors = agent.actors._replace(carry=_finite(diverged, agent.actors.carry))
+    memory = agent.memory
+    if isinstance(memory, Memory):
+        extras = _finite(diverged, memory.ring.extras)
+        memory = memory._replace(ring=memory.ring._replace(extras=extras))
+    return agent._replace(learner=learner, actors=actors, memory=memory)
+
+
+def _finite(diverged: jax.Array, tree: PyTree) -> PyTree:
+    """Replace what is no finite number by zero if the agent has diverged."""
+
+    def finite(leaf: jax.Array) -> jax.Array:
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf
+        return jnp.where(diverged & ~jnp.isfinite(leaf), jnp.zeros_like(leaf), leaf)
+
+    return jax.tree.map(finite, tree)
 
 
 def _choose(diverged: jax.Array, before: AgentState, after: AgentState) -> AgentState:

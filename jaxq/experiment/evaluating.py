@@ -1,5 +1,7 @@
 """What the agents of a run are worth: played greedily, summed up, and the best one drawn."""
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -7,12 +9,13 @@ import jax
 import numpy as np
 
 from jaxq import checks
-from jaxq.experiment.checkpoints import Checkpoints
+from jaxq.experiment.checkpoints import Checkpoints, checkpoint_name, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, prepare
-from jaxq.experiment.runner import Position, evaluate
+from jaxq.experiment.runner import Position, check_facts, evaluate
 from jaxq.statistics import bootstrap_interval, iqm
 
 
@@ -23,11 +26,16 @@ class Evaluated(NamedTuple):
         config: What was trained.
         returns: Undiscounted returns, `[N, episodes]`.
         stopped: Which of them were halved away, bool `[N]`.
+        checkpoint: Env steps of each agent at the checkpoint that they are from; `None` if they come
+            from no checkpoint but out of training.
+        skipped: Why newer checkpoints could not be used.
     """
 
     config: Config
     returns: np.ndarray
     stopped: np.ndarray
+    checkpoint: int | None = None
+    skipped: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """Return the returns with their interquartile mean over all agents, as plain values."""
@@ -37,32 +45,49 @@ class Evaluated(NamedTuple):
             "interval": list(bootstrap_interval(scores)),
             "returns": np.asarray(self.returns, np.float64).tolist(),
         }
-        stopped = {"stopped": np.flatnonzero(self.stopped).tolist()}
-        return summary | stopped if self.config.halvings else summary
+        if self.config.halvings:
+            summary["stopped"] = np.flatnonzero(self.stopped).tolist()
+        if self.checkpoint is not None:
+            summary |= {"checkpoint": self.checkpoint, "skipped": [*self.skipped]}
+        return summary
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the reader must know of the checkpoint, one line for each that could not be used."""
+        return [_instead(reason, self.checkpoint) for reason in self.skipped]
 
 
-def evaluate_directory(directory: Path, episodes: int = 32, seed: int | None = None) -> Evaluated:
-    """Play whole episodes with the agents of a run's newest checkpoint.
+def evaluate_directory(
+    directory: Path, episodes: int = 32, seed: int | None = None, *, strict: bool = False
+) -> Evaluated:
+    """Play whole episodes with the agents of a run's newest checkpoint that can be used.
 
     Args:
         directory: A run directory.
         episodes: Episodes of each agent.
         seed: Seed of the episodes; those that the run itself was evaluated on if not given.
+        strict: Whether to refuse instead of going back to an older checkpoint.
 
     Raises:
         InputValueError: If it is no run directory, or has no checkpoint that can be used.
+        DamagedError: If the newest checkpoint cannot be used and `strict` is set.
     """
-    plan, position = _trained(directory)
     episodes = checks.whole_number("episodes", episodes)
+    plan, position, skipped = _trained(directory)
+    if strict and skipped:
+        raise DamagedError(
+            f"{'; '.join(skipped)}; without --strict the one after {position.steps} steps is used"
+        )
     returns = evaluate(plan, position.state, episodes, seed)
-    return Evaluated(plan.config, returns, position.stopped)
+    return Evaluated(plan.config, returns, position.stopped, position.steps, skipped)
 
 
-def record_best(directory: Path) -> bool:
+def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
 
     Args:
         directory: A run directory.
+        warn: Told why newer checkpoints could not be used.
 
     Returns:
         Whether its environment can be drawn.
@@ -72,20 +97,35 @@ def record_best(directory: Path) -> bool:
     """
     from jaxq.experiment.reports.watching import record
 
-    plan, position = _trained(directory)
+    plan, position, skipped = _trained(directory)
+    for reason in skipped:
+        warn(_instead(reason, position.steps))
     scores = evaluate(plan, position.state, plan.config.evaluation_episodes).mean(axis=1)
     best = plan.population.agent(position.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
     key = jax.random.key(plan.config.seed)
     return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
 
 
-def _trained(directory: Path) -> tuple[Plan, Position]:
-    """Read what a run trained, and where its newest checkpoint is."""
+def _trained(directory: Path) -> tuple[Plan, Position, tuple[str, ...]]:
+    """Read what a run trained, where its newest usable checkpoint is, and why newer ones are none."""
     run = RunDirectory.open(Path(directory))
     plan = prepare(config_of(run.read_config()))
-    saved = Checkpoints(run.checkpoints).restore(plan.population.template)
+    check = functools.partial(check_facts, plan)
+    saved = Checkpoints(run.checkpoints).restore(plan.population.template, check)
     if saved is None:
         raise checks.InputValueError(
             f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
         )
-    return plan, Position.of(saved.state, saved.facts)
+    return plan, Position.of(saved.state, saved.facts), (*_missing(run), *saved.passed_over)
+
+
+def _missing(run: RunDirectory) -> list[str]:
+    """Say so if the checkpoint that a run came to its end with is not there."""
+    ended_at = (run.read_evaluation() or {}).get("steps")
+    if type(ended_at) is int and ended_at > newest_steps(run.checkpoints):
+        return [f"checkpoint {checkpoint_name(ended_at)} is missing"]
+    return []
+
+
+def _instead(reason: str, steps: int | None) -> str:
+    return f"{reason}; the one after {steps} steps is used instead"

@@ -12,16 +12,24 @@ import numpy as np
 from rich.console import Console
 
 from jaxq import checks
-from jaxq.experiment.checkpoints import Checkpoints
+from jaxq.experiment.checkpoints import Checkpoints, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
-from jaxq.experiment.plan import describe, prepare
+from jaxq.experiment.plan import Plan, describe, prepare
 from jaxq.experiment.recorder import Recorder
-from jaxq.experiment.runner import DivergenceError, Position, Progress, begin, evaluate, train
+from jaxq.experiment.runner import (
+    DivergenceError,
+    Position,
+    Progress,
+    begin,
+    check_facts,
+    evaluate,
+    train,
+)
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.training.memory_use import readable
@@ -89,7 +97,8 @@ class Experiment:
             track: Trackers as in the constructor; the same ones as before if not given.
 
         Raises:
-            InputValueError: If it is no run directory, or its configuration cannot be read.
+            InputValueError: If it is no run directory, its configuration cannot be read, or fewer steps
+                are asked for than are done.
         """
         experiment = cls.__new__(cls)
         experiment.directory = RunDirectory.open(Path(directory))
@@ -101,6 +110,7 @@ class Experiment:
         experiment._trackers = Trackers(tracked["names"] if track is None else track, tracked["agents"])
         experiment.config = config = extended(config, steps)
         experiment._plan = prepare(config)
+        check_steps_done(experiment._plan, experiment.directory)
         experiment._resumes = True
         return experiment
 
@@ -146,9 +156,11 @@ class Experiment:
                 self.directory.write_config(described, sys.argv)
                 self._trackers.start(describe(self._plan), self.directory.path, voice.console)
             return begin(self._plan), []
-        saved = checkpoints.restore(self._plan.population.template)
-        for reason in saved.passed_over if saved else ["there is no checkpoint yet: this begins anew"]:
-            voice.warn(reason)
+        check = functools.partial(check_facts, self._plan)
+        saved = checkpoints.restore(self._plan.population.template, check)
+        for reason in saved.passed_over if saved else ():
+            voice.alert(reason)
+        voice.warn(None if saved else "there is no checkpoint yet: this begins anew")
         position = Position.of(saved.state, saved.facts) if saved else begin(self._plan)
         position = self._rescheduled(voice, position)
         voice.say(f"going on from {position.steps:,} of {self.config.steps:,} steps")
@@ -245,3 +257,21 @@ def extended(config: Config, steps: int | None) -> Config:
     ends = config.keywords.get("learning_rate_steps") == config.steps
     keywords = {"learning_rate_steps": steps} if ends else {}
     return dataclasses.replace(config, steps=steps, keywords=config.keywords | keywords)
+
+
+def check_steps_done(plan: Plan, directory: RunDirectory) -> None:
+    """Check that a run is not to end before where it has come to.
+
+    Args:
+        plan: How it is to go on.
+        directory: Where it is written.
+
+    Raises:
+        InputValueError: If more steps are done, beyond those that fill up the last iteration.
+    """
+    done, steps = newest_steps(directory.checkpoints), plan.config.steps
+    if done - steps >= plan.population.trainer.iteration_steps:
+        raise checks.InputValueError(
+            f"steps must be at least the {done} that each agent has done, got {steps}; "
+            f"to train on, for example --steps {2 * done}"
+        )

@@ -1,4 +1,8 @@
-"""Manifests: what a directory holds, with checksums, so that damage is found by the name of the file."""
+"""Manifests: what a directory holds, with checksums, so that damage is found by the name of the file.
+
+A manifest ends with a checksum of itself. What is read must be to the letter what would be written, so
+that not one bit of it changes unnoticed.
+"""
 
 import hashlib
 import json
@@ -7,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 NAME = "manifest.json"
-_FORMAT = 1
+_FORMAT = 2
+_CHECKSUM = "sha256"
 _BLOCK = 2**20
 
 
@@ -26,7 +31,7 @@ def write_manifest(directory: Path, facts: dict[str, Any]) -> None:
         path.relative_to(directory).as_posix(): _described(path) for path in sorted(_files(directory))
     }
     manifest = directory / NAME
-    manifest.write_text(json.dumps({"format": _FORMAT, **facts, "files": files}, indent=1) + "\n")
+    manifest.write_text(_text({"format": _FORMAT, **facts, "files": files}))
     for path in (manifest, directory):
         _to_disk(path)
 
@@ -35,11 +40,13 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     """Read what a manifest says, without looking at the files.
 
     Raises:
-        DamagedError: If it cannot be read, or is of a format that this version does not know.
+        DamagedError: If it cannot be read, was changed, or is of a format that this version does not
+            know.
     """
     try:
-        manifest = json.loads((directory / NAME).read_text())
-    except (OSError, ValueError) as error:
+        text = (directory / NAME).read_text(encoding="utf-8")
+        manifest = json.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedError(f"{NAME} cannot be read ({error})") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise DamagedError(f"{NAME} is no manifest")
@@ -48,6 +55,9 @@ def read_manifest(directory: Path) -> dict[str, Any]:
             f"it has format {manifest.get('format')!r}, and this version of jaxq reads {_FORMAT}; "
             f"it was written by {manifest.get('versions', 'an unknown version')}"
         )
+    manifest.pop(_CHECKSUM, None)
+    if text != _text(manifest):
+        raise DamagedError(f"{NAME} is not what was written")
     return manifest
 
 
@@ -55,8 +65,11 @@ def verify(directory: Path) -> dict[str, Any]:
     """Check every file of a directory against its manifest, and return what the manifest says.
 
     Raises:
-        DamagedError: If a file is missing, changed, or not listed, or is not a plain file inside.
+        DamagedError: If a file is missing, changed, or not listed, or is not a plain file inside; or if
+            the manifest is damaged itself.
     """
+    if directory.is_symlink():
+        raise DamagedError("it is a link")
     manifest = read_manifest(directory)
     found = {}
     for path in _files(directory):
@@ -73,6 +86,12 @@ def verify(directory: Path) -> dict[str, Any]:
         if listed[name] != _described(found[name]):
             raise DamagedError(f"{name!r} is not what was written")
     return manifest
+
+
+def _text(manifest: dict[str, Any]) -> str:
+    """Write a manifest with its checksum at the end."""
+    digest = hashlib.sha256(json.dumps(manifest, indent=1).encode()).hexdigest()
+    return json.dumps({**manifest, _CHECKSUM: digest}, indent=1) + "\n"
 
 
 def _files(directory: Path) -> list[Path]:

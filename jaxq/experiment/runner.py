@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,7 @@ from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.divergence import Watch
 from jaxq.experiment.halving import Survivors, halved
+from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, segment_steps
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 from jaxq.training import AgentState, Metrics
@@ -45,8 +47,13 @@ class Progress:
 
     @property
     def iqm(self) -> float:
-        """The interquartile mean of the returns over agents."""
+        """The interquartile mean of the returns over agents, those that have diverged included."""
         return iqm(self.returns)
+
+    @property
+    def without_return(self) -> int:
+        """How many agents the interquartile mean leaves out, as they have finished no episode yet."""
+        return int(np.count_nonzero(~np.isfinite(self.returns)))
 
     @functools.cached_property
     def interval(self) -> Interval:
@@ -65,6 +72,7 @@ class Progress:
             "steps_per_second": round(self.steps_per_second, 1),
             "iqm": self.iqm,
             "interval": list(self.interval),
+            "without_return": self.without_return,
             "diverged": self.diverged,
             "stopped": self.stopped,
             "agents": agents,
@@ -74,10 +82,20 @@ class Progress:
     def of(cls, row: dict[str, Any], returns: np.ndarray) -> "Progress":
         """Read back a line of `metrics.jsonl`, given the returns before it."""
         metrics = Metrics(*[np.array(row["agents"][name], float) for name in Metrics._fields])
-        ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
-        returns = np.where(ended, metrics.episode_return, returns)
+        returns = updated_returns(metrics, returns)
         plain = [row[name] for name in ("steps", "seconds", "steps_per_second")]
         return cls(*plain, returns, metrics, row["diverged"], row.get("stopped", []))
+
+
+def updated_returns(metrics: Metrics, before: np.ndarray) -> np.ndarray:
+    """Return each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
+
+    Args:
+        metrics: Each agent's metrics over a segment, leaves `[N]`.
+        before: What was returned for the segment before, `[N]`.
+    """
+    ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
+    return np.where(ended, metrics.episode_return, before)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,9 +140,39 @@ class Position:
     def of(cls, state: AgentState, facts: dict[str, Any]) -> "Position":
         """Put a state and what `facts` returned together again."""
         returns = np.array(facts["returns"], float)
-        lists = facts["diverged"], facts.get("stopped", [])
+        lists = facts["diverged"], facts["stopped"]
         masks = [np.isin(np.arange(returns.size), numbers) for numbers in lists]
         return cls(state, returns, facts["seconds"], *masks)
+
+
+def check_facts(plan: Plan, facts: dict[str, Any]) -> None:
+    """Check that values out of a file are what `Position.facts` returns.
+
+    Args:
+        plan: What is trained.
+        facts: The values, as JSON has them.
+
+    Raises:
+        DamagedError: If one is missing, or something else.
+    """
+
+    def is_number(value: Any) -> bool:
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+    def are_agents(numbers: Any) -> bool:
+        return isinstance(numbers, list) and all(
+            type(number) is int and 0 <= number < plan.config.agents for number in numbers
+        )
+
+    returns = facts.get("returns")
+    if not isinstance(returns, list) or len(returns) != plan.config.agents:
+        raise DamagedError(f"it does not hold returns of {plan.config.agents} agents")
+    if not all(value is None or is_number(value) for value in returns):
+        raise DamagedError("its returns are no numbers")
+    if not is_number(facts.get("seconds")):
+        raise DamagedError("it does not say how many seconds it took")
+    if not all(are_agents(facts.get(name)) for name in ("diverged", "stopped")):
+        raise DamagedError("it does not say which agents have diverged or stopped")
 
 
 def begin(plan: Plan) -> Position:
@@ -180,14 +228,15 @@ def _segment(
     if plan.config.on_divergence == "freeze":
         diverged = diverged | before.diverged
     if diverged.any():
-        set_back = watch.restarted if plan.config.on_divergence == "restart" else watch.frozen
-        state = set_back(diverged, before.state, state)
+        if plan.config.on_divergence == "restart":
+            state = watch.restarted(diverged, state)
+        else:
+            state = watch.frozen(diverged, before.state, state)
     seconds = time.perf_counter() - began
-    ended = (metrics.episodes > 0) & ~diverged
-    returns, diverged = (
-        np.where(ended, metrics.episode_return, before.returns),
-        before.diverged | diverged,
-    )
+    # Agents that have diverged count with what they get, as everywhere: without them the scores would be
+    # those of agents that were chosen for doing well.
+    returns = updated_returns(metrics, before.returns)
+    diverged = before.diverged | diverged
     stopped = halved(plan.config, int(state.steps), returns, diverged, before.stopped)
     after = Position(state, returns, before.seconds + seconds, diverged, stopped)
     speed = (after.steps - before.steps) * np.count_nonzero(~before.stopped) / seconds

@@ -15,7 +15,7 @@ from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import SWEEP, RunDirectory
 from jaxq.experiment.display import Voice, sweep_table
-from jaxq.experiment.experiment import Experiment, extended
+from jaxq.experiment.experiment import Experiment, check_steps_done, extended
 from jaxq.experiment.groups import check_name, each
 from jaxq.experiment.plan import prepare, written
 from jaxq.experiment.runner import DivergenceError
@@ -86,7 +86,8 @@ class Sweep:
             track: Trackers as in the constructor; the same ones as before if not given.
 
         Raises:
-            InputValueError: If it is no directory of a sweep, or a configuration cannot be read.
+            InputValueError: If it is no directory of a sweep, a configuration cannot be read, or fewer
+                steps are asked for than are done in any group.
         """
         sweep = cls.__new__(cls)
         sweep.directory = SweepDirectory.open(Path(directory))
@@ -101,7 +102,8 @@ class Sweep:
         sweep._track = content["track"].get("names", []) if track is None else track
         sweep._track_agents = content["track"].get("agents", False)
         sweep._tracked = Trackers(sweep._track, sweep._track_agents).described
-        sweep.groups = _checked({name: extended(config, steps) for name, config in groups.items()})
+        groups = {name: extended(config, steps) for name, config in groups.items()}
+        sweep.groups = _checked(groups, sweep.directory)
         return sweep
 
     def run(self, console: Console | None = None) -> dict[str, np.ndarray]:
@@ -191,8 +193,13 @@ class SweepError(Exception):
         self.returns = returns
 
 
-def _checked(groups: dict[str, Config]) -> dict[str, Config]:
-    """Return the groups if nothing is wrong with any of them, before the first is compiled."""
+def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> dict[str, Config]:
+    """Return the groups if nothing is wrong with any of them, before the first is compiled.
+
+    Args:
+        groups: The groups.
+        begun: Where they are gone on with, if they have begun.
+    """
     if jax.process_count() > 1:
         raise checks.InputValueError(
             "a sweep over static settings runs in one process; leave out --distributed, or sweep over "
@@ -207,8 +214,11 @@ def _checked(groups: dict[str, Config]) -> dict[str, Config]:
 
     def check(name: Any, config: Config) -> Config:
         check_name(name)
+        plan = prepare(config)
+        if begun is not None:
+            check_steps_done(plan, begun.run(name))
         # What this machine remembers may change before the group's turn comes.
-        return dataclasses.replace(config, chunk=prepare(config).population.chunk)
+        return dataclasses.replace(config, chunk=plan.population.chunk)
 
     return each(groups, check)
 

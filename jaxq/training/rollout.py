@@ -18,6 +18,7 @@ class Actors(NamedTuple):
         observation: Observations to act on next, `[E, ...]`.
         episode_return: Undiscounted rewards of the running episodes so far, `[E]`.
         episode_length: Steps of the running episodes so far, int32 `[E]`.
+        max_abs_reward: Largest absolute reward of any step so far, `[E]`.
         carry: What acting remembers from step to step.
     """
 
@@ -25,6 +26,7 @@ class Actors(NamedTuple):
     observation: jax.Array
     episode_return: jax.Array
     episode_length: jax.Array
+    max_abs_reward: jax.Array
     carry: PyTree
 
 
@@ -41,7 +43,8 @@ def start(env: Environment, env_params: PyTree, acting: Acting, key: jax.Array, 
     keys = jax.random.split(key, num_envs)
     env_state, observation = jax.vmap(env.reset, in_axes=(0, None))(keys, env_params)
     zeros = jnp.zeros(num_envs)
-    return Actors(env_state, observation, zeros, zeros.astype(jnp.int32), acting.start(num_envs))
+    lengths = zeros.astype(jnp.int32)
+    return Actors(env_state, observation, zeros, lengths, zeros, acting.start(num_envs))
 
 
 class Actor(NamedTuple):
@@ -120,5 +123,7 @@ def _count(actors: Actors, timestep: TimeStep) -> tuple[Actors, EpisodeTotals]:
     running = actors._replace(
         episode_return=jnp.where(ended, 0, episode_return),
         episode_length=jnp.where(ended, 0, episode_length),
+        # One that is no number says nothing about how large the others may be.
+        max_abs_reward=jnp.fmax(actors.max_abs_reward, jnp.abs(timestep.reward)),
     )
     return running, totals

@@ -164,6 +164,12 @@ def _read(path: Path) -> Run:
             f"The worse {len(listed['stopped'])} of {config.agents} agents were stopped on the way, and "
             "count with the scores they had come to."
         )
+    without = 0 if history is None else np.isnan(history.returns).sum(axis=1)
+    if np.any(without):
+        notes.append(
+            f"Curves leave out agents that have ended no episode yet: {without[0]} of {config.agents} "
+            f"at the first point, {without[-1]} at the last."
+        )
     name = printable(path.resolve().name or str(path))[:LONGEST]
     numbers = [sorted(listed[what]) for what in ("diverged", "stopped")]
     return Run(path, name, config, written, history, returns, *numbers, notes)

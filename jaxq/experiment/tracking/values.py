@@ -20,6 +20,7 @@ def population_values(progress: Progress) -> dict[str, float]:
         "return/iqm": progress.iqm,
         "return/interval_low": progress.interval.low,
         "return/interval_high": progress.interval.high,
+        "return/agents_without": progress.without_return,
         **_distribution("return", progress.returns, ("min", "max")),
     }
     for name in LEARNING:
