@@ -230,8 +230,8 @@ def test_a_second_process_in_the_same_directory_is_refused(copied, capsys):
     ("content", "words"),
     [
         (None, "is no run directory"),
-        ("{", "cannot be read"),
-        ("[]", "cannot be read"),
+        ("{", "config.json: no JSON"),
+        ("[]", "config.json: expected names with values"),
         ('{"environment": "CartPole-v1"}', "it has no algorithm"),
     ],
 )

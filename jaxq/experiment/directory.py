@@ -15,6 +15,13 @@ from typing import Any
 import jax
 
 from jaxq import checks
+from jaxq.experiment.files.records import (
+    RecordedEvaluation,
+    Row,
+    read_description,
+    read_evaluation,
+    read_metrics,
+)
 
 SWEEP = "sweep.json"
 """What tells the directory of several runs from that of one."""
@@ -108,13 +115,7 @@ class RunDirectory:
         Raises:
             InputValueError: If it is not that any more.
         """
-        try:
-            config = json.loads((self.path / "config.json").read_text())
-        except (OSError, ValueError) as error:
-            raise checks.InputValueError(f"{self.path}/config.json cannot be read: {error}") from None
-        if not isinstance(config, dict):
-            raise checks.InputValueError(f"{self.path}/config.json cannot be read: it holds no names")
-        return config
+        return read_description(self.path / "config.json")
 
     def note_resumed(self, steps: int, resumed_at: int, command: list[str]) -> None:
         """Write that a run went on, and to how many steps of each agent."""
@@ -130,19 +131,19 @@ class RunDirectory:
         with (self.path / "metrics.jsonl").open("a") as file:
             file.write(json.dumps(finite(row), allow_nan=False) + "\n")
 
-    def rewind_metrics(self, steps: int) -> list[dict[str, Any]]:
+    def rewind_metrics(self, steps: int, num_agents: int) -> list[Row]:
         """Drop the lines behind a checkpoint, and one that was cut off, and return the others.
 
         Args:
             steps: Env steps of each agent at the checkpoint.
+            num_agents: Number of agents N.
+
+        Raises:
+            InputValueError: If a line before the last one is not what a run wrote.
         """
         path = self.path / "metrics.jsonl"
-        rows = []
-        for line in path.read_text().splitlines() if path.exists() else []:
-            with contextlib.suppress(ValueError):
-                rows.append(json.loads(line))
-        rows = [row for row in rows if row["steps"] <= steps]
-        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+        rows = [row for row in read_metrics(path, num_agents).rows if row.steps <= steps]
+        text = "".join(json.dumps(finite(row.written), allow_nan=False) + "\n" for row in rows)
         replace_text(path, text)
         return rows
 
@@ -150,13 +151,12 @@ class RunDirectory:
         """Write the final evaluation."""
         _replace(self.path / "report" / "evaluation.json", evaluation)
 
-    def read_evaluation(self) -> dict[str, Any] | None:
+    def read_evaluation(self, num_agents: int) -> RecordedEvaluation | None:
         """Return what `write_evaluation` wrote, or `None` where there is nothing that can be read."""
         try:
-            evaluation = json.loads((self.path / "report" / "evaluation.json").read_text())
+            return read_evaluation(self.path / "report" / "evaluation.json", num_agents)
         except (OSError, ValueError):
             return None
-        return evaluation if isinstance(evaluation, dict) else None
 
     @property
     def checkpoints(self) -> Path:

@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from jaxq.experiment.files.access import read_text
+from jaxq.experiment.files.json_values import json_of
+
 NAME = "manifest.json"
 _FORMAT = 1
 _BLOCK = 2**20
@@ -38,7 +41,7 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         DamagedError: If it cannot be read, or is of a format that this version does not know.
     """
     try:
-        manifest = json.loads((directory / NAME).read_text())
+        manifest = json_of(directory / NAME, read_text(directory / NAME))
     except (OSError, ValueError) as error:
         raise DamagedError(f"{NAME} cannot be read ({error})") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):

@@ -15,6 +15,7 @@ from jaxq.checks import MOST
 from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.divergence import Watch
+from jaxq.experiment.files.records import Row
 from jaxq.experiment.halving import Survivors, halved
 from jaxq.experiment.plan import Plan, segment_steps
 from jaxq.statistics import Interval, bootstrap_interval, iqm
@@ -71,13 +72,13 @@ class Progress:
         }
 
     @classmethod
-    def of(cls, row: dict[str, Any], returns: np.ndarray) -> "Progress":
-        """Read back a line of `metrics.jsonl`, given the returns before it."""
-        metrics = Metrics(*[np.array(row["agents"][name], float) for name in Metrics._fields])
+    def of(cls, row: Row, returns: np.ndarray) -> "Progress":
+        """Make a line of `metrics.jsonl` what it was, given the returns before it."""
+        metrics = row.metrics
         ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
         returns = np.where(ended, metrics.episode_return, returns)
-        plain = [row[name] for name in ("steps", "seconds", "steps_per_second")]
-        return cls(*plain, returns, metrics, row["diverged"], row.get("stopped", []))
+        plain = row.steps, row.seconds, row.steps_per_second
+        return cls(*plain, returns, metrics, row.diverged, row.stopped)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,8 @@ from typing import Any
 
 from jaxq import checks
 from jaxq.experiment.directory import SWEEP, RunDirectory, finite, replace_text
+from jaxq.experiment.files.json_values import brief, mapping, object_of
+from jaxq.experiment.files.records import checked_description, checked_tracking
 from jaxq.experiment.groups import check_name
 
 _FORMAT = 1
@@ -69,21 +71,20 @@ class SweepDirectory:
             InputValueError: If it is not that any more.
         """
         file = self.path / SWEEP
-        try:
-            content = json.loads(file.read_text())
-        except (OSError, ValueError, RecursionError) as error:
-            raise checks.InputValueError(f"{file} cannot be read: {error}") from None
-        parts = [content.get(name) for name in ("groups", "track")] if isinstance(content, dict) else []
-        if not parts or not all(isinstance(part, dict) for part in parts) or not parts[0]:
-            raise checks.InputValueError(f"{file} cannot be read: it is not what a sweep wrote")
+        content = object_of(file)
+        groups = content.get("groups")
+        if not isinstance(groups, dict) or not groups:
+            raise checks.InputValueError(f"{file} is not what a sweep wrote: it has no groups")
         if content.get("format") != _FORMAT:
             raise checks.InputValueError(
-                f"{file} has format {content.get('format')!r}, and this version of jaxq reads {_FORMAT}"
+                f"{file} has format {brief(content.get('format'))}, "
+                f"and this version of jaxq reads {_FORMAT}"
             )
-        for name, described in parts[0].items():
+        for name, described in groups.items():
             check_name(name)
-            if not isinstance(described, dict):
-                raise checks.InputValueError(f"{file} cannot be read: {name} is no configuration")
+            where = Path(f"{file}: {name}")
+            checked_description(where, mapping(where, described))
+        content["track"] = checked_tracking(file, content.get("track"))
         return content
 
     def run(self, name: str) -> RunDirectory:

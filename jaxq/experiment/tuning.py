@@ -13,6 +13,8 @@ import jax
 from jaxq import checks
 from jaxq.experiment.directory import replace_text
 from jaxq.experiment.distributed import is_first, of_first
+from jaxq.experiment.files.access import read_text
+from jaxq.experiment.files.json_values import json_of
 from jaxq.experiment.plain import plain_settings
 from jaxq.experiment.programs import machine_directory, machine_path
 from jaxq.training import AgentState, Population, Trainer
@@ -164,7 +166,8 @@ def _read(trainer: Trainer, agents: int) -> int | None:
     if directory is None:
         return None
     try:
-        found = json.loads((directory / _file_name(trainer, agents)).read_text())
+        file = directory / _file_name(trainer, agents)
+        found = json_of(file, read_text(file))
         return checks.whole_number("chunk", found["chunk"])
     except (OSError, ValueError, KeyError, TypeError):
         # What cannot be read was not remembered; the default serves as well.

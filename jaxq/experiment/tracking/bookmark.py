@@ -4,7 +4,9 @@ import dataclasses
 import json
 from pathlib import Path
 
+from jaxq import checks
 from jaxq.experiment.directory import replace_text
+from jaxq.experiment.files.json_values import names_of, object_of
 
 
 @dataclasses.dataclass
@@ -28,8 +30,9 @@ class Bookmark:
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
             return cls(path)
-        kept = json.loads(path.read_text())
-        return cls(path, list(kept["runs"]), int(kept["steps"]))
+        kept = object_of(path)
+        runs = names_of(path, "runs", kept.get("runs"))
+        return cls(path, runs, checks.whole_number("steps", kept.get("steps"), minimum=0))
 
     def save(self) -> None:
         """Write it, so that a reader finds either the old one or the new one."""
