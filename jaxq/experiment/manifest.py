@@ -40,6 +40,8 @@ def read_manifest(directory: Path) -> dict[str, Any]:
     Raises:
         DamagedError: If it cannot be read, or is of a format that this version does not know.
     """
+    if directory.is_symlink():
+        raise DamagedError("it is a link")
     try:
         manifest = json_of(directory / NAME, read_text(directory / NAME))
     except (OSError, ValueError) as error:

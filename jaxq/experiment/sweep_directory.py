@@ -1,12 +1,12 @@
 """The directory of a sweep: one file that lists its groups, and a run directory for each of them."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from jaxq import checks
-from jaxq.experiment.directory import SWEEP, RunDirectory, finite, replace_text
+from jaxq.experiment.directory import SWEEP, RunDirectory, finite
+from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import brief, mapping, object_of
 from jaxq.experiment.files.records import checked_description, checked_tracking
 from jaxq.experiment.groups import check_name
@@ -47,6 +47,7 @@ class SweepDirectory:
         Raises:
             InputValueError: If it is none.
         """
+        access.check_no_links(path)
         if not is_sweep(path):
             raise checks.InputValueError(
                 f"{path} holds no sweep: it has no {SWEEP}; "
@@ -62,7 +63,7 @@ class SweepDirectory:
             track: What `Trackers.described` says.
         """
         content = {"format": _FORMAT, "track": track, "groups": groups}
-        replace_text(self.path / SWEEP, json.dumps(finite(content), indent=2) + "\n")
+        access.replace(self.path / SWEEP, json.dumps(finite(content), indent=2) + "\n")
 
     def read(self) -> dict[str, Any]:
         """Return what `write` wrote.
@@ -107,7 +108,7 @@ class SweepDirectory:
                     f"{path} is no run directory: it has no config.json, and holds something else; "
                     "move it away"
                 )
-            shutil.rmtree(path)
+            access.remove(path)
         return False
 
 

@@ -11,9 +11,8 @@ from importlib import metadata
 import jax
 
 from jaxq import checks
-from jaxq.experiment.directory import replace_text
 from jaxq.experiment.distributed import is_first, of_first
-from jaxq.experiment.files.access import read_text
+from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import json_of
 from jaxq.experiment.plain import plain_settings
 from jaxq.experiment.programs import machine_directory, machine_path
@@ -143,7 +142,7 @@ def remember(population: Population, chunk: int) -> bool:
     if directory is None:
         return False
     text = json.dumps({"chunk": chunk}) + "\n"
-    replace_text(directory / _file_name(population.trainer, population.size), text)
+    access.replace(directory / _file_name(population.trainer, population.size), text)
     return True
 
 
@@ -167,7 +166,7 @@ def _read(trainer: Trainer, agents: int) -> int | None:
         return None
     try:
         file = directory / _file_name(trainer, agents)
-        found = json_of(file, read_text(file))
+        found = json_of(file, access.read_text(file))
         return checks.whole_number("chunk", found["chunk"])
     except (OSError, ValueError, KeyError, TypeError):
         # What cannot be read was not remembered; the default serves as well.

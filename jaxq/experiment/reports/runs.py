@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.experiment.config import Config
+from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import LONGEST, brief, mapping, numbers_of, printable
 from jaxq.experiment.files.records import (
     RecordedMetrics,
@@ -121,6 +122,7 @@ def read_run(path: Path) -> Run:
     try:
         if not path.is_dir():
             raise checks.InputValueError(f"{path} is no directory; give one that jaxq train has written")
+        access.check_no_links(path)
         if not (path / "config.json").is_file():
             raise checks.InputValueError(
                 f"{path} is no run directory, as it has no config.json; "

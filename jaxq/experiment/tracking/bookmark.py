@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from jaxq import checks
-from jaxq.experiment.directory import replace_text
+from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import names_of, object_of
 
 
@@ -36,4 +36,4 @@ class Bookmark:
 
     def save(self) -> None:
         """Write it, so that a reader finds either the old one or the new one."""
-        replace_text(self.path, json.dumps({"runs": self.runs, "steps": self.steps}) + "\n")
+        access.replace(self.path, json.dumps({"runs": self.runs, "steps": self.steps}) + "\n")
