@@ -252,6 +252,9 @@ def test_evaluating_again_gives_the_run_s_own_returns(short, capsys):
     assert cli.main(["evaluate", str(short[1]), "--episodes", "3", "--seed", "5", "--json"]) == 0
     assert np.shape(json.loads(capsys.readouterr().out)["returns"]) == (4, 3)
     assert cli.main(["evaluate", str(short[1]), "--episodes", "0"]) == 2
+    capsys.readouterr()
+    assert cli.main(["evaluate", str(short[1]), "--episodes", "1000000000"]) == 2
+    assert "what would fit" in capsys.readouterr().err
 
 
 @pytest.fixture
