@@ -7,8 +7,13 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+import jaxq
+from jaxq import cli
+from jaxq.experiment import distributed, rendezvous
 
 CORES = sorted(os.sched_getaffinity(0))[:2] if hasattr(os, "sched_getaffinity") else []
 pytestmark = pytest.mark.skipif(len(CORES) < 2, reason="needs two cores to give each process one")
@@ -114,6 +119,79 @@ def test_when_a_process_dies_the_other_one_stops_and_says_why_and_the_run_goes_o
     rows = [json.loads(line)["steps"] for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert rows == sorted({*rows})
     assert rows[-1] == steps
+
+
+def free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def joining(coordinator, number, total=2):
+    """Begin to join in this process, up to where JAX would be started; return what is said."""
+    words = "--coordinator", coordinator, "--num-processes", str(total), "--process-id", str(number)
+    return cli.main(["train", "CartPole-v1", *words])
+
+
+@pytest.mark.parametrize(
+    "coordinator",
+    ["here", "here:", ":1", "here:0", "here:70000", "here:99999999", "here:-1", "here:+1", "here: 1",
+     "[::1:1", "::1:1", "[::1]", "[here]:1", "[:::]:1", "here:\uff11\uff12", "here:1\u00b2", "a b:1",
+     "h\n:1", "\u00e9:1"],
+)  # fmt: skip
+def test_what_is_no_address_is_refused(coordinator, capsys):
+    assert joining(coordinator, 1) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "must be host:port with a port from 1 to 65535" in line
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "." * 300, "a" * 100 + ".invalid"])
+def test_a_host_that_does_not_exist_is_said_before_jax_is_started(host, number, capsys):
+    assert joining(f"{host}:8476", number) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be found" in line
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_a_coordinator_that_does_not_answer_is_given_up_after_a_while(listening, monkeypatch, capsys):
+    monkeypatch.setattr(distributed, "JOIN_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1] if listening else free_port()
+        began = time.monotonic()
+        assert joining(f"127.0.0.1:{port}", 1) == 1
+        assert time.monotonic() - began < 5
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"process 0 did not answer within 0.5 s: coordinator 127.0.0.1:{port}" in line
+
+
+def test_the_first_process_names_those_that_did_not_come(monkeypatch, capsys):
+    monkeypatch.setattr(distributed, "JOIN_SECONDS", 0.5)
+    assert joining(f"127.0.0.1:{free_port()}", 0, total=3) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "processes [1, 2] of 3 did not come within 0.5 s" in line
+
+
+def test_the_first_process_needs_a_free_port_of_its_own(capsys):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        for host in ("127.0.0.1", "192.0.2.1"):
+            assert joining(f"{host}:{port}", 0) == 2
+            (line,) = capsys.readouterr().err.splitlines()
+            assert "process 0 cannot wait at --coordinator" in line
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_processes_meet_also_where_others_knock(host):
+    address = rendezvous.Address.read(f"{host}:{free_port()}")
+    with ThreadPoolExecutor() as threads:
+        waiting = [threads.submit(rendezvous.meet, address, 3, number, 20.0) for number in (0, 1)]
+        with pytest.raises(jaxq.InputError, match="another --num-processes than 4"):
+            rendezvous.meet(address, 4, 3, 20.0)
+        with socket.create_connection((address.host, address.port)) as stranger:
+            stranger.sendall(b"GET / HTTP/1.1\r\n")
+        assert rendezvous.meet(address, 3, 2, 20.0) is None
+        assert [future.result() for future in waiting] == [None, None]
 
 
 def saved(run):

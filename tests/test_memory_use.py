@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import jaxq
+from jaxq import cli
 from jaxq.algorithms import Settings
 from jaxq.training.devices import _container_memory
 from jaxq.training.memory_use import MemoryUse, check_fits, readable
@@ -134,6 +135,40 @@ def test_a_population_too_large_for_the_machine_is_refused_at_once(cartpole):
         jaxq.Population(trainer, 2**30)
     fits = int(str(error.value).split("what would fit: ")[1].split()[0])
     jaxq.Population(trainer, fits - fits % 64)
+
+
+@pytest.mark.optimized
+def test_an_episode_takes_no_more_than_is_estimated(cartpole):
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn())
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    compiled = trainer._evaluate.lower(trainer.template, key, 1_000, 100).compile()
+    analysis = compiled.memory_analysis()
+    taken = analysis.temp_size_in_bytes + analysis.output_size_in_bytes
+    assert taken < 1_000 * trainer.episode_bytes < 2.5 * taken
+
+
+def test_an_evaluation_too_large_for_the_machine_is_refused_with_what_would_fit(cartpole, small):
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**small()))
+    population = jaxq.Population(trainer, 3)
+    for what, agents in (trainer, 1), (population, 3):
+        with pytest.raises(ValueError, match=f"1000000000 episodes of each of {agents} agents take"):
+            what.evaluate(what.template, jax.random.key(0), 10**9)
+    with pytest.raises(ValueError, match="what would fit") as error:
+        population.check_episodes(10**9)
+    fits = int(str(error.value).split("what would fit: ")[1].split()[0])
+    population.check_episodes(fits)
+    with pytest.raises(ValueError, match=f"what would fit: {fits} episodes"):
+        population.check_episodes(fits + 1)
+
+
+def test_many_episodes_of_a_file_are_refused_before_anything_trains(tmp_path, capsys):
+    file = tmp_path / "run.toml"
+    file.write_text('environment = "CartPole-v1"\nevaluation_episodes = 1_000_000_000\n')
+    assert cli.main(["train", "--config", str(file), "--out", str(tmp_path / "run")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "1000000000 episodes of each of 8 agents take" in line
+    assert "what would fit" in line
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

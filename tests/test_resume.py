@@ -273,8 +273,8 @@ def test_a_second_process_in_the_same_directory_is_refused(copied, capsys):
     ("content", "words"),
     [
         (None, "is no run directory"),
-        ("{", "cannot be read"),
-        ("[]", "cannot be read"),
+        ("{", "config.json: no JSON"),
+        ("[]", "config.json: expected names with values"),
         ('{"environment": "CartPole-v1"}', "it has no algorithm"),
     ],
 )
@@ -298,6 +298,9 @@ def test_evaluating_again_gives_the_run_s_own_returns(short, capsys):
     assert cli.main(["evaluate", str(short[1]), "--episodes", "3", "--seed", "5", "--json"]) == 0
     assert np.shape(json.loads(capsys.readouterr().out)["returns"]) == (4, 3)
     assert cli.main(["evaluate", str(short[1]), "--episodes", "0"]) == 2
+    capsys.readouterr()
+    assert cli.main(["evaluate", str(short[1]), "--episodes", "1000000000"]) == 2
+    assert "what would fit" in capsys.readouterr().err
 
 
 def broken(newest):

@@ -271,12 +271,12 @@ def test_a_name_never_leaves_the_directory(tmp_path, name):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{", "cannot be read"),
-        ("[]", "not what a sweep wrote"),
+        ("{", "sweep.json: no JSON"),
+        ("[]", "sweep.json: expected names with values"),
         ('{"format": 1, "track": {}, "groups": {}}', "not what a sweep wrote"),
         ('{"format": 9, "track": {}, "groups": {"a": {}}}', "format 9"),
         ('{"format": 1, "track": {}, "groups": {"../a": {}}}', "name must be"),
-        ('{"format": 1, "track": {}, "groups": {"a": 1}}', "a is no configuration"),
+        ('{"format": 1, "track": {}, "groups": {"a": 1}}', "sweep.json: a: expected names with values"),
         ('{"format": 1, "track": {}, "groups": {"a": {}}}', "it has no environment"),
         (
             '{"format": 1, "track": {}, "groups": {"a": {"only_in_python": ["network"]}}}',

@@ -20,7 +20,8 @@ class Processes:
     distributed: bool = False
     """Spread the agents over several processes; SLURM, Open MPI, Kubernetes and TPU pods are found."""
     coordinator: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
-    """Where the first process waits for the others; for other clusters, with the next two."""
+    """Where the first process waits for the others, 60 s at most; for other clusters, with the next
+    two."""
     num_processes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Processes in all."""
     process_id: Annotated[int | None, tyro.conf.arg(metavar="I")] = None

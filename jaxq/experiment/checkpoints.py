@@ -22,6 +22,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.experiment.distributed import barrier, is_first
+from jaxq.experiment.files import access
 from jaxq.experiment.manifest import DamagedError, read_manifest, verify, write_manifest
 from jaxq.training import AgentState
 from jaxq.types import PyTree
@@ -55,6 +56,7 @@ class Checkpoints:
     """
 
     def __init__(self, path: Path, keep: int = 2) -> None:
+        access.check_real(path)
         self._path = path.absolute()
         self._keep = keep
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
@@ -150,20 +152,20 @@ class Checkpoints:
         # Whatever goes wrong, training must go on, and the reason be told; nothing is half renamed.
         try:
             if is_first():
-                _remove(unfinished)
+                access.remove(unfinished)
                 unfinished.mkdir(parents=True)
                 _check_space(unfinished, tree)
             barrier("checkpoint begins")
             _checkpointer().save(unfinished / _STATE, tree)
             if is_first():
                 write_manifest(unfinished, facts)
-                _remove(path)
+                access.remove(path)
                 os.rename(unfinished, path)
                 self._prune()
             barrier("checkpoint is written")
         except Exception as error:
             if is_first():
-                _remove(unfinished)
+                access.remove(unfinished)
             reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
             return f"checkpoint {path.name} could not be written: {reason}"
         return None
@@ -175,7 +177,7 @@ class Checkpoints:
         best = max(complete, key=lambda path: scores[path])
         for path in complete[: -self._keep]:
             if path != best:
-                _remove(path)
+                access.remove(path)
 
 
 def newest_steps(path: Path) -> int:
@@ -303,7 +305,3 @@ def _score(path: Path) -> float:
     except DamagedError:
         score = None
     return score if isinstance(score, int | float) else -np.inf
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)

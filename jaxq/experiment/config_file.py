@@ -1,13 +1,15 @@
 """Configuration files: TOML that a user writes, and the `config.json` of a run, to repeat it."""
 
 import dataclasses
-import json
 import tomllib
 from pathlib import Path
 from typing import Any
 
 from jaxq import checks
 from jaxq.experiment.config import Config, check_apart, checked
+from jaxq.experiment.files.access import decoded
+from jaxq.experiment.files.json_values import brief, json_of
+from jaxq.experiment.files.records import checked_description
 from jaxq.experiment.groups import ALL, split
 from jaxq.experiment.sampling import EXAMPLE
 
@@ -126,7 +128,7 @@ def config_of(described: dict[str, Any], where: str = "config.json") -> Config:
     if missing or unknown:
         reasons = [f"it has no {name}" for name in missing] + [f"{name} is unknown" for name in unknown]
         raise checks.InputValueError(f"{where} is not one that a run wrote: {', '.join(reasons)}")
-    if described.get("only_in_python"):
+    if checked_description(Path(where), described).get("only_in_python"):
         raise checks.InputValueError(
             f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "
             "a file; use jaxq.Experiment.resume(directory, config=config) with the same configuration"
@@ -136,13 +138,17 @@ def config_of(described: dict[str, Any], where: str = "config.json") -> Config:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        text = path.read_text()
-        found = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except (OSError, ValueError) as error:
+        # It may be a pipe: this one is opened because the user named it.
+        with path.open("rb") as stream:
+            text = decoded(path, stream)
+        found = json_of(path, text) if path.suffix == ".json" else tomllib.loads(text)
+    except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise checks.InputValueError(f"configuration {path} cannot be read: {reason}") from None
     if not isinstance(found, dict):
-        raise checks.InputValueError(f"configuration {path} must hold names and values, got {found!r}")
+        raise checks.InputValueError(
+            f"configuration {path} must hold names and values, got {brief(found)}"
+        )
     return found
 
 

@@ -1,5 +1,6 @@
 """The learning curve: the interquartile mean over agents, its interval, and every agent behind it."""
 
+import io
 from pathlib import Path
 
 import matplotlib as mpl
@@ -7,6 +8,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from jaxq.experiment.files import access
 from jaxq.experiment.runner import Progress
 
 # More lines than this are a smear.
@@ -41,7 +43,9 @@ def draw_learning_curve(history: list[Progress], title: str, path: Path) -> None
             labels=[mean_label(history), "95% bootstrap interval", "single agents"],
             frameon=False,
         )
-        figure.savefig(path)
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+    access.replace(path, png.getvalue())
 
 
 def mean_label(history: list[Progress]) -> str:

@@ -2,10 +2,8 @@
 
 import contextlib
 import datetime
-import fcntl
 import json
 import math
-import os
 import platform
 from collections.abc import Iterator
 from importlib import metadata
@@ -15,6 +13,14 @@ from typing import Any
 import jax
 
 from jaxq import checks
+from jaxq.experiment.files import access
+from jaxq.experiment.files.records import (
+    RecordedEvaluation,
+    Row,
+    read_description,
+    read_evaluation,
+    read_metrics,
+)
 
 SWEEP = "sweep.json"
 """What tells the directory of several runs from that of one."""
@@ -60,6 +66,7 @@ class RunDirectory:
         Raises:
             InputValueError: If it is none.
         """
+        access.check_no_links(path)
         if (path / SWEEP).is_file():
             runs = ", ".join(str(file.parent) for file in sorted(path.glob("*/config.json")))
             raise checks.InputValueError(
@@ -80,13 +87,11 @@ class RunDirectory:
         Raises:
             InputValueError: If another process runs there.
         """
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with access.locked(self.path / ".lock") as free:
+            if not free:
                 raise checks.InputValueError(
                     f"another process is running in {self.path}; wait for it, or stop it first"
-                ) from None
+                )
             yield
 
     def write_config(self, described: dict[str, Any], command: list[str]) -> None:
@@ -108,13 +113,7 @@ class RunDirectory:
         Raises:
             InputValueError: If it is not that any more.
         """
-        try:
-            config = json.loads((self.path / "config.json").read_text())
-        except (OSError, ValueError) as error:
-            raise checks.InputValueError(f"{self.path}/config.json cannot be read: {error}") from None
-        if not isinstance(config, dict):
-            raise checks.InputValueError(f"{self.path}/config.json cannot be read: it holds no names")
-        return config
+        return read_description(self.path / "config.json")
 
     def note_resumed(self, steps: int, resumed_at: int, command: list[str]) -> None:
         """Write that a run went on, and to how many steps of each agent."""
@@ -127,36 +126,34 @@ class RunDirectory:
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one line of metrics; what is not a finite number is written as null."""
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(finite(row), allow_nan=False) + "\n")
+        access.append(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False) + "\n")
 
-    def rewind_metrics(self, steps: int) -> list[dict[str, Any]]:
+    def rewind_metrics(self, steps: int, num_agents: int) -> list[Row]:
         """Drop the lines behind a checkpoint, and one that was cut off, and return the others.
 
         Args:
             steps: Env steps of each agent at the checkpoint.
+            num_agents: Number of agents N.
+
+        Raises:
+            InputValueError: If a line before the last one is not what a run wrote.
         """
         path = self.path / "metrics.jsonl"
-        rows = []
-        for line in path.read_text().splitlines() if path.exists() else []:
-            with contextlib.suppress(ValueError):
-                rows.append(json.loads(line))
-        rows = [row for row in rows if row["steps"] <= steps]
-        text = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
-        replace_text(path, text)
+        rows = [row for row in read_metrics(path, num_agents).rows if row.steps <= steps]
+        text = "".join(json.dumps(finite(row.written), allow_nan=False) + "\n" for row in rows)
+        access.replace(path, text)
         return rows
 
     def write_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Write the final evaluation."""
         _replace(self.path / "report" / "evaluation.json", evaluation)
 
-    def read_evaluation(self) -> dict[str, Any] | None:
+    def read_evaluation(self, num_agents: int) -> RecordedEvaluation | None:
         """Return what `write_evaluation` wrote, or `None` where there is nothing that can be read."""
         try:
-            evaluation = json.loads((self.path / "report" / "evaluation.json").read_text())
+            return read_evaluation(self.path / "report" / "evaluation.json", num_agents)
         except (OSError, ValueError):
             return None
-        return evaluation if isinstance(evaluation, dict) else None
 
     @property
     def checkpoints(self) -> Path:
@@ -180,14 +177,7 @@ def _now() -> str:
 
 
 def _replace(path: Path, value: dict[str, Any]) -> None:
-    replace_text(path, json.dumps(finite(value), indent=2) + "\n")
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the new one, whatever happens in between."""
-    new = path.with_name(path.name + ".new")
-    new.write_text(text)
-    os.replace(new, path)
+    access.replace(path, json.dumps(finite(value), indent=2) + "\n")
 
 
 def finite(value: Any) -> Any:

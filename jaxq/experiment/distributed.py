@@ -4,15 +4,20 @@ Every process runs the same commands; JAX's own runtime brings them together. Th
 run directory and shows progress.
 """
 
+import errno
+
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from jaxq import checks
+from jaxq.experiment.rendezvous import Address, meet
 from jaxq.types import PyTree
 
 # A process that does not answer for so long is given up, and the others stop.
 HEARTBEAT_SECONDS = 30
+# So long the processes wait for each other at the beginning.
+JOIN_SECONDS = 60
 
 
 def join(
@@ -28,8 +33,9 @@ def join(
         process_id: Number of this one, from 0.
 
     Raises:
-        InputValueError: If only some of the three are given, one is out of range, or there is no
-            cluster to ask.
+        InputValueError: If only some of the three are given, one is out of range, the host is not
+            known, or there is no cluster to ask.
+        OSError: If the other processes are not there within `JOIN_SECONDS`.
     """
     given = [value is not None for value in (coordinator, num_processes, process_id)]
     if any(given) and not all(given):
@@ -38,16 +44,12 @@ def join(
             "--coordinator 10.0.0.1:8476 --num-processes 2 --process-id 0"
         )
     if coordinator is not None:
-        host, _, port = coordinator.rpartition(":")
-        if not host or not port.isdecimal():
-            raise checks.InputValueError(
-                f"--coordinator must be host:port, got {coordinator!r}; for example 10.0.0.1:8476"
-            )
         num_processes = checks.whole_number("--num-processes", num_processes)
         if checks.whole_number("--process-id", process_id, minimum=0) >= num_processes:
             raise checks.InputValueError(
                 f"--process-id must be below --num-processes = {num_processes}, got {process_id}"
             )
+        meet(Address.read(coordinator), num_processes, int(process_id), JOIN_SECONDS)
     try:
         jax.distributed.initialize(
             coordinator,
@@ -57,6 +59,10 @@ def join(
             # Nobody is listened to but at the address that was given.
             coordinator_bind_address=coordinator if process_id == 0 else None,
         )
+    except jax.errors.JaxRuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        where = coordinator or "the processes of the cluster"
+        raise ConnectionError(errno.ECONNABORTED, reason, where) from error
     except ValueError as error:
         raise checks.InputValueError(
             f"found no cluster to join ({str(error).rstrip('.')}); pass --coordinator HOST:PORT "

@@ -19,6 +19,7 @@ from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
+from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.plan import Plan, describe, prepare
 from jaxq.experiment.recorder import Recorder
 from jaxq.experiment.runner import (
@@ -106,7 +107,7 @@ class Experiment:
         config = config_of(described) if config is None else config
         if config.chunk is None:
             config = dataclasses.replace(config, chunk=described.get("chunk"))
-        tracked = described.get("track", {"names": [], "agents": False})
+        tracked = checked_tracking(Path("config.json"), described.get("track", {}))
         experiment._trackers = Trackers(tracked["names"] if track is None else track, tracked["agents"])
         experiment.config = config = extended(config, steps)
         experiment._plan = prepare(config)
@@ -180,7 +181,7 @@ class Experiment:
         """Read back what was recorded up to a checkpoint, and note that the run goes on from there."""
         history: list[Progress] = []
         returns = np.full(self.config.agents, np.nan)
-        for row in self.directory.rewind_metrics(position.steps):
+        for row in self.directory.rewind_metrics(position.steps, self.config.agents):
             history.append(Progress.of(row, returns))
             returns = history[-1].returns
         self.directory.note_resumed(self.config.steps, position.steps, sys.argv)

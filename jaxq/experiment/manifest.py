@@ -10,6 +10,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from jaxq.experiment.files.access import read_text
+from jaxq.experiment.files.json_values import json_of
+
 NAME = "manifest.json"
 _FORMAT = 2
 _CHECKSUM = "sha256"
@@ -43,10 +46,12 @@ def read_manifest(directory: Path) -> dict[str, Any]:
         DamagedError: If it cannot be read, was changed, or is of a format that this version does not
             know.
     """
+    if directory.is_symlink():
+        raise DamagedError("it is a link")
     try:
-        text = (directory / NAME).read_text(encoding="utf-8")
-        manifest = json.loads(text)
-    except (OSError, ValueError, RecursionError) as error:
+        text = read_text(directory / NAME)
+        manifest = json_of(directory / NAME, text)
+    except (OSError, ValueError) as error:
         raise DamagedError(f"{NAME} cannot be read ({error})") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise DamagedError(f"{NAME} is no manifest")

@@ -49,6 +49,7 @@ def prepare(config: Config) -> Plan:
     check_rungs(config, trainer.warmup_steps, segment_steps(config, trainer))
     population = _population(trainer, config)
     check_memory(config, population)
+    population.check_episodes(config.evaluation_episodes)
     varied = config.varied
     for name in varied:
         check_may_vary(name, trainer.hparams)

@@ -16,6 +16,7 @@ from jaxq.checks import MOST
 from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.divergence import Watch
+from jaxq.experiment.files.records import Row
 from jaxq.experiment.halving import Survivors, halved
 from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, segment_steps
@@ -79,12 +80,11 @@ class Progress:
         }
 
     @classmethod
-    def of(cls, row: dict[str, Any], returns: np.ndarray) -> "Progress":
-        """Read back a line of `metrics.jsonl`, given the returns before it."""
-        metrics = Metrics(*[np.array(row["agents"][name], float) for name in Metrics._fields])
-        returns = updated_returns(metrics, returns)
-        plain = [row[name] for name in ("steps", "seconds", "steps_per_second")]
-        return cls(*plain, returns, metrics, row["diverged"], row.get("stopped", []))
+    def of(cls, row: Row, returns: np.ndarray) -> "Progress":
+        """Make a line of `metrics.jsonl` what it was, given the returns before it."""
+        returns = updated_returns(row.metrics, returns)
+        plain = row.steps, row.seconds, row.steps_per_second
+        return cls(*plain, returns, row.metrics, row.diverged, row.stopped)
 
 
 def updated_returns(metrics: Metrics, before: np.ndarray) -> np.ndarray:

@@ -99,8 +99,8 @@ class Sweep:
                 f"groups must be those of the sweep by their names, {', '.join(content['groups'])}, "
                 f"got {', '.join(map(str, groups)) if isinstance(groups, dict) else repr(groups)}"
             )
-        sweep._track = content["track"].get("names", []) if track is None else track
-        sweep._track_agents = content["track"].get("agents", False)
+        sweep._track = content["track"]["names"] if track is None else track
+        sweep._track_agents = content["track"]["agents"]
         sweep._tracked = Trackers(sweep._track, sweep._track_agents).described
         groups = {name: extended(config, steps) for name, config in groups.items()}
         sweep.groups = _checked(groups, sweep.directory)
@@ -161,13 +161,10 @@ class Sweep:
 
     def _evaluated(self, name: str) -> np.ndarray | None:
         """Return the final evaluation of a group that has come to its end."""
-        config, evaluation = self.groups[name], self.directory.run(name).read_evaluation() or {}
-        try:
-            returns = np.array(evaluation["returns"], np.float32)
-            ended = evaluation["steps"] >= config.steps
-        except (KeyError, TypeError, ValueError):
-            return None
-        return returns if ended and returns.ndim == 2 and len(returns) == config.agents else None
+        config = self.groups[name]
+        evaluation = self.directory.run(name).read_evaluation(config.agents)
+        ended = evaluation is not None and evaluation.steps >= config.steps
+        return evaluation.returns.astype(np.float32) if ended else None
 
     def _experiment(self, name: str) -> Experiment:
         config, path = self.groups[name], self.directory.run(name).path

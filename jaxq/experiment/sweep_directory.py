@@ -1,12 +1,14 @@
 """The directory of a sweep: one file that lists its groups, and a run directory for each of them."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from jaxq import checks
-from jaxq.experiment.directory import SWEEP, RunDirectory, finite, replace_text
+from jaxq.experiment.directory import SWEEP, RunDirectory, finite
+from jaxq.experiment.files import access
+from jaxq.experiment.files.json_values import brief, mapping, object_of
+from jaxq.experiment.files.records import checked_description, checked_tracking
 from jaxq.experiment.groups import check_name
 
 _FORMAT = 1
@@ -45,6 +47,7 @@ class SweepDirectory:
         Raises:
             InputValueError: If it is none.
         """
+        access.check_no_links(path)
         if not is_sweep(path):
             raise checks.InputValueError(
                 f"{path} holds no sweep: it has no {SWEEP}; "
@@ -60,7 +63,7 @@ class SweepDirectory:
             track: What `Trackers.described` says.
         """
         content = {"format": _FORMAT, "track": track, "groups": groups}
-        replace_text(self.path / SWEEP, json.dumps(finite(content), indent=2) + "\n")
+        access.replace(self.path / SWEEP, json.dumps(finite(content), indent=2) + "\n")
 
     def read(self) -> dict[str, Any]:
         """Return what `write` wrote.
@@ -69,21 +72,20 @@ class SweepDirectory:
             InputValueError: If it is not that any more.
         """
         file = self.path / SWEEP
-        try:
-            content = json.loads(file.read_text())
-        except (OSError, ValueError, RecursionError) as error:
-            raise checks.InputValueError(f"{file} cannot be read: {error}") from None
-        parts = [content.get(name) for name in ("groups", "track")] if isinstance(content, dict) else []
-        if not parts or not all(isinstance(part, dict) for part in parts) or not parts[0]:
-            raise checks.InputValueError(f"{file} cannot be read: it is not what a sweep wrote")
+        content = object_of(file)
+        groups = content.get("groups")
+        if not isinstance(groups, dict) or not groups:
+            raise checks.InputValueError(f"{file} is not what a sweep wrote: it has no groups")
         if content.get("format") != _FORMAT:
             raise checks.InputValueError(
-                f"{file} has format {content.get('format')!r}, and this version of jaxq reads {_FORMAT}"
+                f"{file} has format {brief(content.get('format'))}, "
+                f"and this version of jaxq reads {_FORMAT}"
             )
-        for name, described in parts[0].items():
+        for name, described in groups.items():
             check_name(name)
-            if not isinstance(described, dict):
-                raise checks.InputValueError(f"{file} cannot be read: {name} is no configuration")
+            where = Path(f"{file}: {name}")
+            checked_description(where, mapping(where, described))
+        content["track"] = checked_tracking(file, content.get("track"))
         return content
 
     def run(self, name: str) -> RunDirectory:
@@ -106,7 +108,7 @@ class SweepDirectory:
                     f"{path} is no run directory: it has no config.json, and holds something else; "
                     "move it away"
                 )
-            shutil.rmtree(path)
+            access.remove(path)
         return False
 
 

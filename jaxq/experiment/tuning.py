@@ -11,8 +11,9 @@ from importlib import metadata
 import jax
 
 from jaxq import checks
-from jaxq.experiment.directory import replace_text
 from jaxq.experiment.distributed import is_first, of_first
+from jaxq.experiment.files import access
+from jaxq.experiment.files.json_values import json_of
 from jaxq.experiment.plain import plain_settings
 from jaxq.experiment.programs import machine_directory, machine_path
 from jaxq.training import AgentState, Population, Trainer
@@ -141,7 +142,7 @@ def remember(population: Population, chunk: int) -> bool:
     if directory is None:
         return False
     text = json.dumps({"chunk": chunk}) + "\n"
-    replace_text(directory / _file_name(population.trainer, population.size), text)
+    access.replace(directory / _file_name(population.trainer, population.size), text)
     return True
 
 
@@ -164,7 +165,8 @@ def _read(trainer: Trainer, agents: int) -> int | None:
     if directory is None:
         return None
     try:
-        found = json.loads((directory / _file_name(trainer, agents)).read_text())
+        file = directory / _file_name(trainer, agents)
+        found = json_of(file, access.read_text(file))
         return checks.whole_number("chunk", found["chunk"])
     except (OSError, ValueError, KeyError, TypeError):
         # What cannot be read was not remembered; the default serves as well.

@@ -55,6 +55,11 @@ def all_devices() -> Mesh:
     return Mesh(np.array(jax.devices()), (AXIS,))
 
 
+def first_device() -> Mesh:
+    """Make the mesh of the one device that JAX puts arrays on by itself."""
+    return Mesh(np.array(jax.local_devices()[:1]), (AXIS,))
+
+
 def memory_limit(mesh: Mesh) -> int | None:
     """Return the bytes of memory that the devices of a mesh have in all, or `None` if nobody tells.
 

@@ -20,6 +20,11 @@ _GRADIENTS = 3
 _ACTIVATIONS = 2
 # What draws keys in bulk holds them about twice.
 _KEYS = 2
+# A game is there before and after a step, with the keys of the episode.
+_GAMES = 2
+_EPISODE_KEYS = 16
+# A return is a float32 on the device, and then a number of Python's and its text, to be written down.
+_RETURN = 100
 
 
 class MemoryUse(NamedTuple):
@@ -102,6 +107,24 @@ def working_bytes(algorithm: Algorithm, template: AgentState, values: Any, num_k
     return _GRADIENTS * params + _ACTIVATIONS * _products(program) + keys
 
 
+def episode_bytes(template: AgentState, game: PyTree, values: Any) -> int:
+    """Estimate what one episode takes that is played beside others, from the network's products.
+
+    Args:
+        template: The shapes and types of the agent's state.
+        game: Those of one environment: its state, what it shows, and what a recurrent agent carries.
+        values: Maps what was learned and observations `[B, ...]` to action values `[B, A]`.
+    """
+    observation = template.actors.observation
+
+    def products(rows: int) -> int:
+        batch = jax.ShapeDtypeStruct((rows, *observation.shape[1:]), observation.dtype)
+        return _products(jax.make_jaxpr(values)(template.learner, batch).jaxpr, operands=True)
+
+    # The weights are there once, whatever the number of episodes.
+    return _GAMES * num_bytes(game) + _EPISODE_KEYS + products(2) - products(1)
+
+
 def _rows(settings: Settings) -> int:
     """Return how many observations one gradient step looks at."""
     if settings.memory == "window":
@@ -109,13 +132,14 @@ def _rows(settings: Settings) -> int:
     return settings.batch_size * (settings.rows_needed if settings.recurrent_size else 1)
 
 
-def _products(program: core.Jaxpr) -> int:
-    """Add up the bytes of all matrix products and convolutions in a program."""
+def _products(program: core.Jaxpr, operands: bool = False) -> int:
+    """Add up the bytes of all matrix products and convolutions in a program, or of operands too."""
     total = 0
     for equation in program.eqns:
         if equation.primitive.name in ("dot_general", "conv_general_dilated"):
-            total += sum(num_bytes(variable.aval) for variable in equation.outvars)
-        total += sum(_products(inner) for inner in _inner(equation.params.values()))
+            variables = [*equation.outvars, *(equation.invars if operands else ())]
+            total += sum(num_bytes(variable.aval) for variable in variables)
+        total += sum(_products(inner, operands) for inner in _inner(equation.params.values()))
     return total
 
 
@@ -170,4 +194,28 @@ def check_fits(use: MemoryUse, limit: int | None, settings: Settings | TableSett
     raise checks.InputValueError(
         f"{use.agents} agents take {use}, but there are {readable(limit)}"
         + (f"; what would fit: {', or '.join(fitting)}" if fitting else "")
+    )
+
+
+def check_episodes_fit(episodes: int, agents: int, held: int, playing: int, limit: int | None) -> None:
+    """Check that the episodes of an evaluation fit the memory there is.
+
+    Args:
+        episodes: Episodes of each agent, all played at once.
+        agents: Number of agents N.
+        held: Bytes that are taken whatever the number of episodes.
+        playing: Bytes of one episode of each of the agents that play side by side.
+        limit: Bytes there are; `None` if nobody knows.
+
+    Raises:
+        InputValueError: If they do not fit, with the number that would.
+    """
+    each = playing + agents * _RETURN
+    total = held + episodes * each
+    if limit is None or total <= limit:
+        return
+    fitting = max(limit - held, 0) // each
+    raise checks.InputValueError(
+        f"{episodes} episodes of each of {agents} agents take {readable(total)}, but there are "
+        f"{readable(limit)}" + (f"; what would fit: {fitting} episodes" if fitting else "")
     )

@@ -18,7 +18,13 @@ from jax.sharding import PartitionSpec as P
 from jaxq import checks
 from jaxq.hparams import Hparams, validated
 from jaxq.training.devices import AXIS, all_devices, checked_mesh, memory_limit
-from jaxq.training.memory_use import MemoryUse, check_fits, memory_use, num_bytes
+from jaxq.training.memory_use import (
+    MemoryUse,
+    check_episodes_fit,
+    check_fits,
+    memory_use,
+    num_bytes,
+)
 from jaxq.training.spreading import Spread, default_chunk
 from jaxq.training.state import (
     AGENT_AXES,
@@ -193,6 +199,11 @@ class Population:
 
         Returns:
             Undiscounted returns, float32 `[N, num_episodes]`; NaN for an episode given up.
+
+        Raises:
+            InputTypeError: If `state` is no population, `key` no key, or a number no whole number.
+            InputValueError: If `state` is another population's, a number is not positive, or so many
+                episodes do not fit the memory of the devices.
         """
         check_state(state, self.trainer.template, (self.size,))
         length = (
@@ -200,9 +211,22 @@ class Population:
             checks.whole_number("max_steps", max_steps),
         )
         if length not in self._evaluate:
+            self.check_episodes(num_episodes)
             evaluate = partial(self._evaluate_agents, length)
             self._evaluate[length] = self._spread.over_devices(evaluate, (AGENTS, P(AXIS)), P(AXIS))
         return self._evaluate[length](state, self._keys(key))
+
+    def check_episodes(self, num_episodes: int) -> None:
+        """Check that there is room to evaluate every agent on so many episodes.
+
+        Raises:
+            InputValueError: If there is not, with the number that would fit.
+        """
+        # Agents that do not fill the devices evenly are given to every device whole.
+        copies = 1 + (self.mesh.size if self._spread.extra else 0)
+        held = copies * (self.size + self._spread.extra) * num_bytes(self.trainer.template)
+        playing = self.mesh.size * self.chunk * self.trainer.episode_bytes
+        check_episodes_fit(num_episodes, self.size, held, playing, memory_limit(self.mesh))
 
     def agent(self, state: AgentState, index: int) -> AgentState:
         """Take one agent out.

@@ -14,9 +14,10 @@ from jaxq.hparams import Hparams, validated
 from jaxq.learning import linear_schedule
 from jaxq.training import behaviour, evaluation
 from jaxq.training.agent import Experience, LearningStatistics
+from jaxq.training.devices import first_device, memory_limit
 from jaxq.training.keys import fast
 from jaxq.training.make import make_agent
-from jaxq.training.memory_use import working_bytes
+from jaxq.training.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
 from jaxq.training.rollout import Actor, EpisodeTotals, rollout, start
 from jaxq.training.splitting import checked_data_mesh, state_shardings
 from jaxq.training.state import (
@@ -151,10 +152,17 @@ class Trainer:
 
         Returns:
             Undiscounted returns, float32 `[num_episodes]`; NaN for an episode that was given up.
+
+        Raises:
+            InputTypeError: If `state` is no agent, `key` no PRNG key, or a number no whole number.
+            InputValueError: If `state` is another trainer's, a number is not positive, or so many
+                episodes do not fit the memory.
         """
         check_state(state, self.template)
         check_key(key)
         num_episodes = checks.whole_number("num_episodes", num_episodes)
+        limit = memory_limit(first_device() if self.mesh is None else self.mesh)
+        check_episodes_fit(num_episodes, 1, num_bytes(self.template), self.episode_bytes, limit)
         return self._evaluate(state, key, num_episodes, checks.whole_number("max_steps", max_steps))
 
     def q_values(self, state: AgentState, observation: jax.Array) -> jax.Array:
@@ -208,6 +216,14 @@ class Trainer:
         """An estimate of what training one agent takes beside its state."""
         num_keys = self._block * self._num_keys
         return working_bytes(self.algorithm, self.template, self._q_values_of, num_keys)
+
+    @functools.cached_property
+    def episode_bytes(self) -> int:
+        """An estimate of what one episode of an evaluation takes."""
+        game = jax.eval_shape(
+            lambda key: (*self.env.reset(key, self.env.params), self.agent.carry(1)), jax.random.key(0)
+        )
+        return episode_bytes(self.template, game, self._q_values_of)
 
     def init_agent(self, key: jax.Array, hparams: Hparams, env_params: PyTree) -> AgentState:
         """Do what `init` does, on checked arguments."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxq import checks, statistics
+from jaxq.experiment.files import access
 from jaxq.experiment.reports import comparing, figures, page, sweeps
 from jaxq.experiment.reports.comparing import number
 from jaxq.experiment.reports.page import Html
@@ -63,7 +64,7 @@ def write_report(runs: list[Run], directory: Path) -> Path:
     title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
     path = directory / "index.html"
     text = page.page(f"jaxq: {title}", report.parts, scripts=report.scripts)
-    path.write_text(text, encoding="utf-8", errors="replace")
+    access.replace(path, text.encode(errors="replace"))
     return path
 
 
@@ -144,7 +145,7 @@ class _Report:
         if not sweeps.has_plotly():
             self._image(f"{prefix}parallel", sweeps.parallel_coordinates(run), caption)
             return
-        (self._directory / f"{prefix}parallel.png").write_bytes(sweeps.parallel_coordinates(run))
+        access.replace(self._directory / f"{prefix}parallel.png", sweeps.parallel_coordinates(run))
         moving = sweeps.moving_parallel_coordinates(run, script=not self.scripts)
         self.parts += [Html(moving), page.paragraph(caption)]
         self.scripts = True
@@ -153,7 +154,8 @@ class _Report:
         path = run.path / "report" / "episode.gif"
         if not path.is_file() or path.stat().st_size > _MOST_EPISODE_BYTES:
             return
-        content = path.read_bytes()
+        with access.open_to_read(path) as stream:
+            content = stream.read(_MOST_EPISODE_BYTES)
         if content.startswith(b"GIF8"):
             self._heading(3, "An episode")
             self.parts.append(page.image(content, "The best agent plays greedily.", "gif"))
@@ -162,7 +164,7 @@ class _Report:
         self.parts.append(page.heading(level, text))
 
     def _image(self, name: str, png: bytes, caption: str) -> None:
-        (self._directory / f"{name}.png").write_bytes(png)
+        access.replace(self._directory / f"{name}.png", png)
         self.parts.append(page.image(png, caption))
 
 

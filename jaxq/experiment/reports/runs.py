@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import itertools
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,13 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.experiment.config import Config
-from jaxq.experiment.reports.values import (
-    LONGEST,
-    brief,
-    json_of,
-    mapping,
-    numbers_of,
-    printable,
-    text_of,
+from jaxq.experiment.files import access
+from jaxq.experiment.files.json_values import LONGEST, brief, mapping, numbers_of, printable
+from jaxq.experiment.files.records import (
+    RecordedMetrics,
+    read_description,
+    read_evaluation,
+    read_metrics,
 )
 from jaxq.experiment.sampling import Distribution
 from jaxq.experiment.sweep_directory import with_runs
@@ -124,6 +122,7 @@ def read_run(path: Path) -> Run:
     try:
         if not path.is_dir():
             raise checks.InputValueError(f"{path} is no directory; give one that jaxq train has written")
+        access.check_no_links(path)
         if not (path / "config.json").is_file():
             raise checks.InputValueError(
                 f"{path} is no run directory, as it has no config.json; "
@@ -141,12 +140,18 @@ def read_run(path: Path) -> Run:
 
 def _read(path: Path) -> Run:
     file = path / "config.json"
-    written = mapping(file, json_of(file, text_of(file)))
+    written = read_description(file)
     config = _config(file, written)
-    notes: list[str] = []
-    listed: dict[str, set[int]] = {"diverged": set(), "stopped": set()}
-    history = _history(path / "metrics.jsonl", config, notes, listed)
-    returns = _evaluation(path / "report" / "evaluation.json", config, listed)
+    recorded = read_metrics(path / "metrics.jsonl", config.agents)
+    evaluation = read_evaluation(path / "report" / "evaluation.json", config.agents)
+    notes = ["The last line of metrics.jsonl is cut off, and left out."] if recorded.cut else []
+    history = _history(recorded)
+    returns = None if evaluation is None else evaluation.returns
+    diverged = {agent for row in recorded.rows for agent in row.diverged}
+    stopped = {*recorded.rows[-1].stopped} if recorded.rows else set()
+    if evaluation is not None:
+        diverged |= {*evaluation.diverged}
+        stopped |= {*evaluation.stopped}
     if returns is None and history is None:
         raise checks.InputValueError(
             f"{path} holds no results yet: neither metrics.jsonl nor report/evaluation.json; "
@@ -157,11 +162,11 @@ def _read(path: Path) -> Run:
             f"The run is not finished ({history.steps[-1]:,} of {config.steps:,} steps of each agent): "
             "its scores are returns while training."
         )
-    if not listed["diverged"] and history is not None:
-        listed["diverged"] = set(np.flatnonzero(history.not_finite.any(axis=0)).tolist())
-    if listed["stopped"]:
+    if not diverged and history is not None:
+        diverged = set(np.flatnonzero(history.not_finite.any(axis=0)).tolist())
+    if stopped:
         notes.append(
-            f"The worse {len(listed['stopped'])} of {config.agents} agents were stopped on the way, and "
+            f"The worse {len(stopped)} of {config.agents} agents were stopped on the way, and "
             "count with the scores they had come to."
         )
     without = 0 if history is None else np.isnan(history.returns).sum(axis=1)
@@ -171,8 +176,7 @@ def _read(path: Path) -> Run:
             f"at the first point, {without[-1]} at the last."
         )
     name = printable(path.resolve().name or str(path))[:LONGEST]
-    numbers = [sorted(listed[what]) for what in ("diverged", "stopped")]
-    return Run(path, name, config, written, history, returns, *numbers, notes)
+    return Run(path, name, config, written, history, returns, sorted(diverged), sorted(stopped), notes)
 
 
 def _config(file: Path, written: dict[str, Any]) -> Config:
@@ -216,91 +220,16 @@ def _config(file: Path, written: dict[str, Any]) -> Config:
     )
 
 
-def _history(
-    file: Path, config: Config, notes: list[str], listed: dict[str, set[int]]
-) -> History | None:
-    rows: list[dict[str, Any]] = []
-    for number, row in _lines(file, notes):
-        where = Path(f"{file}, line {number}")
-        row = _row(where, row, config.agents)
-        listed["diverged"] |= _agents(where, row, config.agents, "diverged")
-        row["stopped"] = _agents(where, row, config.agents, "stopped")
-        # A run that was resumed goes on from before where it had come to.
-        while rows and rows[-1]["steps"] >= row["steps"]:
-            rows.pop()
-        rows.append(row)
+def _history(recorded: RecordedMetrics) -> History | None:
+    rows = recorded.rows
     if not rows:
         return None
-    returns = np.stack([row["returns"] for row in rows])
+    returns = np.stack([row.metrics.episode_return for row in rows])
     for before, now in itertools.pairwise(returns):
         now[:] = np.where(np.isnan(now), before, now)
-    columns = {name: np.array([row[name] for row in rows]) for name in ("steps", "seconds", "speed")}
-    not_finite = np.stack([row["not_finite"] for row in rows])
+    columns = zip(*[(row.steps, row.seconds, row.steps_per_second) for row in rows], strict=True)
+    not_finite = np.stack([np.isnan(row.metrics.loss) | np.isnan(row.metrics.q_value) for row in rows])
     for row, later in zip(rows, not_finite[1:], strict=False):
         # Of agents that have stopped nothing was measured since.
-        later[[*row["stopped"]]] = False
-    listed["stopped"] |= rows[-1]["stopped"]
-    return History(**columns, returns=returns, not_finite=not_finite)
-
-
-def _lines(file: Path, notes: list[str]) -> Iterator[tuple[int, Any]]:
-    """Read the lines there are; the last one may be cut off where the run was."""
-    lines = text_of(file).splitlines() if file.is_file() else []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            yield number, json_of(Path(f"{file}, line {number}"), line)
-        except checks.InputValueError:
-            if number < len(lines):
-                raise
-            notes.append(f"The last line of {printable(file.name)} is cut off, and left out.")
-
-
-def _row(where: Path, row: Any, num_agents: int) -> dict[str, Any]:
-    row = mapping(where, row)
-    agents = mapping(where, row.get("agents"))
-    metrics = {
-        name: numbers_of(where, name, agents[name], num_agents)
-        for name in ("episode_return", "loss", "q_value")
-        if name in agents
-    }
-    if "episode_return" not in metrics:
-        raise checks.InputValueError(f"{where}: agents must have their episode_return")
-    plain = [row.get(name) for name in ("steps", "seconds", "steps_per_second")]
-    steps, seconds, speed = numbers_of(where, "[steps, seconds, steps_per_second]", plain, 3)
-    if not steps >= 0:
-        raise checks.InputValueError(f"{where}: steps must be a number, got {brief(row.get('steps'))}")
-    others = [values for name, values in metrics.items() if name != "episode_return"]
-    return {
-        **row,
-        "steps": int(steps),
-        "seconds": seconds,
-        "speed": speed,
-        "returns": metrics["episode_return"],
-        "not_finite": np.isnan(others).any(axis=0) if others else np.zeros(num_agents, bool),
-    }
-
-
-def _evaluation(file: Path, config: Config, listed: dict[str, set[int]]) -> np.ndarray | None:
-    if not file.is_file():
-        return None
-    evaluation = mapping(file, json_of(file, text_of(file)))
-    for what, numbers in listed.items():
-        numbers |= _agents(file, evaluation, config.agents, what)
-    returns = evaluation.get("returns")
-    if not isinstance(returns, list) or len(returns) != config.agents:
-        raise checks.InputValueError(f"{file}: returns must have one list for each of the agents")
-    episodes = len(returns[0]) if isinstance(returns[0], list) else 0
-    if not episodes:
-        raise checks.InputValueError(f"{file}: returns must have at least one episode of each agent")
-    return np.stack([numbers_of(file, "returns", row, episodes) for row in returns])
-
-
-def _agents(where: Path, row: dict[str, Any], num_agents: int, what: str) -> set[int]:
-    """Return the numbers of the agents that a row says have diverged, or have stopped."""
-    listed = row.get(what)
-    numbers = numbers_of(where, what, [] if listed is None else listed)
-    if not np.isin(numbers, np.arange(num_agents)).all():
-        raise checks.InputValueError(f"{where}: {what} must list numbers of agents")
-    return set(numbers.astype(int).tolist())
+        later[row.stopped] = False
+    return History(*map(np.array, columns), returns=returns, not_finite=not_finite)

@@ -1,5 +1,6 @@
 """Watching an agent: one greedy episode as a moving picture."""
 
+import io
 from pathlib import Path
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
+from jaxq.experiment.files import access
 from jaxq.experiment.reports.drawings import painter
 from jaxq.training import AgentState, Trainer
 from jaxq.training.state import check_key, check_state
@@ -40,14 +42,16 @@ def record(
     if drawn is None:
         return False
     images = [drawn.paint(observation) for observation in episode(trainer, agent_state, key, max_steps)]
+    gif = io.BytesIO()
     images[0].save(
-        path,
+        gif,
         format="GIF",
         save_all=True,
         append_images=images[1:],
         duration=[drawn.milliseconds] * (len(images) - 1) + [_LAST_MILLISECONDS],
         loop=0,
     )
+    access.replace(path, gif.getvalue())
     return True
 
 

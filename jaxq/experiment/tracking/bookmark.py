@@ -4,7 +4,9 @@ import dataclasses
 import json
 from pathlib import Path
 
-from jaxq.experiment.directory import replace_text
+from jaxq import checks
+from jaxq.experiment.files import access
+from jaxq.experiment.files.json_values import names_of, object_of
 
 
 @dataclasses.dataclass
@@ -28,9 +30,10 @@ class Bookmark:
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
             return cls(path)
-        kept = json.loads(path.read_text())
-        return cls(path, list(kept["runs"]), int(kept["steps"]))
+        kept = object_of(path)
+        runs = names_of(path, "runs", kept.get("runs"))
+        return cls(path, runs, checks.whole_number("steps", kept.get("steps"), minimum=0))
 
     def save(self) -> None:
         """Write it, so that a reader finds either the old one or the new one."""
-        replace_text(self.path, json.dumps({"runs": self.runs, "steps": self.steps}) + "\n")
+        access.replace(self.path, json.dumps({"runs": self.runs, "steps": self.steps}) + "\n")

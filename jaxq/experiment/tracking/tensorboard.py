@@ -16,6 +16,7 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
+from jaxq.experiment.files import access
 from jaxq.experiment.runner import Progress
 from jaxq.experiment.tracking.code_version import code_version
 from jaxq.experiment.tracking.values import (
@@ -113,8 +114,7 @@ class _Events:
         data = event.SerializeToString()
         length = struct.pack("<Q", len(data))
         record = (length, _checksum(length), data, _checksum(data))
-        with self._path.open("ab") as file:
-            file.write(b"".join(record))
+        access.append(self._path, b"".join(record))
 
 
 def _checksum(data: bytes) -> bytes:

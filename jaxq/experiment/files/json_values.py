@@ -1,34 +1,48 @@
-"""Values out of files that anything may have written: what is expected, or one clear line.
+"""Values out of JSON that anything may have written: what is expected, or one clear line.
 
 All functions are told where a value stands, and raise `InputValueError` that names the place.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jaxq import checks
+from jaxq.experiment.files.access import read_text
+
+DEEPEST = 32
+"""Levels of lists and objects in each other; what a run writes has fewer than ten."""
 
 LONGEST = 60
 """Letters of a name or a value that are shown."""
 
 
-def text_of(file: Path) -> str:
-    """Read a file as text."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise checks.InputValueError(f"{file} is no text") from None
+def object_of(file: Path) -> dict[str, Any]:
+    """Read a file that holds one JSON object."""
+    return mapping(file, json_of(file, read_text(file)))
 
 
-def json_of(where: Path, text: str) -> Any:
-    """Read JSON, whatever it holds."""
+def json_of(where: Path, text: str | bytes) -> Any:
+    """Read JSON, whatever it holds, if it is not nested deeper than `DEEPEST`."""
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         raise checks.InputValueError(f"{where}: no JSON") from None
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [part for outer in level for part in _parts(outer) if isinstance(part, dict | list)]
+        if not level:
+            return value
+    raise checks.InputValueError(f"{where}: nested deeper than {DEEPEST} levels, which no run wrote")
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def mapping(where: Path, value: Any) -> dict[str, Any]:
@@ -39,7 +53,7 @@ def mapping(where: Path, value: Any) -> dict[str, Any]:
 
 
 def numbers_of(where: Path, name: str, values: Any, length: int | None = None) -> np.ndarray:
-    """Return a list of numbers as float64, with NaN for null."""
+    """Return a list of finite numbers as float64, with NaN for null."""
     count = "numbers" if length is None else f"{length} numbers"
     problem = f"{where}: {printable(name)} must be a list of {count}, got {brief(values)}"
     if not isinstance(values, list) or (length is not None and len(values) != length):
@@ -47,9 +61,19 @@ def numbers_of(where: Path, name: str, values: Any, length: int | None = None) -
     if not all(value is None or type(value) in (int, float) for value in values):
         raise checks.InputValueError(problem)
     try:
-        return np.array(values, dtype=np.float64)
+        numbers = np.array(values, dtype=np.float64)
     except OverflowError:
         raise checks.InputValueError(problem) from None
+    if np.isinf(numbers).any():
+        raise checks.InputValueError(f"{problem}, of which some are infinite")
+    return numbers
+
+
+def names_of(where: Path, name: str, values: Any) -> list[str]:
+    """Return a list of names."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise checks.InputValueError(f"{where}: {name} must be a list of names, got {brief(values)}")
+    return values
 
 
 def brief(value: Any) -> str:

@@ -1,0 +1,177 @@
+"""Access to files that others may have written: no link is followed, and nothing but a file is opened.
+
+A run directory that was received from somebody may hold links to any place of this machine, and pipes
+that nobody writes to. So a directory is looked through before anything is done in it, and what is
+opened in it later is opened without following a link. The directory itself may be one, as the user has
+named it.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from jaxq import checks
+from jaxq.training.memory_use import readable
+
+# Each checkpoint is passed by where it holds a link, and said to be damaged; and wandb's own files are
+# links to each other.
+_LOOKED_AFTER = {"checkpoints", "wandb"}
+MOST_BYTES = 2**30
+"""Bytes of a file that is read whole: the returns of a million agents take less."""
+
+
+def read_text(file: Path) -> str:
+    """Read a plain file as UTF-8.
+
+    Raises:
+        InputValueError: If it is a link or no plain file, too large, or no text.
+        OSError: If it cannot be opened.
+    """
+    with open_to_read(file) as stream:
+        return decoded(file, stream)
+
+
+def decoded(where: Path, stream: BinaryIO) -> str:
+    """Read what a stream holds as UTF-8.
+
+    Raises:
+        InputValueError: If it is too large, or no text.
+    """
+    content = stream.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise checks.InputValueError(
+            f"{where} holds more than {readable(MOST_BYTES)}, which no run wrote"
+        )
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise checks.InputValueError(f"{where} is no text") from None
+
+
+@contextlib.contextmanager
+def open_to_read(file: Path) -> Iterator[BinaryIO]:
+    """Open a plain file.
+
+    Raises:
+        InputValueError: If it is a link, or no plain file.
+        OSError: If it cannot be opened.
+    """
+    with os.fdopen(_open(file, os.O_RDONLY), "rb") as stream:
+        yield stream
+
+
+def append(file: Path, content: str | bytes) -> None:
+    """Add to a plain file, or make one.
+
+    Raises:
+        InputValueError: If it is a link, or no plain file.
+        OSError: If it cannot be written.
+    """
+    with os.fdopen(_open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def replace(file: Path, content: str | bytes) -> None:
+    """Write a file so that it is either the old one or the new one, whatever happens in between.
+
+    Where a link is, the link is replaced, and not what it leads to.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    new = file.with_name(file.name + ".new")
+    # Made anew, as one that is there may lead elsewhere.
+    new.unlink(missing_ok=True)
+    with os.fdopen(_open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as stream:
+        stream.write(content.encode() if isinstance(content, str) else content)
+    os.replace(new, file)
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Iterator[bool]:
+    """Hold a file's lock, and tell whether it could be had; the system gives it back with the process.
+
+    Raises:
+        InputValueError: If it is a link, or no plain file.
+        OSError: If it cannot be opened.
+    """
+    with os.fdopen(_open(file, os.O_RDWR | os.O_CREAT), "r+b") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def remove(path: Path) -> None:
+    """Remove a directory with all that is in it, or a link without what it leads to, if it can be."""
+    if path.is_symlink():
+        with contextlib.suppress(OSError):
+            path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def check_no_links(directory: Path) -> None:
+    """Check that there is nothing below a directory but files and directories.
+
+    Raises:
+        InputValueError: If there is, with its name.
+    """
+    folders = [directory]
+    while folders:
+        for entry in _entries(folders.pop()):
+            if entry.is_dir(follow_symlinks=False):
+                folders += [Path(entry.path)] if entry.name not in _LOOKED_AFTER else []
+            elif entry.is_symlink():
+                raise _refused(Path(entry.path), "is a link")
+            elif not entry.is_file(follow_symlinks=False):
+                raise _refused(Path(entry.path), "is no plain file")
+
+
+def check_real(path: Path) -> None:
+    """Check that a path is no link.
+
+    Raises:
+        InputValueError: If it is one.
+    """
+    if path.is_symlink():
+        raise _refused(path, "is a link")
+
+
+def _entries(directory: Path) -> list[os.DirEntry]:
+    # A run that goes on meanwhile may remove it; and whether it is one, others look at.
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return []
+
+
+def _open(file: Path, flags: int) -> int:
+    """Open a plain file, or make it, and return its descriptor."""
+    # Without waiting: a pipe would keep this process for ever.
+    flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        descriptor = os.open(file, flags, 0o666)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise _refused(file, "is a link") from None
+        raise
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise _refused(file, "is no plain file")
+
+
+def _refused(path: Path, what: str) -> checks.InputValueError:
+    return checks.InputValueError(
+        f"{path} {what}, which a run directory may not hold; remove it, or put a copy in its place"
+    )
