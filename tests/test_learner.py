@@ -154,3 +154,59 @@ def test_values_stay_finite_where_they_are_worked_out_twice(cartpole):
     trainer = jaxq.Trainer(cartpole, jaxq.noisy_dqn(**settings))
     _, metrics = trainer.run(trainer.init(jax.random.key(0)), 2_000)
     assert np.isfinite(metrics.loss)
+
+
+def test_implicit_quantiles_choose_bootstrap_and_predict_with_fractions_of_their_own(cartpole, small):
+    """N = 3, N' = 5, K = 2: the midpoints choose the action whose random quantiles are the target."""
+    sizes = {"num_quantiles": 3, "num_target_quantiles": 5, "num_policy_quantiles": 2}
+    trainer = jaxq.Trainer(cartpole, jaxq.iqn(**small(**sizes)))
+    learning, r_t = trainer.agent.learning, jnp.arange(64.0)
+
+    @jax.jit
+    def outputs():
+        learner, _ = learning.init(jax.random.key(0), trainer.hparams)
+        s_t, key = jax.random.normal(jax.random.key(1), (64, 4)), jax.random.key(2)
+        sample = Sample(s_t, jnp.zeros(64, jnp.int32), r_t, jnp.full(64, 0.5), s_t, jnp.ones(64))
+        batch = learning._batch(learner, trainer.hparams, sample, key)
+        q_function, params = learning._q_function, learner.params
+        drawn = q_function.target_output(params, s_t, jax.random.split(key, 3)[1])
+        midpoints = q_function.network.clone(num_quantiles=2).apply(params, s_t)
+        acting = trainer.agent.values(learner, s_t, ())[0]
+        return batch.outputs(params), batch.targets, drawn, midpoints, acting
+
+    prediction, targets, drawn, midpoints, acting = outputs()
+    assert prediction.values.shape == (64, 2, 3)
+    assert drawn.values.shape == (64, 2, 5)
+    assert not np.isin(prediction.taus, drawn.taus).any()
+    assert_allclose(midpoints.taus[0], [0.25, 0.75])
+    q = np.mean(midpoints.values, axis=-1)
+    best = q.argmax(axis=-1)
+    expected = r_t[:, None] + 0.5 * np.asarray(drawn.values)[np.arange(64), best]
+    assert_allclose(targets, expected, rtol=1e-5)
+    # With the fractions that are bootstrapped from, some choices would have been others.
+    assert (best != np.mean(drawn.values, axis=-1).argmax(axis=-1)).any()
+    # Acting and evaluation follow the same greedy policy.
+    assert_allclose(acting, q, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "width"),
+    [
+        ({"dueling": True}, 16),
+        ({"dueling": True, "hidden_sizes": ()}, None),
+        ({"dueling": True, "noisy": True, "value": "categorical", "num_atoms": 7}, 16),
+        ({"dueling": True, "value": "quantile"}, 16),
+        ({"dueling": True, "value": "implicit_quantile"}, 16),
+        ({"dueling": True, "recurrent_size": 12}, 12),
+        ({"value": "implicit_quantile"}, 16),
+        ({"value": "implicit_quantile", "hidden_sizes": ()}, None),
+        ({}, None),
+    ],
+)
+def test_heads_have_hidden_layers_as_wide_as_their_features(cartpole, small, keywords, width):
+    keywords = small(hidden_sizes=(24, 16)) | keywords
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**keywords))
+    params = trainer.template.learner.params["params"]
+    found = {name: layer["kernel"].shape for name, layer in params["head"].items() if "hidden" in name}
+    streams = ("state_value", "advantages") if "dueling" in keywords else ("action_values",)
+    assert found == {f"{stream}_hidden": (width, width) for stream in streams if width}

@@ -60,10 +60,11 @@ def double_dqn(**keywords: Any) -> Algorithm:
 def dueling_dqn(**keywords: Any) -> Algorithm:
     """Dueling DQN: action values as the state's value plus each action's advantage.
 
-    `q(s, a) = v(s) + adv(s, a) - mean_b adv(s, b)`, learned with double targets as in the paper.
+    `q(s, a) = v(s) + adv(s, a) - mean_b adv(s, b)`, each stream with a hidden layer as wide as the
+    features, learned with double targets as in the paper.
 
     References:
-        Wang et al., Dueling Network Architectures, 2016, equation 9.
+        Wang et al., Dueling Network Architectures, 2016, equation 9 and section 4.2.
     """
     return fill("dueling_dqn", Settings, {"dueling": True, "double": True}, keywords)
 
@@ -123,14 +124,19 @@ def qr_dqn(**keywords: Any) -> Algorithm:
 def iqn(**keywords: Any) -> Algorithm:
     """IQN: learns the quantile function of returns at random fractions.
 
-    As QR-DQN, with the fractions `tau ~ U(0, 1)` drawn anew and embedded by 64 cosines. Acting takes
-    the mean over fixed midpoints in the place of 32 random fractions, which it estimates.
+    `loss = sum_i mean_j quantile_huber_{tau_i}(r_t + discount_t * z_{tau'_j}(s_t, a*) -
+    z_{tau_i}(s_tm1, a_tm1))`, with N fractions `tau` and N' fractions `tau'` from U(0, 1), drawn anew
+    and embedded by 64 cosines. Actions are chosen by the mean over K fractions of their own, fixed
+    midpoints in the place of random ones: `a*` by the target network, and by the online one to act.
+
+    N = N' = 8, which the paper finds nearly as good as its 64. K = 8 in the place of its 32: midpoints
+    of eight miss the mean of an exponential distribution by 0.04 of its standard deviation, 32 random
+    fractions by 0.18.
 
     References:
-        Dabney et al., Implicit Quantile Networks, 2018, equations 3 and 4; targets from the target
-        network, 32 fractions where the paper has 64.
+        Dabney et al., Implicit Quantile Networks, 2018, equations 1 to 4, figures 1 and 4.
     """
-    return fill("iqn", Settings, {"value": "implicit_quantile"}, keywords)
+    return fill("iqn", Settings, {"value": "implicit_quantile", "num_quantiles": 8}, keywords)
 
 
 def munchausen_dqn(**keywords: Any) -> Algorithm:

@@ -71,7 +71,8 @@ class Settings:
     """What shapes the program of a deep recipe: static, and the same for all agents of a population.
 
     Attributes:
-        hidden_sizes: Widths of the dense layers.
+        hidden_sizes: Widths of the dense layers. Where the head has hidden layers, they are as wide as
+            the last of these, and it has none if there are none.
         network: A `flax.linen` module of the user's own instead, which maps observations `[B, ...]`
             in their own type to action values `[B, A]`.
         layer_norm: Whether features are normalized before each activation.
@@ -93,7 +94,8 @@ class Settings:
         target_interval: Env steps of the agent per update of the target network, which can follow
             no more than once on each gradient step.
         double: Whether the online network chooses the action that the target network values.
-        dueling: Whether the head splits action values into a state's value and advantages.
+        dueling: Whether the head splits action values into a state's value and advantages, each with
+            a hidden layer of its own; behind a recurrent layer, as wide as that one.
         n_step: Steps whose rewards are summed before bootstrapping.
         munchausen: Whether the log-policy is added to the reward, and the policy is soft.
         conservative: Whether actions that were not taken are pulled toward low values.
@@ -102,7 +104,11 @@ class Settings:
         num_atoms: Atoms K of a categorical value.
         value_min: Lowest atom of a categorical value, in units of discounted return.
         value_max: Highest atom.
-        num_quantiles: Quantiles of a quantile value.
+        num_quantiles: Quantiles N of a quantile value; of an implicit one, random fractions at which
+            the prediction is compared with the target.
+        num_target_quantiles: Random fractions N' that an implicit quantile value bootstraps from.
+        num_policy_quantiles: Fractions K over which it is averaged to choose actions, the midpoints
+            `(k + 1/2) / K`.
         loss: "squared" or "huber", for scalar and rescaled values.
         exploration: How actions are chosen: "epsilon_greedy", "boltzmann", "ucb" or "ensemble"; a
             random action is mixed into each of them with probability epsilon.
@@ -140,6 +146,8 @@ class Settings:
     value_min: float = -100.0
     value_max: float = 100.0
     num_quantiles: int = 32
+    num_target_quantiles: int = 8
+    num_policy_quantiles: int = 8
     loss: str = "squared"
     exploration: str = "epsilon_greedy"
     epsilon_schedule: str = "linear"

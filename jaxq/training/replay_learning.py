@@ -86,7 +86,7 @@ class ReplayLearning:
         """Work out targets, and say what is compared with them."""
         q_function = self._q_function
         online_key, target_key, rule_key = jax.random.split(key, 3)
-        output_t = q_function.output(learner.target_params, sample.s_t, target_key)
+        output_t = q_function.target_output(learner.target_params, sample.s_t, target_key)
         bootstrap = self._bootstrap(learner, hparams, sample, output_t, rule_key)
         target = jax.vmap(q_function.value.target)
         targets = q_function.each(
@@ -106,7 +106,7 @@ class ReplayLearning:
         if self._settings.double:
             q_online_t = q_function.member_values(learner.params, sample.s_t, key)
             return each(jax.vmap(greedy_bootstrap))(q_online_t)
-        q_target_t = each(jax.vmap(q_function.value.q))(output_t)
+        q_target_t = q_function.policy_values(learner.target_params, sample.s_t, output_t, key)
         if not self._settings.munchausen:
             return each(jax.vmap(greedy_bootstrap))(q_target_t)
         rule = jax.vmap(munchausen_bootstrap, in_axes=(0, 0, 0, None, None, None))
