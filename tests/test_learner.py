@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
-from jaxq.training.learner import Descent, Learner
+from jaxq.training.learner import Batch, Descent, Learner
 from jaxq.training.q_function import make_q_function
 from jaxq.training.replay_learning import ReplayLearning
 from jaxq.types import ObservationSpec, Sample
@@ -108,6 +108,34 @@ def test_gradients_are_clipped_by_their_global_norm():
     table, _, statistics = step(loss="squared", max_gradient_norm=0.5)
     assert_allclose(table, [[1.0, 2.25], [3.0, 1.0]])
     assert_allclose(statistics.gradient_norm, 1.0)
+
+
+def test_each_member_of_an_ensemble_is_clipped_by_its_own_norm():
+    """Two members with errors of 4 and 0.5, each to be bounded by 1."""
+    recipe = jaxq.bootstrapped_dqn(
+        network=Table(), ensemble_size=2, prior_scale=0.0, optimizer=gradient_descent
+    )
+    assert recipe.settings.double
+    hparams = recipe.hparams.replace(learning_rate=0.5, max_gradient_norm=1.0)
+    q_function = make_q_function(recipe.settings, ObservationSpec((1,), jnp.dtype(jnp.float32)), 2)
+    descent = Descent(q_function, recipe.settings, None, split=lambda batch: batch)
+    params = {"params": {"members": {"table": jnp.zeros((2, 2, 2))}}}
+    opt_state = jax.vmap(recipe.settings.optimizer(hparams).init)(params)
+    batch = Batch(
+        lambda params: q_function.output(params, jnp.zeros((2, 1))),
+        jnp.array([0, 1]),
+        # Two transitions, of which each member learns from one: with a mean over both, errors halve.
+        jnp.array([[8.0, 0.0], [0.0, 1.0]]),
+        jnp.eye(2),
+    )
+    learner, statistics, _ = descent.step(
+        Learner(params, params, opt_state), hparams, batch, jnp.bool_(False)
+    )
+    table = learner.params["params"]["members"]["table"][:, 0]
+    # Gradients -4 and -0.5: clipped to -1 the first, and the second as it is.
+    assert_allclose(table, [[0.5, 0.0], [0.0, 0.25]], rtol=1e-6)
+    assert_allclose(statistics.gradient_norm, (4 + 0.5) / 2, rtol=1e-6)
+    assert_allclose(statistics.loss, (64 / 4 + 1 / 4) / 2, rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,8 @@ class Settings:
         batch_size: Transitions B in one gradient step; of a recurrent agent, sequences.
         sequence_length: Steps that a recurrent agent learns from in one sequence.
         burn_in: Steps before those, which only bring its state up to date.
-        prioritized: Whether the replay draws what was mispredicted more often.
+        prioritized: Whether the replay draws what was mispredicted more often; of a recurrent agent,
+            sequences that begin every half `sequence_length`.
         learning_starts: Env steps of the agent that fill the replay before the first gradient step,
             rounded up to whole iterations.
         train_interval: Env steps of the agent per gradient step, whatever the number of environments.
@@ -225,7 +226,19 @@ class Settings:
     @property
     def rows_needed(self) -> int:
         """Steps of one environment that there must be before anything can be learned from them."""
-        return self.burn_in + self.sequence_length if self.recurrent_size else self.n_step
+        if not self.recurrent_size:
+            return self.n_step
+        return self.sequence_rows + (self.sequence_stride - 1 if self.prioritized else 0)
+
+    @property
+    def sequence_rows(self) -> int:
+        """Steps in one sequence of a recurrent agent, the burn-in included."""
+        return self.burn_in + self.sequence_length
+
+    @property
+    def sequence_stride(self) -> int:
+        """Steps from one prioritized sequence to the next: what is learned overlaps by half."""
+        return max(self.sequence_length // 2, 1)
 
 
 def _senseless(s: Settings) -> list[tuple[bool, str]]:
@@ -274,9 +287,9 @@ def _senseless(s: Settings) -> list[tuple[bool, str]]:
             "leave out noisy, recurrent_size and value, or use another exploration",
         ),
         (
-            recurrent and (s.prioritized or not scalar or s.noisy),
-            "sequences are drawn uniformly and learned as numbers, not distributions; "
-            "leave out prioritized, value and noisy, or recurrent_size",
+            recurrent and (not scalar or s.noisy),
+            "sequences are learned as numbers, not distributions, and without noise; "
+            "leave out value and noisy, or recurrent_size",
         ),
     ]
 

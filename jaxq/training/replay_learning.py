@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import Bootstrap, greedy_bootstrap, linear_schedule, munchausen_bootstrap
 from jaxq.replay import Memory, PrioritizedReplay, UniformReplay
@@ -48,7 +49,7 @@ class ReplayLearning:
         """Take one iteration's gradient steps."""
         memory, _, steps = experience
         rows = steps // self._settings.num_envs
-        importance = self._importance(hparams, steps)
+        importance = importance_exponent(self._settings, hparams, steps - self.iteration_steps)
 
         def update(carry: tuple, inputs: tuple) -> tuple[tuple, LearningStatistics]:
             learner, priorities = carry
@@ -76,11 +77,6 @@ class ReplayLearning:
         """Say which members of an ensemble learn from which transition, `[K, B]`."""
         masks = memory.ring.extras.reshape(-1, self._q_function.members)
         return masks[sample.index].T.astype(jnp.float32)
-
-    def _importance(self, hparams: Hparams, steps: jax.Array) -> jax.Array:
-        if not self._settings.prioritized:
-            return jnp.float32(0)
-        return linear_schedule(steps, hparams.importance_start, 1.0, hparams.importance_steps)
 
     def _batch(self, learner: Learner, hparams: Hparams, sample: Sample, key: jax.Array) -> Batch:
         """Work out targets, and say what is compared with them."""
@@ -115,3 +111,10 @@ class ReplayLearning:
         return each(lambda q_tm1, q_t: rule(q_tm1, sample.a_tm1, q_t, *numbers))(
             q_target_tm1, q_target_t
         )
+
+
+def importance_exponent(settings: Settings, hparams: Hparams, steps: jax.Array) -> jax.Array:
+    """Return how much of the bias of a prioritized draw is corrected after `steps` env steps, `[]`."""
+    if not settings.prioritized:
+        return jnp.float32(0)
+    return linear_schedule(steps, hparams.importance_start, 1.0, hparams.importance_steps)
