@@ -28,7 +28,7 @@ class Hparams:
     Attributes:
         learning_rate: Step size at env step 0, > 0; of a table, its factor before the visit count.
         learning_rate_steps: Env steps of the agent over which the step size falls linearly to zero,
-            >= 0; with 0 it stays constant.
+            >= 0; with 0 it stays constant. Zero is reached behind the last update, not before it.
         visit_exponent: omega of a table's step size `learning_rate / N(s, a)^omega`, in [0, 1]; 0
             is a constant step size.
         discount: gamma, what a reward one step later counts for, in [0, 1].
@@ -84,12 +84,20 @@ class Hparams:
     mask_probability: Leaf = _leaf(0, 1, open_low=True)
 
 
+SCHEDULE_LENGTHS = ("learning_rate_steps", "epsilon_steps", "temperature_steps", "importance_steps")
+"""The leaves that say over how many env steps a schedule goes."""
+
 _FIELDS = {field.name: field for field in dataclasses.fields(Hparams)}
 
 
 def names(hparams: Hparams) -> list[str]:
     """List the leaves that a recipe uses, which are those that may vary over a population."""
     return [name for name in _FIELDS if getattr(hparams, name) is not None]
+
+
+def schedules(hparams: Hparams) -> list[str]:
+    """List the leaves that a recipe uses and that are lengths of schedules."""
+    return [name for name in names(hparams) if name in SCHEDULE_LENGTHS]
 
 
 def allowed(name: str) -> tuple[float, float]:

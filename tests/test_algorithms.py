@@ -5,6 +5,7 @@ import pytest
 
 import jaxq
 from jaxq import algorithms
+from jaxq.training.agent import Situation
 
 
 class Mine(nn.Module):
@@ -64,7 +65,7 @@ def test_a_network_of_the_users_own(cartpole, small):
         ({"memory": "window", "buffer_size": 1000}, ValueError, "must divide buffer_size"),
         ({"memory": "window", "train_interval": 7, "buffer_size": 1280}, ValueError, "whole epochs"),
         ({"exploration": "ensemble", "noisy": True}, ValueError, "disagreement"),
-        ({"recurrent_size": 8, "prioritized": True}, ValueError, "drawn uniformly"),
+        ({"recurrent_size": 8, "noisy": True}, ValueError, "without noise"),
         ({"recurrent_size": 8, "n_step": 20}, ValueError, "fit into the sequence"),
         ({"exploration": "ucb", "count_bits": 40}, ValueError, "at most 20"),
         ({"exploration": "ensemble", "prior_scale": -1}, ValueError, "at least 0"),
@@ -144,3 +145,29 @@ def test_a_target_interval_asks_for_copies_and_a_rate_for_averages():
 def test_the_ends_of_a_support_come_together():
     with pytest.raises(ValueError, match="come together, got value_min=None and value_max=10"):
         jaxq.c51(value_max=10)
+
+
+class OwnNoise(nn.Module):
+    @nn.compact
+    def __call__(self, observation):
+        return jaxq.networks.NoisyDense(2, sigma_0=50.0)(observation)
+
+
+@pytest.mark.parametrize("exploration", ["epsilon_greedy", "ucb", "ensemble"])
+def test_noise_of_a_network_of_the_users_own_explores(cartpole, exploration):
+    """Of noise so large every other action is another one, where means alone always say the same."""
+    keywords = {"epsilon_start": 0.0, "epsilon_end": 0.0, "exploration": exploration}
+    if exploration == "ucb":
+        keywords["count_bonus"] = 0.0
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(network=OwnNoise(), **keywords))
+    acting = trainer.agent.acting
+
+    @jax.jit
+    def actions(keys):
+        learner, _ = trainer.agent.learning.init(jax.random.key(0), trainer.hparams)
+        situation = Situation(jnp.ones((10, 4)), jnp.zeros(10, bool), acting.start(10), jnp.int32(0))
+        return jax.vmap(lambda key: acting.act(key, learner, trainer.hparams, situation).action)(keys)
+
+    drawn = actions(jax.random.split(jax.random.key(1), 50))
+    # One draw serves the environments of a step, which all see the same; the next step has another.
+    assert 5 < (drawn[:, 0] == 1).sum() < 45

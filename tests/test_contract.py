@@ -21,7 +21,8 @@ CASES = {
 }
 SMALL = {
     "pqn": {"buffer_size": 40, "batch_size": 20, "train_interval": 10, "learning_starts": 0},
-    "r2d2": {"recurrent_size": 8, "sequence_length": 4, "burn_in": 2, "batch_size": 4},
+    "r2d2": {"sequence_length": 4, "burn_in": 2, "batch_size": 4, "prioritized": True}
+    | {"recurrent_size": 8},
     "bootstrapped_dqn": {"ensemble_size": 3},
     "c51": {"num_atoms": 7},
     "rainbow": {"num_atoms": 7},

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
-from jaxq.training.learner import Descent, Learner
+from jaxq.training.learner import Batch, Descent, Learner
 from jaxq.training.q_function import make_q_function
 from jaxq.training.replay_learning import ReplayLearning
 from jaxq.types import ObservationSpec, Sample
@@ -110,6 +110,34 @@ def test_gradients_are_clipped_by_their_global_norm():
     assert_allclose(statistics.gradient_norm, 1.0)
 
 
+def test_each_member_of_an_ensemble_is_clipped_by_its_own_norm():
+    """Two members with errors of 4 and 0.5, each to be bounded by 1."""
+    recipe = jaxq.bootstrapped_dqn(
+        network=Table(), ensemble_size=2, prior_scale=0.0, optimizer=gradient_descent
+    )
+    assert recipe.settings.double
+    hparams = recipe.hparams.replace(learning_rate=0.5, max_gradient_norm=1.0)
+    q_function = make_q_function(recipe.settings, ObservationSpec((1,), jnp.dtype(jnp.float32)), 2)
+    descent = Descent(q_function, recipe.settings, None, split=lambda batch: batch)
+    params = {"params": {"members": {"table": jnp.zeros((2, 2, 2))}}}
+    opt_state = jax.vmap(recipe.settings.optimizer(hparams).init)(params)
+    batch = Batch(
+        lambda params: q_function.output(params, jnp.zeros((2, 1))),
+        jnp.array([0, 1]),
+        # Two transitions, of which each member learns from one: with a mean over both, errors halve.
+        jnp.array([[8.0, 0.0], [0.0, 1.0]]),
+        jnp.eye(2),
+    )
+    learner, statistics, _ = descent.step(
+        Learner(params, params, opt_state), hparams, batch, jnp.bool_(False)
+    )
+    table = learner.params["params"]["members"]["table"][:, 0]
+    # Gradients -4 and -0.5: clipped to -1 the first, and the second as it is.
+    assert_allclose(table, [[0.5, 0.0], [0.0, 0.25]], rtol=1e-6)
+    assert_allclose(statistics.gradient_norm, (4 + 0.5) / 2, rtol=1e-6)
+    assert_allclose(statistics.loss, (64 / 4 + 1 / 4) / 2, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("due", "rate", "expected"),
     [
@@ -154,3 +182,59 @@ def test_values_stay_finite_where_they_are_worked_out_twice(cartpole):
     trainer = jaxq.Trainer(cartpole, jaxq.noisy_dqn(**settings))
     _, metrics = trainer.run(trainer.init(jax.random.key(0)), 2_000)
     assert np.isfinite(metrics.loss)
+
+
+def test_implicit_quantiles_choose_bootstrap_and_predict_with_fractions_of_their_own(cartpole, small):
+    """N = 3, N' = 5, K = 2: the midpoints choose the action whose random quantiles are the target."""
+    sizes = {"num_quantiles": 3, "num_target_quantiles": 5, "num_policy_quantiles": 2}
+    trainer = jaxq.Trainer(cartpole, jaxq.iqn(**small(**sizes)))
+    learning, r_t = trainer.agent.learning, jnp.arange(64.0)
+
+    @jax.jit
+    def outputs():
+        learner, _ = learning.init(jax.random.key(0), trainer.hparams)
+        s_t, key = jax.random.normal(jax.random.key(1), (64, 4)), jax.random.key(2)
+        sample = Sample(s_t, jnp.zeros(64, jnp.int32), r_t, jnp.full(64, 0.5), s_t, jnp.ones(64))
+        batch = learning._batch(learner, trainer.hparams, sample, key)
+        q_function, params = learning._q_function, learner.params
+        drawn = q_function.target_output(params, s_t, jax.random.split(key, 3)[1])
+        midpoints = q_function.network.clone(num_quantiles=2).apply(params, s_t)
+        acting = trainer.agent.values(learner, s_t, ())[0]
+        return batch.outputs(params), batch.targets, drawn, midpoints, acting
+
+    prediction, targets, drawn, midpoints, acting = outputs()
+    assert prediction.values.shape == (64, 2, 3)
+    assert drawn.values.shape == (64, 2, 5)
+    assert not np.isin(prediction.taus, drawn.taus).any()
+    assert_allclose(midpoints.taus[0], [0.25, 0.75])
+    q = np.mean(midpoints.values, axis=-1)
+    best = q.argmax(axis=-1)
+    expected = r_t[:, None] + 0.5 * np.asarray(drawn.values)[np.arange(64), best]
+    assert_allclose(targets, expected, rtol=1e-5)
+    # With the fractions that are bootstrapped from, some choices would have been others.
+    assert (best != np.mean(drawn.values, axis=-1).argmax(axis=-1)).any()
+    # Acting and evaluation follow the same greedy policy.
+    assert_allclose(acting, q, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "width"),
+    [
+        ({"dueling": True}, 16),
+        ({"dueling": True, "hidden_sizes": ()}, None),
+        ({"dueling": True, "noisy": True, "value": "categorical", "num_atoms": 7}, 16),
+        ({"dueling": True, "value": "quantile"}, 16),
+        ({"dueling": True, "value": "implicit_quantile"}, 16),
+        ({"dueling": True, "recurrent_size": 12}, 12),
+        ({"value": "implicit_quantile"}, 16),
+        ({"value": "implicit_quantile", "hidden_sizes": ()}, None),
+        ({}, None),
+    ],
+)
+def test_heads_have_hidden_layers_as_wide_as_their_features(cartpole, small, keywords, width):
+    keywords = small(hidden_sizes=(24, 16)) | keywords
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**keywords))
+    params = trainer.template.learner.params["params"]
+    found = {name: layer["kernel"].shape for name, layer in params["head"].items() if "hidden" in name}
+    streams = ("state_value", "advantages") if "dueling" in keywords else ("action_values",)
+    assert found == {f"{stream}_hidden": (width, width) for stream in streams if width}

@@ -37,25 +37,55 @@ def test_every_head_ends_in_values_per_action(outputs, dueling, noisy):
     values, variables = jax.eval_shape(head.init_with_output, jax.random.key(1), FEATURES)
     assert values.shape == ((6, 3) if outputs is None else (6, 3, outputs))
     sizes = {leaf.shape[-1] for leaf in jax.tree.leaves(variables)}
-    assert sizes == {3 * (outputs or 1)} | ({outputs or 1} if dueling else set())
+    # Of a dueling head, each stream has a hidden layer as wide as the features.
+    assert sizes == {3 * (outputs or 1)} | ({outputs or 1, 8} if dueling else set())
 
 
 def test_a_dueling_head_by_hand():
     """One feature of 2, two actions, two atoms: every weight is chosen."""
     params = {
+        "state_value_hidden": {"kernel": jnp.array([[0.5]]), "bias": jnp.array([1.0])},
         "state_value": {"kernel": jnp.array([[1.0, 2.0]]), "bias": jnp.array([0.0, 1.0])},
+        "advantages_hidden": {"kernel": jnp.array([[-1.0]]), "bias": jnp.array([3.0])},
         "advantages": {"kernel": jnp.array([[3.0, 0.0, 1.0, 4.0]]), "bias": jnp.zeros(4)},
     }
-    values = Head(2, outputs=2, dueling=True).apply({"params": params}, jnp.array([[2.0]]))
-    # v = [2, 5]; adv = [[6, 0], [2, 8]], whose means over the actions are [4, 4].
-    assert_allclose(values, [[[4.0, 1.0], [0.0, 9.0]]])
+    head = Head(2, outputs=2, dueling=True)
+    values = head.apply({"params": params}, jnp.array([[2.0], [4.0]]))
+    # Of 2: hidden 0.5 * 2 + 1 = 2 and -2 + 3 = 1, so v = [2, 5] and adv = [[3, 0], [1, 4]], whose means
+    # over the actions are [2, 2]. Of 4: hidden 3 and relu(-1) = 0, so v = [3, 7] and no advantages.
+    assert_allclose(values, [[[3.0, 3.0], [1.0, 7.0]], [[3.0, 7.0], [3.0, 7.0]]])
+
+
+def test_a_hidden_layer_by_hand():
+    """Two features of which the first hidden unit sees the difference, normalized or not."""
+    params = {
+        "action_values_hidden": {"kernel": jnp.array([[1.0, 1.0], [-1.0, 1.0]]), "bias": jnp.zeros(2)},
+        "action_values": {"kernel": jnp.array([[2.0], [10.0]]), "bias": jnp.array([0.5])},
+    }
+    features = jnp.array([[3.0, 1.0], [1.0, 3.0]])
+    # h = relu([2, 4]) and relu([-2, 4]).
+    values = Head(1, hidden_size=2).apply({"params": params}, features)
+    assert_allclose(values, [[44.5], [40.5]])
+    # Two numbers normalized to mean 0 and variance 1 are -1 and 1, of which the ReLU leaves 0 and 1.
+    norm = {"action_values_norm": {"scale": jnp.ones(2), "bias": jnp.zeros(2)}}
+    values = Head(1, hidden_size=2, layer_norm=True).apply({"params": params | norm}, features)
+    assert_allclose(values, [[10.5], [10.5]], rtol=1e-5)
+
+
+def test_a_dueling_head_is_no_linear_function_of_its_features():
+    """What a linear head could represent as well, `f(x) + f(y) = f(x + y) + f(0)`, does not hold."""
+    for head, linear in ((DuelingHead(3), False), (DuelingHead(3, hidden_size=0), True)):
+        variables = head.init(jax.random.key(1), FEATURES)
+        x, y = head.apply(variables, FEATURES), head.apply(variables, -FEATURES)
+        assert np.allclose(x + y, 2 * head.apply(variables, 0 * FEATURES), atol=1e-5) == linear
 
 
 @pytest.mark.parametrize("outputs", [None, 5])
 def test_dueling_values_average_to_the_state_value(outputs):
     head = Head(3, outputs, dueling=True)
     values, variables = head.init_with_output(jax.random.key(1), FEATURES)
-    state_value = FEATURES @ variables["params"]["state_value"]["kernel"]
+    hidden = nn.relu(FEATURES @ variables["params"]["state_value_hidden"]["kernel"])
+    state_value = hidden @ variables["params"]["state_value"]["kernel"]
     assert_allclose(values.mean(axis=1).reshape(6, -1), state_value, atol=1e-5)
     # Advantages move the actions apart, but a constant added to all of them changes nothing.
     advantages = variables["params"]["advantages"]

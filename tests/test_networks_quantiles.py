@@ -26,19 +26,25 @@ def test_fixed_quantiles_have_midpoints():
 
 
 def test_implicit_quantiles_by_hand():
-    """One feature, two cosines, two midpoints: every weight is chosen."""
+    """One feature, two cosines, two midpoints, one hidden unit: every weight is chosen."""
     spec = ObservationSpec((1,), jnp.dtype("float32"))
-    network = ImplicitQuantileNetwork(Torso(spec, ()), Head(2), num_quantiles=2, num_cosines=2)
+    head = Head(2, hidden_size=1)
+    network = ImplicitQuantileNetwork(Torso(spec, ()), head, num_quantiles=2, num_cosines=2)
     params = {
         "embedding": {"kernel": jnp.array([[1.0], [2.0]]), "bias": jnp.array([-0.5])},
-        "head": {"action_values": {"kernel": jnp.array([[2.0, 1.0]]), "bias": jnp.array([1.0, 0.0])}},
+        "head": {
+            "action_values_hidden": {"kernel": jnp.array([[-2.0]]), "bias": jnp.array([3.0])},
+            "action_values": {"kernel": jnp.array([[2.0, 1.0]]), "bias": jnp.array([1.0, 0.0])},
+        },
     }
-    quantiles = network.apply({"params": params}, jnp.array([[3.0]]))
-    assert_allclose(quantiles.taus, [[0.25, 0.75]])
+    quantiles = network.apply({"params": params}, jnp.array([[0.5], [3.0]]))
+    assert_allclose(quantiles.taus, [[0.25, 0.75]] * 2)
     # phi(1/4) = relu(cos(0) + 2 cos(pi / 4) - 1/2) = 1/2 + sqrt(2) = 1.914214
     # phi(3/4) = relu(1 + 2 cos(3 pi / 4) - 1/2) = relu(1/2 - sqrt(2)) = 0
-    # features * phi = 5.742641 and 0; actions 2 x + 1 and x.
-    assert_allclose(quantiles.values, [[[12.485281, 1.0], [5.742641, 0.0]]], rtol=1e-6, atol=1e-6)
+    # x phi = 0.957107 and 0 for x = 1/2, 5.742641 and 0 for x = 3;
+    # h = relu(3 - 2 x phi) = 1.085786 and 3; relu(-8.485281) = 0 and 3; actions 2 h + 1 and h.
+    expected = [[[3.171573, 7.0], [1.085786, 3.0]], [[1.0, 7.0], [0.0, 3.0]]]
+    assert_allclose(quantiles.values, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_fractions_are_midpoints_without_the_rng_stream():

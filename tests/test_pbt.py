@@ -94,3 +94,35 @@ def test_one_agent_has_nobody_to_learn_from(population, cartpole, small):
     trainer = jaxq.Trainer(cartpole, jaxq.dqn(**small()))
     with pytest.raises(ValueError, match="two agents"):
         jaxq.pbt(jax.random.key(0), trainer.init(jax.random.key(0)), [1.0], vary=[])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "own", "taken"),
+    [
+        (jaxq.sarsa(num_envs=2), "waiting", "q"),
+        (jaxq.q_lambda(num_envs=2), "traces", "visits"),
+        (jaxq.dyna_q(planning_steps=2, num_envs=2), "waiting", "model"),
+    ],
+    ids=["sarsa", "q_lambda", "dyna_q"],
+)
+def test_of_a_table_only_what_was_learned_is_taken_over(recipe, own, taken):
+    """A donor's last step would be followed by this agent's action, in this agent's episode."""
+    template = jaxq.Trainer(jaxq.envs.make("FrozenLake-misc"), recipe).template
+    numbers = np.random.default_rng(0)
+
+    def four(leaf):
+        return jnp.asarray(numbers.integers(0, 100, (4, *leaf.shape)), leaf.dtype)
+
+    learner = jax.tree.map(four, template.learner)
+    before = template._replace(
+        learner=learner,
+        hparams=jax.tree.map(four, template.hparams),
+        actors=jax.tree.map(four, template.actors._replace(carry=(), env_state=())),
+        key=jax.random.split(jax.random.key(0), 4),
+        env_params=(),
+    )
+    after = jaxq.pbt(jax.random.key(0), before, [0.0, 3.0, 1.0, 2.0], vary=[])
+    source = jnp.array([1, 1, 2, 3])
+    donated = jax.tree.map(lambda leaf: leaf[source], getattr(learner, taken))
+    jax.tree.map(assert_array_equal, getattr(after.learner, taken), donated)
+    jax.tree.map(assert_array_equal, getattr(after.learner, own), getattr(learner, own))

@@ -68,14 +68,16 @@ def values(request):
     state, _ = population.run(state, 12_000)
     learners = jax.device_get(state.learner)
 
-    def values(world, observations):
-        """Values along an episode; to all but recurrent agents, of each observation by itself."""
+    def values(world, observations, action=0, reward=0.0):
+        """Values along an episode of one action and reward; of each alone, but to recurrent agents."""
+        done = jnp.array([action]), jnp.array([reward])
         learner = jax.tree.map(lambda leaf: leaf[world], learners)
         padded = np.zeros((len(observations), 1, 5), np.float32)
         padded[:, 0, : np.shape(observations)[1]] = observations
         carry, q = trainer.agent.carry(1), []
         for observation in padded:
             values, carry = trainer.agent.values(learner, observation, carry)
+            carry = trainer.agent.acting.receive(carry, *done)
             q.append(np.asarray(values[0]))
         return np.stack(q)
 
@@ -99,7 +101,7 @@ def test_reward_that_depends_on_the_action(values):
 
 
 def test_delayed_reward(values):
-    q = values(DELAYED, [[0, 0], [1, 1], [2, 1], [3, 1]])
+    q = values(DELAYED, [[0, 0], [1, 1], [2, 1], [3, 1]], action=1)
     assert_allclose(q[0], [0.0, GAMMA**3], atol=0.03)
     assert_allclose(q[1:].max(axis=1), [GAMMA**2, GAMMA, 1.0], rtol=0.02)
     assert_allclose(values(DELAYED, [[0, 0], [1, 0], [2, 0]])[2], 0.0, atol=0.02)
@@ -111,6 +113,6 @@ def test_truncation_keeps_the_value_of_what_would_have_followed(values):
 
 
 def test_termination_ends_the_sum(values):
-    q = values(COUNTDOWN, np.eye(5))
+    q = values(COUNTDOWN, np.eye(5), reward=1.0)
     finite_sums = [(1 - GAMMA**left) / (1 - GAMMA) for left in (5, 4, 3, 2, 1)]
     assert_allclose(q.T, np.broadcast_to(finite_sums, (2, 5)), rtol=0.02)

@@ -13,6 +13,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from numpy.testing import assert_allclose
 from test_checkpoints import edit, flip
 from test_contract import same
 
@@ -21,8 +22,9 @@ from jaxq import cli
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.experiment import extended
 from jaxq.experiment.manifest import DamagedError, read_manifest
-from jaxq.experiment.plan import prepare
+from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.runner import check_facts
 
 KILLS = 20
@@ -209,7 +211,7 @@ def test_a_manifest_that_does_not_say_all_is_damage(short, copied, capsys):
 
 def test_more_steps_are_those_of_a_longer_run(tmp_path):
     """Where segments end differs, and what is learned does not."""
-    keywords = {"epsilon_steps": 1000}
+    keywords = {"epsilon_steps": 0}
 
     def config(steps):
         return jaxq.configure(
@@ -241,22 +243,34 @@ def test_fewer_steps_than_are_done_are_refused(copied, capsys):
     assert contents(copied) == before | {config: config.read_bytes()}
 
 
-def test_a_learning_rate_that_reached_zero_goes_on_to_the_new_end(tmp_path, capsys):
-    words = "train Catch-bsuite --agents 1 --steps 1500 --set hidden_sizes=8 --out"
+def test_all_schedules_keep_their_shares_of_a_longer_run(tmp_path, capsys):
+    words = "train Catch-bsuite --agents 2 --steps 1500 --set hidden_sizes=8 prioritized=true "
+    words += "--sweep epsilon_steps=300,3000 --sample importance_steps=uniform:150:600 --out"
     assert cli.main([*words.split(), str(tmp_path / "run")]) == 0
+    before = final_state(tmp_path / "run").hparams
     assert cli.main(["resume", str(tmp_path / "run"), "--steps", "2000"]) == 0
-    assert "reaches zero after 2,000 steps" in capsys.readouterr().out
-    assert final_state(tmp_path / "run").hparams.learning_rate_steps.tolist() == [2_000]
+    said = " ".join(capsys.readouterr().out.split())
+    assert "to 2,000 steps: learning_rate_steps, epsilon_steps, importance_steps" in said
+    after = final_state(tmp_path / "run").hparams
+    assert after.learning_rate_steps.tolist() == [2_000, 2_000]
+    assert after.epsilon_steps.tolist() == [400, 4_000]
+    assert_allclose(after.importance_steps, before.importance_steps * 4 / 3, rtol=1e-6)
     # And the next time from there, by the configuration that was written.
     config = config_of(RunDirectory.open(tmp_path / "run").read_config())
     assert (config.steps, config.keywords["learning_rate_steps"]) == (2_000, 2_000)
+    assert (config.sweep, config.sample) == (
+        {"epsilon_steps": [400, 4_000]},
+        {"importance_steps": "uniform:200.0:800.0"},
+    )
 
 
-def test_a_longer_run_that_was_killed_before_its_first_checkpoint_has_its_learning_rate(tmp_path):
+def test_a_longer_run_that_was_killed_before_its_first_checkpoint_has_its_schedules(tmp_path):
     words = "train Catch-bsuite --agents 1 --steps 1500 --set hidden_sizes=8 --out"
     assert cli.main([*words.split(), str(tmp_path / "run")]) == 0
     # What such a run leaves behind: the new length noted, and the old checkpoint.
-    RunDirectory.open(tmp_path / "run").note_resumed(2_000, 1_500, [])
+    directory = RunDirectory.open(tmp_path / "run")
+    longer = extended(config_of(directory.read_config()), 2_000)
+    directory.note_resumed(describe(prepare(longer)), 1_500, [])
     assert cli.main(["resume", str(tmp_path / "run")]) == 0
     state = final_state(tmp_path / "run")
     assert (int(state.steps), state.hparams.learning_rate_steps.tolist()) == (2_000, [2_000])

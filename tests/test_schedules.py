@@ -5,12 +5,25 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jaxq import checks
-from jaxq.learning import epsilon_ladder, exponential_schedule, linear_schedule
+from jaxq.learning import (
+    epsilon_ladder,
+    exponential_schedule,
+    learning_rate_schedule,
+    linear_schedule,
+)
 
 
 @pytest.mark.parametrize(("step", "value"), [(0, 1.0), (25, 0.775), (50, 0.55), (100, 0.1), (999, 0.1)])
 def test_linear_schedule(step, value):
     assert_allclose(linear_schedule(jnp.int32(step), 1.0, 0.1, 100.0), value, rtol=1e-6)
+
+
+def test_a_learning_rate_falls_to_zero_behind_the_last_of_its_updates():
+    rate = jax.vmap(learning_rate_schedule, in_axes=(0, None, None))
+    assert_allclose(rate(jnp.arange(0, 60, 10), 2.0, 40.0), [2.0, 1.5, 1.0, 0.5, 0.0, 0.0])
+    assert_array_equal(rate(jnp.array([0, 10**9]), 2.0, 0.0), [2.0, 2.0])
+    # Of a hundred million steps in iterations of ten, the last one still has a rate.
+    assert rate(jnp.array([10**8 - 10]), 1e-3, 1e8) > 0
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
-from replays import ENVS, NUMBERS, SPEC, add, draw, fill, rows_from, sample, samples
+from numpy.testing import assert_allclose, assert_array_equal
+from replays import ENVS, NUMBERS, SPEC, add, draw, fill, reprioritize, rows_from, sample, samples
 from scipy import stats
 
-from jaxq.replay import SequenceReplay
+from jaxq.checks import InputValueError
+from jaxq.replay import PrioritizedSequenceReplay, SequenceReplay
 
 ROWS = 8
 
@@ -39,7 +40,7 @@ def test_all_starts_are_equally_likely(num_rows):
 
 def test_windows_cross_the_ends_of_episodes_and_say_so():
     replay = sequences(length=3)
-    windows, known = draw(replay, fill(replay, 10, terminated=(4,), truncated=(7,)), 10)
+    windows, known, *_ = draw(replay, fill(replay, 10, terminated=(4,), truncated=(7,)), 10)
     row = np.asarray(windows.observation) % 1000
     assert_array_equal(windows.terminated, row == 4)
     assert_array_equal(windows.truncated, row == 7)
@@ -78,3 +79,39 @@ def test_there_is_nothing_to_reprioritize():
     memory = fill(replay, ROWS)
     windows = draw(replay, memory, ROWS)
     assert replay.reprioritize(memory.priorities, windows, jnp.ones(2_000), NUMBERS) == ()
+
+
+def prioritized(**sizes):
+    sizes = {"length": 4, "stride": 2, "batch_size": 2_000} | sizes
+    return PrioritizedSequenceReplay(SPEC, ROWS, ENVS, **sizes)
+
+
+@pytest.mark.parametrize("num_rows", [4, 9, 25])
+def test_prioritized_windows_begin_at_every_stride_th_row_written(num_rows):
+    replay = prioritized()
+    windows = draw(replay, fill(replay, num_rows), num_rows).transition
+    first, counts = np.unique(windows.observation[:, 0], return_counts=True)
+    oldest = max(num_rows - ROWS, 0)
+    starts = [row for row in range(oldest, num_rows - 3) if row % 2 == 0]
+    assert_array_equal(np.unique(first % 1000), starts)
+    # New windows are all alike, and each gets its share to within a draw of its part.
+    assert np.ptp(counts) <= 2
+
+
+def test_windows_are_drawn_by_the_priorities_of_whole_windows():
+    replay = prioritized()
+    memory = fill(replay, 8)
+    windows = draw(replay, memory, 8)
+    errors = jnp.where(windows.transition.observation[:, 0] % 1000 == 2, 3.0, 0.5)
+    priorities = reprioritize(replay, memory.priorities, windows, errors, NUMBERS)
+    key, full = jax.random.key(1), jnp.float32(1)
+    again = sample(replay, key, memory._replace(priorities=priorities), 8, NUMBERS, full)
+    first = again.transition.observation[:, 0] % 1000
+    # Starts 0, 2 and 4 of each environment have 0.5, 3 and 0.5.
+    assert_allclose([(first == row).mean() for row in (0, 2, 4)], [1 / 8, 6 / 8, 1 / 8], atol=0.005)
+    assert_allclose(again.weight, np.where(first == 2, 1 / 6, 1.0), rtol=1e-5)
+
+
+def test_a_ring_that_might_hold_no_window_is_refused():
+    with pytest.raises(InputValueError, match="num_rows=9"):
+        prioritized(length=ROWS, stride=2)

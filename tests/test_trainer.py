@@ -54,6 +54,19 @@ def test_the_replay_holds_what_the_environments_did(trainer):
     assert ended.any()
 
 
+def test_the_last_update_has_a_learning_rate_and_the_next_one_none(trainer):
+    """Ten iterations of 4 steps behind the warm-up, at whose end the rate is zero."""
+    hparams = trainer.hparams.replace(learning_rate_steps=80)
+    state, _ = trainer.run(trainer.init(jax.random.key(0), hparams), 36)
+    weights = []
+    for _ in range(3):
+        weights.append(np.asarray(jax.tree.leaves(state.learner.params)[0]))
+        state, _ = trainer.run(state, 4)
+    assert int(state.steps) == 88
+    assert (weights[1] != weights[0]).any()
+    assert (weights[2] == weights[1]).all()
+
+
 @pytest.mark.optimized
 def test_an_agent_is_bit_identical_in_larger_populations(trainer):
     keys = jax.random.split(jax.random.key(3), 5)

@@ -71,7 +71,8 @@ class Settings:
     """What shapes the program of a deep recipe: static, and the same for all agents of a population.
 
     Attributes:
-        hidden_sizes: Widths of the dense layers.
+        hidden_sizes: Widths of the dense layers. Where the head has hidden layers, they are as wide as
+            the last of these, and it has none if there are none.
         network: A `flax.linen` module of the user's own instead, which maps observations `[B, ...]`
             in their own type to action values `[B, A]`.
         layer_norm: Whether features are normalized before each activation.
@@ -86,14 +87,16 @@ class Settings:
         batch_size: Transitions B in one gradient step; of a recurrent agent, sequences.
         sequence_length: Steps that a recurrent agent learns from in one sequence.
         burn_in: Steps before those, which only bring its state up to date.
-        prioritized: Whether the replay draws what was mispredicted more often.
+        prioritized: Whether the replay draws what was mispredicted more often; of a recurrent agent,
+            sequences that begin every half `sequence_length`.
         learning_starts: Env steps of the agent that fill the replay before the first gradient step,
             rounded up to whole iterations.
         train_interval: Env steps of the agent per gradient step, whatever the number of environments.
         target_interval: Env steps of the agent per update of the target network, which can follow
             no more than once on each gradient step.
         double: Whether the online network chooses the action that the target network values.
-        dueling: Whether the head splits action values into a state's value and advantages.
+        dueling: Whether the head splits action values into a state's value and advantages, each with
+            a hidden layer of its own; behind a recurrent layer, as wide as that one.
         n_step: Steps whose rewards are summed before bootstrapping.
         munchausen: Whether the log-policy is added to the reward, and the policy is soft.
         conservative: Whether actions that were not taken are pulled toward low values.
@@ -104,7 +107,11 @@ class Settings:
             and the atoms have the same gap everywhere. Without the two they are dense near zero and
             reach beyond +-1,000, for returns of any size.
         value_max: Highest atom.
-        num_quantiles: Quantiles of a quantile value.
+        num_quantiles: Quantiles N of a quantile value; of an implicit one, random fractions at which
+            the prediction is compared with the target.
+        num_target_quantiles: Random fractions N' that an implicit quantile value bootstraps from.
+        num_policy_quantiles: Fractions K over which it is averaged to choose actions, the midpoints
+            `(k + 1/2) / K`.
         loss: "squared" or "huber", for scalar and rescaled values.
         exploration: How actions are chosen: "epsilon_greedy", "boltzmann", "ucb" or "ensemble"; a
             random action is mixed into each of them with probability epsilon.
@@ -142,6 +149,8 @@ class Settings:
     value_min: float | None = None
     value_max: float | None = None
     num_quantiles: int = 32
+    num_target_quantiles: int = 8
+    num_policy_quantiles: int = 8
     loss: str = "squared"
     exploration: str = "epsilon_greedy"
     epsilon_schedule: str = "linear"
@@ -219,7 +228,19 @@ class Settings:
     @property
     def rows_needed(self) -> int:
         """Steps of one environment that there must be before anything can be learned from them."""
-        return self.burn_in + self.sequence_length if self.recurrent_size else self.n_step
+        if not self.recurrent_size:
+            return self.n_step
+        return self.sequence_rows + (self.sequence_stride - 1 if self.prioritized else 0)
+
+    @property
+    def sequence_rows(self) -> int:
+        """Steps in one sequence of a recurrent agent, the burn-in included."""
+        return self.burn_in + self.sequence_length
+
+    @property
+    def sequence_stride(self) -> int:
+        """Steps from one prioritized sequence to the next: what is learned overlaps by half."""
+        return max(self.sequence_length // 2, 1)
 
 
 def _senseless(s: Settings) -> list[tuple[bool, str]]:
@@ -268,9 +289,9 @@ def _senseless(s: Settings) -> list[tuple[bool, str]]:
             "leave out noisy, recurrent_size and value, or use another exploration",
         ),
         (
-            recurrent and (s.prioritized or not scalar or s.noisy),
-            "sequences are drawn uniformly and learned as numbers, not distributions; "
-            "leave out prioritized, value and noisy, or recurrent_size",
+            recurrent and (not scalar or s.noisy),
+            "sequences are learned as numbers, not distributions, and without noise; "
+            "leave out value and noisy, or recurrent_size",
         ),
     ]
 

@@ -89,7 +89,8 @@ class Resume:
     directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
     """A run directory, or that of a sweep with several."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """Env steps of each agent in all; by default as many as were planned."""
+    """Env steps of each agent in all; by default as many as were planned. All schedules stretch with the
+    run: learning rate, epsilon, temperature and importance keep their shares of it."""
     processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
 
 

@@ -25,6 +25,9 @@ from jaxq.experiment.files.records import (
 SWEEP = "sweep.json"
 """What tells the directory of several runs from that of one."""
 
+# What is different in a run that was made longer.
+_STRETCHED = ("steps", "keywords", "sweep", "sample", "sampled", "hparams")
+
 _PACKAGES = ("jaxq", "jax", "jaxlib", "flax", "optax", "gymnax", "numpy")
 
 
@@ -115,13 +118,12 @@ class RunDirectory:
         """
         return read_description(self.path / "config.json")
 
-    def note_resumed(self, steps: int, resumed_at: int, command: list[str]) -> None:
-        """Write that a run went on, and to how many steps of each agent."""
+    def note_resumed(self, described: dict[str, Any], resumed_at: int, command: list[str]) -> None:
+        """Write that a run went on, and with what, as `describe` has it, where its length matters."""
         config = self.read_config()
         resumed = {"at": resumed_at, "time": _now(), "command": command}
-        if config["keywords"].get("learning_rate_steps") == config["steps"]:
-            config["keywords"]["learning_rate_steps"] = steps
-        config |= {"steps": steps, "resumed": [*config.get("resumed", []), resumed]}
+        config |= {name: described[name] for name in _STRETCHED}
+        config |= {"resumed": [*config.get("resumed", []), resumed]}
         _replace(self.path / "config.json", config)
 
     def append_metrics(self, row: dict[str, Any]) -> None:

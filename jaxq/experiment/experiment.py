@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from jaxq import checks
+from jaxq import algorithms, checks
 from jaxq.experiment.checkpoints import Checkpoints, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
@@ -31,8 +31,10 @@ from jaxq.experiment.runner import (
     evaluate,
     train,
 )
+from jaxq.experiment.sampling import Distribution
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
+from jaxq.hparams import schedules
 from jaxq.training.memory_use import readable
 
 MOST_TRACKED = 2**30
@@ -92,7 +94,8 @@ class Experiment:
 
         Args:
             directory: A run directory.
-            steps: Env steps of each agent in all; as many as were planned if not given.
+            steps: Env steps of each agent in all; as many as were planned if not given. All schedules
+                stretch with the run, and keep their shares of it.
             config: What was trained, where it holds what cannot be read from a file, such as a network
                 of one's own; from the directory if not given.
             track: Trackers as in the constructor; the same ones as before if not given.
@@ -168,14 +171,17 @@ class Experiment:
         return position, self._history(voice, position) if is_first() else []
 
     def _rescheduled(self, voice: Voice, position: Position) -> Position:
-        """Let a learning rate that is to reach zero at the end do so, also if the end was moved."""
-        planned, steps = self._plan.hparams.learning_rate_steps, np.float32(self.config.steps)
-        if planned is None or (np.asarray(planned) != steps).any():
+        """Let schedules be as long as planned, also where the run was made longer since they began."""
+        planned, own = self._plan.hparams, position.state.hparams
+        changed = [
+            name
+            for name in schedules(planned)
+            if not np.array_equal(np.asarray(getattr(planned, name)), gathered(getattr(own, name)))
+        ]
+        if not changed:
             return position
-        if (gathered(position.state.hparams.learning_rate_steps) == steps).all():
-            return position
-        voice.say(f"the learning rate now reaches zero after {self.config.steps:,} steps")
-        return position.rescheduled(self.config.steps)
+        voice.say(f"schedules stretch with the run to {self.config.steps:,} steps: {', '.join(changed)}")
+        return position.rescheduled(planned)
 
     def _history(self, voice: Voice, position: Position) -> list[Progress]:
         """Read back what was recorded up to a checkpoint, and note that the run goes on from there."""
@@ -184,8 +190,8 @@ class Experiment:
         for row in self.directory.rewind_metrics(position.steps, self.config.agents):
             history.append(Progress.of(row, returns))
             returns = history[-1].returns
-        self.directory.note_resumed(self.config.steps, position.steps, sys.argv)
         described = describe(self._plan)
+        self.directory.note_resumed(described, position.steps, sys.argv)
         self._trackers.start(described, self.directory.path, voice.console, position.steps)
         return history
 
@@ -246,7 +252,7 @@ class Experiment:
 
 
 def extended(config: Config, steps: int | None) -> Config:
-    """Let a run be of another length.
+    """Let a run be of another length, and its schedules with it: each keeps its share of the run.
 
     Args:
         config: The configuration.
@@ -254,10 +260,20 @@ def extended(config: Config, steps: int | None) -> Config:
     """
     if steps is None or checks.whole_number("steps", steps) == config.steps:
         return config
-    # A learning rate that was to reach zero at the end reaches it at the new end.
-    ends = config.keywords.get("learning_rate_steps") == config.steps
-    keywords = {"learning_rate_steps": steps} if ends else {}
-    return dataclasses.replace(config, steps=steps, keywords=config.keywords | keywords)
+
+    def stretched(length: float) -> float:
+        return length * steps / config.steps
+
+    hparams = algorithms.recipe(config.algorithm)(**config.keywords).hparams
+    keywords, sweep, sample = dict(config.keywords), dict(config.sweep), dict(config.sample)
+    for name in schedules(hparams):
+        if name in sweep:
+            sweep[name] = [stretched(value) for value in sweep[name]]
+        elif name in sample:
+            sample[name] = Distribution.read(name, sample[name]).times(stretched(1.0))
+        else:
+            keywords[name] = stretched(getattr(hparams, name))
+    return dataclasses.replace(config, steps=steps, keywords=keywords, sweep=sweep, sample=sample)
 
 
 def check_steps_done(plan: Plan, directory: RunDirectory) -> None:

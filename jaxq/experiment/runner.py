@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
@@ -20,6 +19,7 @@ from jaxq.experiment.files.records import Row
 from jaxq.experiment.halving import Survivors, halved
 from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, segment_steps
+from jaxq.hparams import Hparams, schedules
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 from jaxq.training import AgentState, Metrics
 
@@ -121,11 +121,13 @@ class Position:
         """Env steps of each agent so far."""
         return int(self.state.steps)
 
-    def rescheduled(self, steps: int) -> "Position":
-        """Let all learning rates reach zero after so many env steps of each agent."""
-        length = jnp.full_like(self.state.hparams.learning_rate_steps, steps)
-        hparams = self.state.hparams.replace(learning_rate_steps=length)
-        return dataclasses.replace(self, state=self.state._replace(hparams=hparams))
+    def rescheduled(self, planned: Hparams) -> "Position":
+        """Give all schedules the lengths that they have in `planned`, leaves `[N]`."""
+        own, lengths = self.state.hparams, {}
+        for name in schedules(planned):
+            new, sharding = np.asarray(getattr(planned, name)), getattr(own, name).sharding
+            lengths[name] = jax.make_array_from_callback(new.shape, sharding, new.__getitem__)
+        return dataclasses.replace(self, state=self.state._replace(hparams=own.replace(**lengths)))
 
     def facts(self) -> dict[str, Any]:
         """Return what is not in the state as plain values."""

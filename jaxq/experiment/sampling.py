@@ -64,6 +64,11 @@ class Distribution:
             )
         return cls(low, high, kind == "loguniform")
 
+    def times(self, factor: float) -> str:
+        """Write the distribution of all values multiplied by a factor above 0."""
+        kind = "loguniform" if self.logarithmic else "uniform"
+        return f"{kind}:{self.low * factor!r}:{self.high * factor!r}"
+
     def draw(self, name: str, seed: int, agents: int) -> np.ndarray:
         """Draw a value for each agent.
 

@@ -24,7 +24,12 @@ from jaxq.learning.policies import (
 )
 from jaxq.learning.rescaling import RescaledValue, rescale, undo_rescale
 from jaxq.learning.returns import NStepReturn, lambda_returns, n_step_return
-from jaxq.learning.schedules import epsilon_ladder, exponential_schedule, linear_schedule
+from jaxq.learning.schedules import (
+    epsilon_ladder,
+    exponential_schedule,
+    learning_rate_schedule,
+    linear_schedule,
+)
 from jaxq.learning.targets import (
     Bootstrap,
     conservative_penalty,
@@ -57,6 +62,7 @@ __all__ = [
     "greedy_bootstrap",
     "greedy_probabilities",
     "lambda_returns",
+    "learning_rate_schedule",
     "linear_schedule",
     "mix_uniform",
     "munchausen_bootstrap",

@@ -1,4 +1,10 @@
-"""Schedules: numbers that change with time, or differ between the environments of one agent."""
+"""Schedules: numbers that change with time, or differ between the environments of one agent.
+
+All of them go by the env steps that an agent has done: what comes after `t` of them has the value at
+`t`, and the end is reached when `num_steps` are done. Updates have the value of the steps that were done
+before their iteration began; so a learning rate that falls to zero over K updates is
+`start * (1 - k / K)` at update `k = 0 ... K - 1`, and no update runs at zero.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -30,6 +36,26 @@ def linear_schedule(
         0.75
     """
     return start + _fraction(step, num_steps) * (end - start)
+
+
+def learning_rate_schedule(step: jax.Array, start: jax.Array, num_steps: jax.Array) -> jax.Array:
+    """Fall from `start` to zero in a straight line over `num_steps`, and stay there.
+
+    `start * (1 - min(step / num_steps, 1))`; with `num_steps = 0` it is `start` throughout.
+
+    Args:
+        step: Env steps of the agent before the iteration whose updates have this step size, `[]`.
+        start: Step size at step 0, `[]`.
+        num_steps: Length of the schedule in env steps, `[]`, >= 0.
+
+    Returns:
+        The step size, `[]`; above zero as long as `step` is below `num_steps`.
+
+    Example:
+        >>> float(learning_rate_schedule(75, 1.0, 100))
+        0.25
+    """
+    return start * (1 - jnp.where(num_steps > 0, _fraction(step, num_steps), 0.0))
 
 
 def exponential_schedule(

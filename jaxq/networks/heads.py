@@ -15,10 +15,11 @@ ACTION_VALUES, STATE_VALUE, ADVANTAGES = "action_values", "state_value", "advant
 
 
 class Head(nn.Module):
-    """The last layer: one number per action, or K numbers per action (atoms' logits, quantiles).
+    """The last layers: one number per action, or K numbers per action (atoms' logits, quantiles).
 
-    Linear in the features, or with `dueling`
-    `z[a, k] = v[k] + adv[a, k] - mean_b adv[b, k]`, both streams linear.
+    `z = linear(h)` with `h = relu(dense(features))`, or `h = features` without a hidden layer; with
+    `dueling` `z[a, k] = v[k] + adv[a, k] - mean_b adv[b, k]`, both with a hidden layer of their own:
+    without one the two add up to one linear function of the features.
 
     Attributes:
         num_actions: Number of actions A.
@@ -26,9 +27,12 @@ class Head(nn.Module):
         dueling: Whether values split into the state's and the actions' advantages.
         noisy: Whether the layers are `NoisyDense`.
         dtype: Type to compute in, such as `jnp.bfloat16`; the values are float32 all the same.
+        hidden_size: Width of each stream's hidden layer, 0 for none; `None` makes a dueling head's as
+            wide as the features, and gives another head none.
+        layer_norm: Whether hidden layers are normalized before the ReLU, as those of a `Torso`.
 
     References:
-        Wang et al., Dueling Network Architectures, 2016, equation 9 (`dueling`).
+        Wang et al., Dueling Network Architectures, 2016, equation 9 and section 4.2 (`dueling`).
         Hessel et al., Rainbow, 2018, section "The Integrated Agent" (dueling for each atom).
 
     Example:
@@ -43,12 +47,16 @@ class Head(nn.Module):
     dueling: bool = False
     noisy: bool = False
     dtype: Dtype | None = None
+    hidden_size: int | None = None
+    layer_norm: bool = False
 
     def __post_init__(self) -> None:
         """Check the sizes."""
         self.num_actions = checks.whole_number("num_actions", self.num_actions)
         if self.outputs is not None:
             self.outputs = checks.whole_number("outputs", self.outputs)
+        if self.hidden_size is not None:
+            self.hidden_size = checks.whole_number("hidden_size", self.hidden_size, minimum=0)
         super().__post_init__()
 
     @nn.compact
@@ -64,8 +72,16 @@ class Head(nn.Module):
             values = state_value + values - values.mean(axis=-2, keepdims=True)
         return values.squeeze(-1) if self.outputs is None else values
 
-    def _stream(self, features: int, name: str, inputs: jax.Array) -> jax.Array:
-        return dense(features, self.noisy, name, self.dtype)(inputs).astype(jnp.float32)
+    def _stream(self, outputs: int, name: str, features: jax.Array) -> jax.Array:
+        size = self.hidden_size
+        if size is None:
+            size = features.shape[-1] if self.dueling else 0
+        if size:
+            features = dense(size, self.noisy, f"{name}_hidden", self.dtype)(features)
+            if self.layer_norm:
+                features = nn.LayerNorm(dtype=self.dtype, name=f"{name}_norm")(features)
+            features = nn.relu(features)
+        return dense(outputs, self.noisy, name, self.dtype)(features).astype(jnp.float32)
 
 
 class LinearHead(nn.Module):
@@ -86,21 +102,23 @@ class LinearHead(nn.Module):
 class DuelingHead(nn.Module):
     """Action values as the state's value plus each action's advantage over the mean.
 
-    `q[a] = v + adv[a] - mean_b adv[b]`
+    `q[a] = v + adv[a] - mean_b adv[b]`, each stream with a hidden layer of its own.
 
     Attributes:
         num_actions: Number of actions A.
+        hidden_size: Width of the hidden layers, 0 for none; as wide as the features if `None`.
 
     References:
-        Wang et al., Dueling Network Architectures, 2016, equation 9.
+        Wang et al., Dueling Network Architectures, 2016, equation 9 and section 4.2.
     """
 
     num_actions: int
+    hidden_size: int | None = None
 
     @nn.compact
     def __call__(self, features: jax.Array) -> jax.Array:
         """Map features `[B, F]` to action values `[B, A]`."""
-        return Head(self.num_actions, dueling=True)(features)
+        return Head(self.num_actions, dueling=True, hidden_size=self.hidden_size)(features)
 
 
 def with_initial_value(params: PyTree, value: jax.Array | float) -> PyTree:

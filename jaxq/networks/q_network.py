@@ -58,7 +58,8 @@ class ImplicitQuantileNetwork(nn.Module):
     """Quantiles of each action's return at any fractions, which are part of the input.
 
     `z[b, a, n] = head(features[b] * phi(tau[b, n]))[a]` with
-    `phi(tau) = relu(dense(cos(pi i tau)))`, `i = 0 ... num_cosines - 1`.
+    `phi(tau) = relu(dense(cos(pi i tau)))`, `i = 0 ... num_cosines - 1`. The head should have a hidden
+    layer, as in the paper: a linear one makes values bilinear in features and embedding.
 
     With an rng stream "quantiles", `apply(variables, x, rngs={"quantiles": key})`, each element of the
     batch gets fractions of its own, uniform in [0, 1); without it all get the midpoints
@@ -66,7 +67,7 @@ class ImplicitQuantileNetwork(nn.Module):
 
     Attributes:
         torso: Observations to features `[B, F]`.
-        head: Features to action values `[B, A]`, such as `Head(num_actions)`.
+        head: Features to action values `[B, A]`, such as `Head(num_actions, hidden_size=64)`.
         num_quantiles: Number of fractions N in a forward pass. The weights do not depend on it:
             `network.clone(num_quantiles=32)` takes the same ones.
         num_cosines: Number of cosines that a fraction is described by.
@@ -76,7 +77,7 @@ class ImplicitQuantileNetwork(nn.Module):
 
     References:
         Dabney et al., Implicit Quantile Networks for Distributional Reinforcement Learning, 2018,
-        equation 4.
+        equation 4 and figure 1.
     """
 
     torso: nn.Module
@@ -109,7 +110,7 @@ class ImplicitQuantileNetwork(nn.Module):
         if values.ndim != 2:
             raise checks.InputValueError(
                 "the head of an implicit quantile network must give one number per action, [B, A], "
-                f"got {list(values.shape)}; for example Head(num_actions)"
+                f"got {list(values.shape)}; for example Head(num_actions, hidden_size=64)"
             )
         values = values.reshape(batch, self.num_quantiles, -1)
         return Quantiles(jnp.swapaxes(values, 1, 2), taus)

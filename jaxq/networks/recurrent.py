@@ -70,6 +70,9 @@ class GRU(nn.Module):
 class RecurrentQNetwork(nn.Module):
     """A torso, a GRU and a head: action values of an episode's history.
 
+    What else is known before an observation, such as the action and the reward before it, may be given
+    as numbers `[B, P]`, which join the torso's features.
+
     Attributes:
         torso: Observations to features.
         head: Carries to action values; given a batch of carries `[B, H]`.
@@ -108,22 +111,35 @@ class RecurrentQNetwork(nn.Module):
         """Return the carry that an episode begins with, zeros `[batch, H]`."""
         return jnp.zeros((batch, self.hidden_size))
 
-    def __call__(self, carry: jax.Array, observation: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def __call__(
+        self, carry: jax.Array, observation: jax.Array, previous: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array]:
         """Take one step.
 
         Args:
             carry: Carry before it, `[B, H]`.
             observation: Observations, `[B, ...]`.
+            previous: What else is known before it, `[B, P]`.
 
         Returns:
             The carry after it, `[B, H]`, and what the head gives, `[B, A]`.
         """
         chex.assert_shape(carry, (observation.shape[0], self.hidden_size))
-        carry = self.gru(carry, self.torso(observation))
+        carry = self.gru(carry, self._features(observation, previous))
         return carry, self.head(carry)
 
+    def _features(self, observation: jax.Array, previous: jax.Array | None) -> jax.Array:
+        features = self.torso(observation)
+        if previous is None:
+            return features
+        return jnp.concatenate([features.astype(previous.dtype), previous], axis=-1)
+
     def unroll(
-        self, carry: jax.Array, observations: jax.Array, starts: jax.Array
+        self,
+        carry: jax.Array,
+        observations: jax.Array,
+        starts: jax.Array,
+        previous: jax.Array | None = None,
     ) -> tuple[jax.Array, jax.Array]:
         """Step through T observations; only the carry's own product is done one step at a time.
 
@@ -132,6 +148,7 @@ class RecurrentQNetwork(nn.Module):
             observations: Observations, `[B, T, ...]`.
             starts: Whether an episode begins with an observation, whose carry before it is then zero,
                 bool `[B, T]`.
+            previous: What else is known before each observation, `[B, T, P]`.
 
         Returns:
             The carry after each observation, `[B, T, H]`, and what the head gives, `[B, T, A]`.
@@ -147,11 +164,14 @@ class RecurrentQNetwork(nn.Module):
                 "observations must be [B, T, ...] with T of at least 1, got "
                 f"{list(observations.shape)}; without steps the carry stays as it is"
             )
-        features = _split_time(self.torso(_merge_time(observations)), batch)
+        known = None if previous is None else _merge_time(previous)
+        features = _split_time(self._features(_merge_time(observations), known), batch)
         carries = self.gru.unroll(carry, features, starts)
         return carries, _split_time(self.head(_merge_time(carries)), batch)
 
-    def branch(self, carries: jax.Array, observations: jax.Array) -> jax.Array:
+    def branch(
+        self, carries: jax.Array, observations: jax.Array, previous: jax.Array | None = None
+    ) -> jax.Array:
         """Take one step aside from each of many carries, for values of the observations that follow.
 
         Given the carries that `unroll` returned and the observation in which each transition ended,
@@ -161,11 +181,13 @@ class RecurrentQNetwork(nn.Module):
         Args:
             carries: Carry before each observation, `[B, T, H]`.
             observations: Observations, `[B, T, ...]`.
+            previous: What else is known before each observation, `[B, T, P]`.
 
         Returns:
             What the head gives, `[B, T, A]`.
         """
-        _, outputs = self(_merge_time(carries), _merge_time(observations))
+        known = None if previous is None else _merge_time(previous)
+        _, outputs = self(_merge_time(carries), _merge_time(observations), known)
         return _split_time(outputs, carries.shape[0])
 
 

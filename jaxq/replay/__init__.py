@@ -4,10 +4,11 @@ Every replay has the four functions of `Replay`; `shuffled_minibatches` is all t
 last iteration alone needs.
 """
 
-from jaxq.replay.prioritized import Priorities, PrioritizedReplay
+from jaxq.replay.prioritized import PrioritizedReplay
 from jaxq.replay.protocol import Memory, Replay, ReplayHparams
 from jaxq.replay.ring import Ring, Steps
-from jaxq.replay.sequences import SequenceReplay
+from jaxq.replay.sequences import PrioritizedSequenceReplay, SequenceReplay
+from jaxq.replay.starts import Priorities
 from jaxq.replay.uniform import UniformReplay
 from jaxq.replay.window import shuffled_minibatches
 
@@ -15,6 +16,7 @@ __all__ = [
     "Memory",
     "Priorities",
     "PrioritizedReplay",
+    "PrioritizedSequenceReplay",
     "Replay",
     "ReplayHparams",
     "Ring",

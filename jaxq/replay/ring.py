@@ -53,10 +53,14 @@ class Steps(NamedTuple):
     Attributes:
         transition: The steps, without extras.
         known: Whether `next_observation` is what the step really led to, bool.
+        weight: Importance weight of each window that the steps are of; `()` where all are alike.
+        index: Where in the ring each window begins, `row * E + env`; `()` where nobody asks.
     """
 
     transition: Transition
     known: jax.Array
+    weight: PyTree = ()
+    index: PyTree = ()
 
 
 def check_sizes(replay: Any, span: str) -> None:

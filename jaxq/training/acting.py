@@ -12,18 +12,13 @@ from jaxq.training import behaviour
 from jaxq.training.agent import Decision, Situation
 from jaxq.training.learner import Learner
 from jaxq.training.q_function import QFunction
+from jaxq.training.recurrent import RecurrentState, episode_begin, previous_features
 from jaxq.types import ObservationSpec, PyTree
 
 
-def _values(
-    q_function: QFunction,
-    settings: Settings,
-    key: jax.Array,
-    learner: Learner,
-    situation: Situation,
-) -> jax.Array:
-    """Return action values to act on, `[E, A]`, with noise if that is how the agent explores."""
-    return q_function.q_values(learner.params, situation.observation, key if settings.noisy else None)
+def _noise(settings: Settings, key: jax.Array) -> jax.Array | None:
+    """Return a key for the noise of layers that have some; a network of the user's own may."""
+    return key if settings.noisy or settings.network is not None else None
 
 
 @dataclass(frozen=True)
@@ -37,10 +32,15 @@ class NetworkActing:
         """Return nothing."""
         return ()
 
+    def receive(self, carry: PyTree, action: jax.Array, reward: jax.Array) -> PyTree:
+        """Note nothing."""
+        return carry
+
     def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
         """Choose by the probabilities that the settings describe."""
         noise_key, action_key = jax.random.split(key)
-        q = _values(self.q_function, self.settings, noise_key, learner, situation)
+        noise_key = _noise(self.settings, noise_key)
+        q = self.q_function.q_values(learner.params, situation.observation, noise_key)
         probs = behaviour.probabilities(self.settings, hparams, situation.steps, q)
         return Decision(behaviour.choose(action_key, probs))
 
@@ -66,10 +66,15 @@ class CountingActing:
         """Return counts of zero, `[2^count_bits, A]`, which the environments share."""
         return jnp.zeros((2**self.settings.count_bits, self.num_actions))
 
+    def receive(self, carry: PyTree, action: jax.Array, reward: jax.Array) -> PyTree:
+        """Note nothing."""
+        return carry
+
     def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
         """Choose the best by value and bonus, and count it."""
         noise_key, action_key = jax.random.split(key)
-        q = _values(self.q_function, self.settings, noise_key, learner, situation)
+        noise_key = _noise(self.settings, noise_key)
+        q = self.q_function.q_values(learner.params, situation.observation, noise_key)
         counts, code = situation.carry, self._codes(situation.observation)
         probs = behaviour.probabilities(self.settings, hparams, situation.steps, q, counts[code])
         action = behaviour.choose(action_key, probs)
@@ -95,13 +100,18 @@ class EnsembleActing:
         """Return the members that are followed, int32 `[E]`; the first step draws them."""
         return jnp.zeros(num_envs, jnp.int32)
 
+    def receive(self, carry: PyTree, action: jax.Array, reward: jax.Array) -> PyTree:
+        """Note nothing."""
+        return carry
+
     def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
         """Choose by the member's values, and draw which members will learn from what follows."""
-        member_key, mask_key, action_key = jax.random.split(key, 3)
+        member_key, mask_key, action_key, noise_key = jax.random.split(key, 4)
         members = self.q_function.members
         drawn = jax.random.randint(member_key, situation.begins.shape, 0, members)
         member = jnp.where(situation.begins, drawn, situation.carry)
-        q = self.q_function.member_values(learner.params, situation.observation)
+        noise_key = _noise(self.settings, noise_key)
+        q = self.q_function.member_values(learner.params, situation.observation, noise_key)
         follows = jax.nn.one_hot(member, members, axis=0)
         q = jnp.sum(q * follows[..., None], axis=0)
         probs = behaviour.probabilities(self.settings, hparams, situation.steps, q)
@@ -112,25 +122,37 @@ class EnsembleActing:
 
 @dataclass(frozen=True)
 class RecurrentActing:
-    """Acts with a recurrent network, whose state begins at zero with each episode."""
+    """Acts with a recurrent network, which knows what it saw, did and got since the episode began."""
 
     q_function: QFunction
     settings: Settings
+    num_actions: int
 
-    def start(self, num_envs: int) -> jax.Array:
-        """Return a recurrent state of zeros, `[E, H]`."""
-        return jnp.zeros((num_envs, self.settings.recurrent_size))
+    def start(self, num_envs: int) -> RecurrentState:
+        """Return what is known where an episode begins, leaves `[E, ...]`."""
+        return episode_begin((num_envs,), self.settings.recurrent_size)
 
     def act(self, key: jax.Array, learner: Learner, hparams: Hparams, situation: Situation) -> Decision:
-        """Choose by the network's values, and store the state that it had before the observation."""
-        before = jnp.where(situation.begins[:, None], 0, situation.carry)
+        """Choose by the network's values, and store what was known before the observation."""
+        blank, begins = self.start(situation.begins.shape[0]), situation.begins
+        before = situation.carry._replace(
+            hidden=jnp.where(begins[:, None], blank.hidden, situation.carry.hidden),
+            action=jnp.where(begins, blank.action, situation.carry.action),
+            reward=jnp.where(begins, blank.reward, situation.carry.reward),
+        )
         q, after = self.values(learner, situation.observation, before)
         probs = behaviour.probabilities(self.settings, hparams, situation.steps, q)
         return Decision(behaviour.choose(key, probs), after, before)
 
+    def receive(self, carry: RecurrentState, action: jax.Array, reward: jax.Array) -> RecurrentState:
+        """Note what was done, and what it paid."""
+        return carry._replace(action=action, reward=reward)
+
     def values(
-        self, learner: Learner, observation: jax.Array, carry: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+        self, learner: Learner, observation: jax.Array, carry: RecurrentState
+    ) -> tuple[jax.Array, RecurrentState]:
         """Return values `[B, A]` without exploration, and the state after the observation."""
-        after, output = self.q_function.network.apply(learner.params, carry, observation)
-        return jax.vmap(self.q_function.value.q)(output), after
+        previous = previous_features(carry.action, carry.reward, self.num_actions)
+        network = self.q_function.network
+        hidden, output = network.apply(learner.params, carry.hidden, observation, previous)
+        return jax.vmap(self.q_function.value.q)(output), carry._replace(hidden=hidden)

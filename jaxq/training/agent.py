@@ -50,6 +50,10 @@ class Acting(Protocol):
         """Choose an action in each environment."""
         ...
 
+    def receive(self, carry: PyTree, action: jax.Array, reward: jax.Array) -> PyTree:
+        """Note in a decision's carry what was done, int32 `[E]`, and what it paid, `[E]`."""
+        ...
+
 
 class Experience(NamedTuple):
     """What there is to learn from.
@@ -114,7 +118,7 @@ class Agent(NamedTuple):
         acting: How it explores.
         learning: How it learns.
         values: Maps what was learned, observations `[B, ...]` and a carry to action values `[B, A]`
-            without exploration, and the next carry.
+            without exploration, and the next carry, which `acting.receive` is to note the step in.
         carry: Makes the carry of B episodes that begin.
     """
 

@@ -12,6 +12,7 @@ def greedy_returns(
     env: Environment,
     env_params: PyTree,
     values: Callable[[jax.Array, PyTree], tuple[jax.Array, PyTree]],
+    receive: Callable[[PyTree, jax.Array, jax.Array], PyTree],
     carry: PyTree,
     key: jax.Array,
     num_episodes: int,
@@ -26,6 +27,7 @@ def greedy_returns(
         env: The environment.
         env_params: Its parameters.
         values: Maps observations `[M, ...]` and a carry to action values `[M, A]` and the next carry.
+        receive: Notes actions and rewards, `[M]`, in the carry that `values` returned.
         carry: The carry of M episodes that begin.
         key: PRNG key.
         num_episodes: Number of episodes M.
@@ -50,6 +52,7 @@ def greedy_returns(
         env_state, timestep = jax.vmap(env.step, in_axes=(0, 0, 0, None))(
             keys, env_state, action, env_params
         )
+        carry = receive(carry, action, timestep.reward)
         returns = returns + jnp.where(ended, 0, timestep.reward)
         ended = ended | timestep.terminated | timestep.truncated
         return time + 1, env_state, timestep.observation, carry, returns, ended

@@ -31,6 +31,10 @@ class Learner(NamedTuple):
     target_params: PyTree
     opt_state: Any
 
+    def inherit(self, donor: "Learner") -> "Learner":
+        """Return what a donor has learned, which is all there is to it."""
+        return donor
+
 
 class Batch(NamedTuple):
     """What one gradient step learns from.
@@ -65,17 +69,23 @@ class Descent:
     spec: ObservationSpec
     split: Callable[[PyTree], PyTree]
 
-    def init(self, key: jax.Array, hparams: Hparams, *carry: jax.Array) -> Learner:
+    @property
+    def blank(self) -> jax.Array:
+        """A batch of one observation of zeros, for a network to be made from."""
+        return jnp.zeros((1, *self.spec.shape), self.spec.dtype)
+
+    def init(self, key: jax.Array, hparams: Hparams, *inputs: jax.Array) -> Learner:
         """Make a network with fresh weights, its copy and its optimizer.
 
         Args:
             key: PRNG key.
             hparams: The agent's hyperparameters.
-            *carry: What a recurrent network is given before the observation.
+            *inputs: What the network is given, if that is not one observation.
         """
-        observation = jnp.zeros((1, *self.spec.shape), self.spec.dtype)
-        params = self.q_function.init(key, hparams, *carry, observation)
-        return Learner(params, params, self.settings.optimizer(hparams).init(params))
+        params = self.q_function.init(key, hparams, *(inputs or (self.blank,)))
+        # Members of an ensemble are networks of their own, each with an optimizer of its own.
+        opt_state = self.q_function.each(self.settings.optimizer(hparams).init)(params)
+        return Learner(params, params, opt_state)
 
     def step(
         self, learner: Learner, hparams: Hparams, batch: Batch, target_due: jax.Array
@@ -98,26 +108,27 @@ class Descent:
             outputs = batch.outputs(params)
             loss = jax.vmap(value.loss)
             losses = each(lambda out, target: loss(out, batch.a_tm1, target))(outputs, batch.targets)
-            total = jnp.mean(batch.weight * losses.loss)
+            total = jnp.mean(batch.weight * losses.loss, axis=-1)
             q = each(jax.vmap(value.q))(outputs)
             if self.settings.conservative:
                 penalty = each(lambda q: jax.vmap(conservative_penalty)(q, batch.a_tm1))(q)
-                total = total + hparams.conservatism * jnp.mean(penalty)
+                total = total + hparams.conservatism * jnp.mean(penalty, axis=-1)
             taken = each(lambda q: jax.vmap(value_of_action)(q, batch.a_tm1))(q)
-            return total, (losses, taken)
+            # Summed, so that each member's gradient is that of its own loss, whatever their number.
+            return total.sum(), (total.mean(), losses, taken)
 
-        (loss, (losses, taken)), gradient = jax.value_and_grad(loss_of, has_aux=True)(learner.params)
+        gradient, (loss, losses, taken) = jax.grad(loss_of, has_aux=True)(learner.params)
         learner = self._descend(learner, hparams, gradient, target_due)
-        statistics = LearningStatistics(
-            loss, jnp.abs(losses.td_error).mean(), taken.mean(), global_norm(gradient)
-        )
+        norm = each(global_norm)(gradient).mean()
+        statistics = LearningStatistics(loss, jnp.abs(losses.td_error).mean(), taken.mean(), norm)
         return learner, statistics, losses.priority
 
     def _descend(
         self, learner: Learner, hparams: Hparams, gradient: PyTree, target_due: jax.Array
     ) -> Learner:
         optimizer = self.settings.optimizer(hparams)
-        updates, opt_state = optimizer.update(gradient, learner.opt_state, learner.params)
+        update = self.q_function.each(optimizer.update)
+        updates, opt_state = update(gradient, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
         moved = optax.incremental_update(params, learner.target_params, hparams.target_rate)
         target_params = jax.tree.map(partial(jnp.where, target_due), moved, learner.target_params)

@@ -53,8 +53,8 @@ def _deep_agent(env: Environment, settings: Settings, mesh: Mesh | None) -> Agen
     descent = Descent(q_function, settings, spec, batch_splitter(mesh))
     learning: Learning
     if settings.recurrent_size:
-        learning = SequenceLearning(descent)
-        acting = RecurrentActing(q_function, settings)
+        learning = SequenceLearning(descent, env.num_actions)
+        acting = RecurrentActing(q_function, settings, env.num_actions)
         return Agent(acting, learning, acting.values, acting.start)
     kind = WindowLearning if settings.memory == "window" else ReplayLearning
     learning = kind(descent)

@@ -129,7 +129,7 @@ def _rows(settings: Settings) -> int:
     """Return how many observations one gradient step looks at."""
     if settings.memory == "window":
         return settings.buffer_size
-    return settings.batch_size * (settings.rows_needed if settings.recurrent_size else 1)
+    return settings.batch_size * (settings.sequence_rows if settings.recurrent_size else 1)
 
 
 def _products(program: core.Jaxpr, operands: bool = False) -> int:

@@ -24,10 +24,11 @@ def pbt(
 ) -> AgentState:
     """Let the worst agents take over what the best ones have learned, and vary how they learn on.
 
-    An agent of the worst `fraction` takes the weights, the optimizer's state and the hyperparameters
-    of one drawn from the best `fraction`; each leaf to vary is then multiplied or divided by `factor`.
-    Of `discount` it is the horizon, `1 / (1 - discount)`. Everything else stays the agent's own: its
-    key, its environments, and what it remembers.
+    An agent of the worst `fraction` takes what one drawn from the best `fraction` has learned, its
+    weights and their slower copy, its optimizer's state or its tables, and its hyperparameters; each
+    leaf to vary is then multiplied or divided by `factor`. Of `discount` it is the horizon,
+    `1 / (1 - discount)`. Everything else stays the agent's own: its key, its environments, what it
+    remembers, and what a table notes of running episodes, their traces and their last steps.
 
     Args:
         key: PRNG key; another one for each round.
@@ -71,7 +72,8 @@ def pbt(
         up = jax.random.bernoulli(jax.random.fold_in(vary_key, number), shape=source.shape)
         change = jnp.where(up, factor, 1 / factor)
         hparams = _varied(hparams, name, source != jnp.arange(source.size), change)
-    return state._replace(learner=_taken(state.learner, source), hparams=hparams)
+    learner = state.learner.inherit(_taken(state.learner, source))
+    return state._replace(learner=learner, hparams=hparams)
 
 
 def _checked_scores(scores: Any, state: AgentState) -> np.ndarray:

@@ -30,14 +30,22 @@ SUPPORT = 1e3
 class QFunction(NamedTuple):
     """A network with a value representation.
 
+    Of implicit quantiles, predictions, targets and the policy have fractions of their own, of which
+    there need not be as many: `network` predicts with N of them, `target_network` bootstraps from N',
+    and `policy_network` chooses with K; all take the same weights. Of anything else the three are one.
+
     Attributes:
         network: Maps observations `[B, ...]` to what represents action values.
+        target_network: The same for what is bootstrapped from.
+        policy_network: The same for which action is best.
         value: What that represents.
         members: Members of an ensemble, whose outputs have a leading axis; 0 for none.
         own: Whether the network was built here, so that it is known where values begin.
     """
 
     network: nn.Module
+    target_network: nn.Module
+    policy_network: nn.Module
     value: Value
     members: int
     own: bool
@@ -58,6 +66,10 @@ class QFunction(NamedTuple):
         """Return what represents action values; with a key, noise and quantiles are drawn anew."""
         return self.network.apply(params, observation, rngs=streams(key))
 
+    def target_output(self, params: PyTree, observation: jax.Array, key: jax.Array) -> PyTree:
+        """Return what represents the action values to bootstrap from, noise and quantiles drawn anew."""
+        return self.target_network.apply(params, observation, rngs=streams(key))
+
     def q_values(
         self, params: PyTree, observation: jax.Array, key: jax.Array | None = None
     ) -> jax.Array:
@@ -68,9 +80,34 @@ class QFunction(NamedTuple):
     def member_values(
         self, params: PyTree, observation: jax.Array, key: jax.Array | None = None
     ) -> jax.Array:
-        """Return action values `[B, A]`; of an ensemble, each member's, `[K, B, A]`."""
-        output = self.output(params, observation, key)
+        """Return action values `[B, A]`; of an ensemble, each member's, `[K, B, A]`.
+
+        With a key, noise is drawn anew. Fractions are always the midpoints `(k + 1/2) / K`: so there is
+        one greedy policy, which acting, evaluation and targets agree on, and as a quadrature they come
+        nearer to the mean than as many random ones.
+        """
+        rngs = {name: stream for name, stream in streams(key).items() if name == "noise"}
+        output = self.policy_network.apply(params, observation, rngs=rngs)
         return self.each(jax.vmap(self.value.q))(output)
+
+    def policy_values(
+        self, params: PyTree, observation: jax.Array, output: PyTree, key: jax.Array
+    ) -> jax.Array:
+        """Return the action values that choose what is bootstrapped from.
+
+        Args:
+            params: The weights that choose.
+            observation: Observations, `[B, ...]`.
+            output: The `target_output` of these weights.
+            key: PRNG key for noise, if the values are worked out anew.
+
+        Returns:
+            Those of `output`, leaves `[B, A]` or `[K, B, A]`; of implicit quantiles `member_values`, as
+            a choice by the fractions that are bootstrapped from would be biased toward their luck.
+        """
+        if self.policy_network is self.network:
+            return self.each(jax.vmap(self.value.q))(output)
+        return self.member_values(params, observation, key)
 
     def each(self, function: Any) -> Any:
         """Apply a function to each member of an ensemble, or to what is none as it is."""
@@ -87,23 +124,47 @@ def streams(key: jax.Array | None) -> dict[str, jax.Array]:
 
 def make_q_function(settings: Settings, spec: ObservationSpec, num_actions: int) -> QFunction:
     """Build the network that settings describe, and say what it gives."""
-    value = _value(settings)
-    if settings.network is not None:
-        return QFunction(_ensemble(settings, settings.network), value, _members(settings), False)
+    own = settings.network is None
+    member = _network(settings, spec, num_actions) if own else settings.network
+    network, members = _ensemble(settings, member), _members(settings)
+    target = policy = network
+    if isinstance(network, ImplicitQuantileNetwork):
+        target = network.clone(num_quantiles=settings.num_target_quantiles)
+        policy = network.clone(num_quantiles=settings.num_policy_quantiles)
+    return QFunction(network, target, policy, _value(settings), members, own)
+
+
+def _network(settings: Settings, spec: ObservationSpec, num_actions: int) -> nn.Module:
     dtype = None if settings.compute_type == "float32" else jnp.dtype(settings.compute_type)
     torso = Torso(spec, settings.hidden_sizes, settings.layer_norm, settings.noisy, dtype)
     outputs = {"categorical": settings.num_atoms, "quantile": settings.num_quantiles}
-    head = Head(num_actions, outputs.get(settings.value), settings.dueling, settings.noisy, dtype)
-    network: nn.Module
+    head = Head(
+        num_actions,
+        outputs.get(settings.value),
+        settings.dueling,
+        settings.noisy,
+        dtype,
+        _head_size(settings),
+        settings.layer_norm,
+    )
     if settings.recurrent_size:
-        network = RecurrentQNetwork(torso, head, settings.recurrent_size)
-    elif settings.value == "implicit_quantile":
-        network = ImplicitQuantileNetwork(torso, head, settings.num_quantiles)
-    elif settings.value == "quantile":
-        network = QuantileNetwork(torso, head)
-    else:
-        network = _ensemble(settings, QNetwork(torso, head))
-    return QFunction(network, value, _members(settings), True)
+        return RecurrentQNetwork(torso, head, settings.recurrent_size)
+    if settings.value == "implicit_quantile":
+        return ImplicitQuantileNetwork(torso, head, settings.num_quantiles)
+    if settings.value == "quantile":
+        return QuantileNetwork(torso, head)
+    return QNetwork(torso, head)
+
+
+def _head_size(settings: Settings) -> int:
+    """Return the width of the head's hidden layers: that of the features, or 0 for none.
+
+    Where no hidden layers are asked for, the features are the observation itself, and all is linear.
+    """
+    if settings.dueling and settings.recurrent_size:
+        return settings.recurrent_size
+    needed = settings.dueling or settings.value == "implicit_quantile"
+    return settings.hidden_sizes[-1] if needed and settings.hidden_sizes else 0
 
 
 def _members(settings: Settings) -> int:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import Bootstrap, greedy_bootstrap, linear_schedule, munchausen_bootstrap
 from jaxq.replay import Memory, PrioritizedReplay, UniformReplay
@@ -48,7 +49,7 @@ class ReplayLearning:
         """Take one iteration's gradient steps."""
         memory, _, steps = experience
         rows = steps // self._settings.num_envs
-        importance = self._importance(hparams, steps)
+        importance = importance_exponent(self._settings, hparams, steps - self.iteration_steps)
 
         def update(carry: tuple, inputs: tuple) -> tuple[tuple, LearningStatistics]:
             learner, priorities = carry
@@ -77,16 +78,11 @@ class ReplayLearning:
         masks = memory.ring.extras.reshape(-1, self._q_function.members)
         return masks[sample.index].T.astype(jnp.float32)
 
-    def _importance(self, hparams: Hparams, steps: jax.Array) -> jax.Array:
-        if not self._settings.prioritized:
-            return jnp.float32(0)
-        return linear_schedule(steps, hparams.importance_start, 1.0, hparams.importance_steps)
-
     def _batch(self, learner: Learner, hparams: Hparams, sample: Sample, key: jax.Array) -> Batch:
         """Work out targets, and say what is compared with them."""
         q_function = self._q_function
         online_key, target_key, rule_key = jax.random.split(key, 3)
-        output_t = q_function.output(learner.target_params, sample.s_t, target_key)
+        output_t = q_function.target_output(learner.target_params, sample.s_t, target_key)
         bootstrap = self._bootstrap(learner, hparams, sample, output_t, rule_key)
         target = jax.vmap(q_function.value.target)
         targets = q_function.each(
@@ -106,7 +102,7 @@ class ReplayLearning:
         if self._settings.double:
             q_online_t = q_function.member_values(learner.params, sample.s_t, key)
             return each(jax.vmap(greedy_bootstrap))(q_online_t)
-        q_target_t = each(jax.vmap(q_function.value.q))(output_t)
+        q_target_t = q_function.policy_values(learner.target_params, sample.s_t, output_t, key)
         if not self._settings.munchausen:
             return each(jax.vmap(greedy_bootstrap))(q_target_t)
         rule = jax.vmap(munchausen_bootstrap, in_axes=(0, 0, 0, None, None, None))
@@ -115,3 +111,10 @@ class ReplayLearning:
         return each(lambda q_tm1, q_t: rule(q_tm1, sample.a_tm1, q_t, *numbers))(
             q_target_tm1, q_target_t
         )
+
+
+def importance_exponent(settings: Settings, hparams: Hparams, steps: jax.Array) -> jax.Array:
+    """Return how much of the bias of a prioritized draw is corrected after `steps` env steps, `[]`."""
+    if not settings.prioritized:
+        return jnp.float32(0)
+    return linear_schedule(steps, hparams.importance_start, 1.0, hparams.importance_steps)

@@ -31,7 +31,10 @@ class Actors(NamedTuple):
 
 
 class EpisodeTotals(NamedTuple):
-    """Sums over the episodes that ended: their number, their returns and their lengths."""
+    """Sums over the episodes that ended: their number, their returns and their lengths.
+
+    Number and lengths are int32: no more than the env steps of an agent, which are counted in 32 bits.
+    """
 
     episodes: jax.Array
     episode_return: jax.Array
@@ -100,9 +103,8 @@ def rollout(
             decision.extras,
         )
         counted, totals = _count(actors, timestep)
-        after = counted._replace(
-            env_state=env_state, observation=timestep.observation, carry=decision.carry
-        )
+        carry = actor.acting.receive(decision.carry, decision.action, timestep.reward)
+        after = counted._replace(env_state=env_state, observation=timestep.observation, carry=carry)
         return after, (transition, totals)
 
     numbers = jnp.arange(keys.shape[0], dtype=jnp.int32)
@@ -116,9 +118,9 @@ def _count(actors: Actors, timestep: TimeStep) -> tuple[Actors, EpisodeTotals]:
     episode_return = actors.episode_return + timestep.reward
     episode_length = actors.episode_length + 1
     totals = EpisodeTotals(
-        ended.sum(),
+        ended.sum(dtype=jnp.int32),
         jnp.sum(ended * episode_return),
-        jnp.sum(ended * episode_length).astype(jnp.float32),
+        jnp.sum(ended * episode_length),
     )
     running = actors._replace(
         episode_return=jnp.where(ended, 0, episode_return),

@@ -5,35 +5,48 @@ import jax.numpy as jnp
 
 from jaxq.hparams import Hparams
 from jaxq.learning import greedy_bootstrap, n_step_return
-from jaxq.replay import Memory, SequenceReplay, Steps
+from jaxq.replay import Memory, PrioritizedSequenceReplay, SequenceReplay, Steps
 from jaxq.training.agent import Experience, LearningStatistics
 from jaxq.training.learner import Batch, Descent, Learner
+from jaxq.training.recurrent import episode_begin, previous_features
+from jaxq.training.replay_learning import importance_exponent
 from jaxq.training.rhythm import Rhythm
 from jaxq.types import PyTree, Transition
 
+ETA = 0.9
+"""What a sequence's largest TD error counts for in its priority, against their mean."""
+
 
 class SequenceLearning:
-    """Remembers steps with the recurrent state before them, and learns from runs of them."""
+    """Remembers steps with what was known before them, and learns from runs of them."""
 
-    def __init__(self, descent: Descent) -> None:
+    def __init__(self, descent: Descent, num_actions: int) -> None:
         self._descent = descent
         self._q_function = descent.q_function
         self._settings = settings = descent.settings
+        self._num_actions = num_actions
         self._rhythm = Rhythm(settings)
         self.iteration_steps = self._rhythm.iteration_steps
         self.warmup_steps = self._rhythm.warmup_steps
-        self.replay = SequenceReplay(
+        sizes = (
             descent.spec,
             self._rhythm.ring_rows,
             settings.num_envs,
             settings.batch_size,
-            settings.rows_needed,
+            settings.sequence_rows,
+        )
+        self.replay = (
+            PrioritizedSequenceReplay(*sizes, settings.sequence_stride)
+            if settings.prioritized
+            else SequenceReplay(*sizes)
         )
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[Learner, Memory]:
         """Make a network with fresh weights, its copy, its optimizer, and an empty ring."""
-        carry = jnp.zeros((1, self._settings.recurrent_size))
-        return self._descent.init(key, hparams, carry), self.replay.init(carry[0])
+        begin = episode_begin((1,), self._settings.recurrent_size)
+        previous = previous_features(begin.action, begin.reward, self._num_actions)
+        learner = self._descent.init(key, hparams, begin.hidden, self._descent.blank, previous)
+        return learner, self.replay.init(jax.tree.map(lambda leaf: leaf[0], begin))
 
     def remember(self, memory: Memory, newest: Transition, steps: jax.Array) -> Memory:
         """Write an iteration's transitions over the oldest ones."""
@@ -45,17 +58,28 @@ class SequenceLearning:
         """Take one iteration's gradient steps."""
         memory, _, steps = experience
         rows = steps // self._settings.num_envs
+        importance = importance_exponent(self._settings, hparams, steps - self.iteration_steps)
 
-        def update(learner: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
+        def update(carry: tuple, inputs: tuple) -> tuple[tuple, LearningStatistics]:
+            learner, priorities = carry
             number, key = inputs
-            drawn = self.replay.sample(key, memory, rows, hparams, jnp.float32(0))
+            drawn = self.replay.sample(
+                key, memory._replace(priorities=priorities), rows, hparams, importance
+            )
             batch = self._batch(learner, hparams, self._descent.split(drawn))
             due = self._rhythm.target_due(steps, number)
-            learner, statistics, _ = self._descent.step(learner, hparams, batch, due)
-            return learner, statistics
+            learner, statistics, errors = self._descent.step(learner, hparams, batch, due)
+            if self._settings.prioritized:
+                # Of steps whose end is lost, nothing is known.
+                errors = jnp.where(batch.weight > 0, errors, 0)
+                priority = mixed_priority(errors.reshape(self._settings.batch_size, -1))
+                priorities = self.replay.reprioritize(priorities, drawn, priority, hparams)
+            return (learner, priorities), statistics
 
-        learner, statistics = jax.lax.scan(update, learner, self._rhythm.numbered_keys(key))
-        return learner, memory, jax.tree.map(jnp.mean, statistics)
+        carry = learner, memory.priorities
+        carry, statistics = jax.lax.scan(update, carry, self._rhythm.numbered_keys(key))
+        learner, priorities = carry
+        return learner, memory._replace(priorities=priorities), jax.tree.map(jnp.mean, statistics)
 
     def _batch(self, learner: Learner, hparams: Hparams, drawn: Steps) -> Batch:
         """Work out targets behind the burn-in, and say what is compared with them."""
@@ -68,14 +92,15 @@ class SequenceLearning:
         targets, last = jax.vmap(self._targets, in_axes=(None, 0, 0, 0))(
             hparams.discount, tail, online_t, target_t
         )
-        known = jnp.take_along_axis(drawn.known[:, burn_in:], last, axis=1)
+        weight = jnp.take_along_axis(drawn.known[:, burn_in:], last, axis=1).astype(jnp.float32)
+        if self._settings.prioritized:
+            weight = weight * drawn.weight[:, None]
 
         def outputs(params: PyTree) -> jax.Array:
             _, output_tm1 = self._unroll(params, sequences)
             return _flat(output_tm1[:, burn_in:])
 
-        weight = _flat(known).astype(jnp.float32)
-        return Batch(outputs, _flat(tail.action), _flat(targets), weight)
+        return Batch(outputs, _flat(tail.action), _flat(targets), _flat(weight))
 
     def _targets(
         self, discount: jax.Array, run: Transition, online_t: jax.Array, target_t: jax.Array
@@ -103,11 +128,11 @@ class SequenceLearning:
         network, burn_in = self._q_function.network, self._settings.burn_in
         ended = sequences.terminated | sequences.truncated
         begins = jnp.pad(ended[:, :-1], ((0, 0), (1, 0)))
-        carry = sequences.extras
+        carry, previous = sequences.extras.hidden, self._previous(sequences, begins)
 
         def run(params: PyTree, carry: jax.Array, part: slice) -> tuple[jax.Array, jax.Array]:
-            observations, starts = sequences.observation[:, part], begins[:, part]
-            return network.apply(params, carry, observations, starts, method="unroll")
+            inputs = sequences.observation[:, part], begins[:, part], previous[:, part]
+            return network.apply(params, carry, *inputs, method="unroll")
 
         if not burn_in:
             return run(params, carry, slice(None))
@@ -115,13 +140,41 @@ class SequenceLearning:
         late = run(params, early[0][:, -1], slice(burn_in, None))
         return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), early, late)
 
+    def _previous(self, sequences: Transition, begins: jax.Array) -> jax.Array:
+        """Describe what was done before each observation, `[B, T, A + 1]`; nothing where one begins."""
+        known = sequences.extras
+        action = jnp.concatenate([known.action[:, None], sequences.action[:, :-1]], axis=1)
+        reward = jnp.concatenate([known.reward[:, None], sequences.reward[:, :-1]], axis=1)
+        action, reward = jnp.where(begins, -1, action), jnp.where(begins, 0, reward)
+        return previous_features(action, reward, self._num_actions)
+
     def _following(self, params: PyTree, sequences: Transition) -> jax.Array:
         """Return the outputs where each step behind the burn-in ended, `[B, T - burn_in, A]`."""
         burn_in = self._settings.burn_in
         carries, _ = self._unroll(params, sequences)
         network = self._q_function.network
-        following = sequences.next_observation[:, burn_in:]
-        return network.apply(params, carries[:, burn_in:], following, method="branch")
+        previous = previous_features(sequences.action, sequences.reward, self._num_actions)
+        inputs = carries, sequences.next_observation, previous
+        return network.apply(params, *(leaf[:, burn_in:] for leaf in inputs), method="branch")
+
+
+def mixed_priority(errors: jax.Array) -> jax.Array:
+    """Say how much there is to learn from sequences.
+
+    `eta * max_t |error_t| + (1 - eta) * mean_t |error_t|` with `eta = 0.9`
+
+    Args:
+        errors: TD errors, or sizes of them, `[B, T]`.
+
+    Returns:
+        `[B]`.
+
+    References:
+        Kapturowski et al., Recurrent Experience Replay in Distributed Reinforcement Learning, 2019,
+        section 2.3.
+    """
+    sizes = jnp.abs(errors)
+    return ETA * sizes.max(axis=-1) + (1 - ETA) * sizes.mean(axis=-1)
 
 
 def _flat(leaf: jax.Array) -> jax.Array:

@@ -36,6 +36,14 @@ class TableLearner(NamedTuple):
     waiting: PyTree = ()
     model: PyTree = ()
 
+    def inherit(self, donor: "TableLearner") -> "TableLearner":
+        """Return what a donor has learned, with this learner's own place in its own environments.
+
+        Traces and waiting steps belong to episodes that go on where they were: a donor's step would
+        be followed by this agent's action.
+        """
+        return donor._replace(traces=self.traces, waiting=self.waiting)
+
 
 @dataclass(frozen=True)
 class TableActing:
@@ -47,6 +55,10 @@ class TableActing:
     def start(self, num_envs: int) -> PyTree:
         """Return nothing."""
         return ()
+
+    def receive(self, carry: PyTree, action: jax.Array, reward: jax.Array) -> PyTree:
+        """Note nothing."""
+        return carry
 
     def act(
         self, key: jax.Array, learner: TableLearner, hparams: Hparams, situation: Situation

@@ -1,7 +1,6 @@
 """The trainer: one agent's whole training as pure functions of one pytree."""
 
 import functools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,9 +10,9 @@ from jax.sharding import Mesh
 from jaxq import checks
 from jaxq.algorithms import Algorithm
 from jaxq.hparams import Hparams, validated
-from jaxq.learning import linear_schedule
+from jaxq.learning import learning_rate_schedule
 from jaxq.training import behaviour, evaluation
-from jaxq.training.agent import Experience, LearningStatistics
+from jaxq.training.agent import Experience
 from jaxq.training.devices import first_device, memory_limit
 from jaxq.training.keys import fast
 from jaxq.training.make import make_agent
@@ -30,18 +29,12 @@ from jaxq.training.state import (
     checked_observation,
     env_params_like,
 )
+from jaxq.training.totals import RunningSum, Totals, metrics, zeros
 from jaxq.types import Environment, PyTree, Transition
 
 # Iterations whose keys are drawn at once, and how many keys that may be.
 MOST_ITERATIONS = 32
 MOST_KEYS = 1024
-
-
-class _Totals(NamedTuple):
-    """Sums over a call of `run`, from which the metrics are made at its end."""
-
-    episodes: EpisodeTotals
-    learning: LearningStatistics
 
 
 class Trainer:
@@ -254,28 +247,29 @@ class Trainer:
             return carry[0] < iterations
 
         def block(carry: tuple) -> tuple:
-            done, state, totals = carry
+            done, state, sums = carry
             # Keys are drawn for many iterations at once: one by one, the dispatch of the generator's
             # many small operations takes longer than a whole step of a small agent.
             steps = state.steps + jnp.arange(self._block) * self.iteration_steps
             keys = jax.vmap(self._iteration_keys, in_axes=(None, 0))(state.key, steps)
 
-            def iteration(number: jax.Array, carry: tuple[AgentState, _Totals]) -> tuple:
+            def iteration(number: jax.Array, carry: tuple[AgentState, Totals]) -> tuple:
                 state, totals = carry
                 state, new = self._iterate(state, keys[number])
                 return state, jax.tree.map(jnp.add, totals, new)
 
             length = jnp.minimum(self._block, iterations - done)
-            state, totals = jax.lax.fori_loop(0, length, iteration, (state, totals))
-            return done + length, state, totals
+            state, totals = jax.lax.fori_loop(0, length, iteration, (state, zeros(shapes)))
+            return done + length, state, sums.plus(totals)
 
         shapes = jax.eval_shape(
             lambda state: self._iterate(state, self._iteration_keys(state.key, state.steps))[1], state
         )
-        totals = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         # The number of iterations is data, so that a run of another length is no other program.
-        _, state, totals = jax.lax.while_loop(unfinished, block, (jnp.int32(0), state, totals))
-        return state, self._metrics(state, totals, iterations)
+        begin = jnp.int32(0), state, RunningSum.zero(shapes)
+        _, state, sums = jax.lax.while_loop(unfinished, block, begin)
+        epsilon = behaviour.epsilons(self.algorithm.settings, state.hparams, state.steps)
+        return state, metrics(sums.total, iterations, epsilon)
 
     def evaluate_agent(
         self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int
@@ -285,6 +279,7 @@ class Trainer:
             self.env,
             state.env_params,
             functools.partial(self.agent.values, state.learner),
+            self.agent.acting.receive,
             self.agent.carry(num_episodes),
             fast(key),
             num_episodes,
@@ -298,15 +293,17 @@ class Trainer:
         """Return the keys of the iteration after `steps` env steps: one to learn, the others to act."""
         return jax.random.split(jax.random.fold_in(fast(key), steps), self._num_keys)
 
-    def _iterate(self, state: AgentState, keys: jax.Array) -> tuple[AgentState, _Totals]:
+    def _iterate(self, state: AgentState, keys: jax.Array) -> tuple[AgentState, Totals]:
+        # Schedules go by what was done before the iteration: so the last update still has a step size.
+        hparams = _at_step(state.hparams, state.steps)
         state, newest, episodes = self._collect(state, keys[1:])
         learner, memory, statistics = self.agent.learning.learn(
             keys[0],
             state.learner,
-            _at_step(state.hparams, state.steps),
+            hparams,
             Experience(state.memory, newest, state.steps),
         )
-        return state._replace(learner=learner, memory=memory), _Totals(episodes, statistics)
+        return state._replace(learner=learner, memory=memory), Totals(episodes, statistics)
 
     def _collect(
         self, state: AgentState, keys: jax.Array
@@ -319,25 +316,10 @@ class Trainer:
         steps = state.steps + self.iteration_steps
         return state._replace(actors=actors, memory=memory, steps=steps), newest, episodes
 
-    def _metrics(self, state: AgentState, totals: _Totals, iterations: jax.Array) -> Metrics:
-        episodes, learning = totals
-        epsilon = behaviour.epsilons(self.algorithm.settings, state.hparams, state.steps)
-        return Metrics(
-            episodes=episodes.episodes.astype(jnp.float32),
-            episode_return=episodes.episode_return / episodes.episodes,
-            episode_length=episodes.episode_length / episodes.episodes,
-            loss=learning.loss / iterations,
-            td_error=learning.td_error / iterations,
-            q_value=learning.q_value / iterations,
-            gradient_norm=learning.gradient_norm / iterations,
-            epsilon=epsilon.mean(),
-        )
-
 
 def _at_step(hparams: Hparams, steps: jax.Array) -> Hparams:
     """Return hyperparameters with the learning rate that they have come to."""
     start, length = hparams.learning_rate, hparams.learning_rate_steps
     if length is None:
         return hparams
-    rate = jnp.where(length > 0, linear_schedule(steps, start, 0.0, length), start)
-    return hparams.replace(learning_rate=rate)
+    return hparams.replace(learning_rate=learning_rate_schedule(steps, start, length))

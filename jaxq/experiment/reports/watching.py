@@ -79,6 +79,7 @@ def episode(trainer: Trainer, agent_state: AgentState, key: jax.Array, max_steps
             action = jnp.argmax(q[0]).astype(jnp.int32)
             step_key_now = jax.random.fold_in(step_key, time)
             env_state, timestep = env.step(step_key_now, env_state, action, agent.env_params)
+            carry = trainer.agent.acting.receive(carry, action[None], timestep.reward[None])
             now_ended = ended | timestep.terminated | timestep.truncated
             game = env_state, timestep.observation, carry, now_ended
             return game, (timestep.final_observation, ~ended)
