@@ -13,6 +13,7 @@ from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.runner import Position, evaluate
+from jaxq.precision import in_32_bits
 from jaxq.statistics import bootstrap_interval, iqm
 
 
@@ -58,6 +59,7 @@ def evaluate_directory(directory: Path, episodes: int = 32, seed: int | None = N
     return Evaluated(plan.config, returns, position.stopped)
 
 
+@in_32_bits()
 def record_best(directory: Path) -> bool:
     """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
 

@@ -24,6 +24,7 @@ from jaxq.experiment.recorder import Recorder
 from jaxq.experiment.runner import DivergenceError, Position, Progress, begin, evaluate, train
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
+from jaxq.precision import in_32_bits
 from jaxq.training.memory_use import readable
 
 MOST_TRACKED = 2**30
@@ -104,6 +105,7 @@ class Experiment:
         experiment._resumes = True
         return experiment
 
+    @in_32_bits()
     def run(self, console: Console | None = None) -> np.ndarray:
         """Train, evaluate and report.
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxq.precision import in_32_bits
 from jaxq.replay import ring, sum_tree
 from jaxq.replay.protocol import Memory, ReplayHparams
 from jaxq.replay.sum_tree import SumTree
@@ -65,11 +66,13 @@ class PrioritizedReplay:
         """Check the sizes."""
         ring.check_sizes(self, span="n_step")
 
+    @in_32_bits()
     def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
         priorities = Priorities(sum_tree.empty(self.num_rows * self.num_envs), jnp.float32(1))
         return Memory(ring.empty(self.spec, self.num_rows, self.num_envs, extras), priorities)
 
+    @in_32_bits()
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; new transitions get the largest priority so far.
 
@@ -90,6 +93,7 @@ class PrioritizedReplay:
             priorities=self._move_on(memory.priorities, rows_written, length),
         )
 
+    @in_32_bits()
     def sample(
         self,
         key: jax.Array,
@@ -130,6 +134,7 @@ class PrioritizedReplay:
         mass = tree.leaves[leaf]
         return sample._replace(weight=sample.weight * (mass.min() / mass) ** importance)
 
+    @in_32_bits()
     def reprioritize(
         self, priorities: Priorities, sample: Sample, priority: jax.Array, hparams: ReplayHparams
     ) -> Priorities:

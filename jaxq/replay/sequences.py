@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import jax
 
+from jaxq.precision import in_32_bits
 from jaxq.replay import ring
 from jaxq.replay.protocol import Memory, ReplayHparams
 from jaxq.replay.ring import Steps
@@ -40,14 +41,17 @@ class SequenceReplay:
         """Check the sizes."""
         ring.check_sizes(self, span="length")
 
+    @in_32_bits()
     def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
         return Memory(ring.empty(self.spec, self.num_rows, self.num_envs, extras))
 
+    @in_32_bits()
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; see `Replay.add`."""
         return memory._replace(ring=ring.write(self.spec, memory.ring, rows, rows_written))
 
+    @in_32_bits()
     def sample(
         self,
         key: jax.Array,
@@ -80,6 +84,7 @@ class SequenceReplay:
         first = jax.tree.map(lambda leaf: leaf[row, env], memory.ring.extras)
         return steps._replace(transition=steps.transition._replace(extras=first))
 
+    @in_32_bits()
     def reprioritize(
         self, priorities: PyTree, sample: Steps, priority: jax.Array, hparams: ReplayHparams
     ) -> PyTree:
