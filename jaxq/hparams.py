@@ -12,6 +12,7 @@ import numpy as np
 from flax import struct
 
 from jaxq import checks
+from jaxq.precision import in_32_bits
 
 Leaf = Any  # a number, or an array with one element per agent
 
@@ -106,6 +107,7 @@ def allowed(name: str) -> tuple[float, float]:
     return limits["low"], limits["high"]
 
 
+@in_32_bits()
 def validated(hparams: Any, template: Hparams, shape: tuple[int, ...] = ()) -> Hparams:
     """Return `hparams` as float32 leaves of one shape, every value checked against its range.
 

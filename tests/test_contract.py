@@ -73,6 +73,15 @@ def test_the_same_key_gives_the_same_agent(population, trained):
     assert not np.array_equal(other.key, trained[0].key)
 
 
+def test_settings_of_the_program_around_it_change_nothing(population, trained):
+    """Neither types of 64 bits, which draw other numbers, nor strict promotion."""
+    with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):
+        found = population.run(population.init(jax.random.key(3)), 400)
+        returns = population.evaluate(found[0], jax.random.key(1), num_episodes=6)
+    same(trained, found)
+    same(returns, population.evaluate(trained[0], jax.random.key(1), num_episodes=6))
+
+
 def test_seeds_train_different_agents(trainer, trained):
     state, _ = trained
     tabular = trainer.algorithm.name in TABULAR

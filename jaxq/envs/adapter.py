@@ -1,5 +1,8 @@
 """The gymnax adapter: any gymnax 1.0 environment with discrete actions as the engine's `Environment`."""
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -9,7 +12,17 @@ from gymnax.environments import spaces
 from jaxq import checks
 from jaxq.envs.states import state_numbers
 from jaxq.envs.time_limits import KINDS, TERMINATES, TRUNCATES
+from jaxq.precision import in_32_bits
 from jaxq.types import ObservationSpec, PyTree, TimeStep
+
+
+@contextlib.contextmanager
+def _in_32_bits() -> Iterator[None]:
+    """Do what `in_32_bits` does, and without a word where an environment holds arrays of 64 bits."""
+    with in_32_bits(), warnings.catch_warnings():
+        # gymnax makes some when it is imported, and JAX warns each time that one is narrowed.
+        warnings.filterwarnings("ignore", "Explicitly requested dtype", UserWarning)
+        yield
 
 
 class GymnaxEnvironment:
@@ -28,6 +41,7 @@ class GymnaxEnvironment:
         time_limit: Whether the time limit "truncates" or "terminates"; see `jaxq.envs.time_limits`.
     """
 
+    @_in_32_bits()
     def __init__(
         self,
         env: Any,
@@ -51,11 +65,13 @@ class GymnaxEnvironment:
         shape, dtype = list(spec.shape), jnp.dtype(spec.dtype).name
         return f"{self.name}({self.num_actions} actions, observation {dtype}{shape})"
 
+    @_in_32_bits()
     def reset(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
         """Begin an episode and return its state and first observation."""
         observation, state = self._env.reset(key, params)
         return jax.tree.map(_strong, state), self._cast(observation)
 
+    @_in_32_bits()
     def step(
         self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree
     ) -> tuple[PyTree, TimeStep]:
@@ -91,7 +107,7 @@ class GymnaxEnvironment:
         categories = int(space.n) if isinstance(space, spaces.Discrete) else None
         if dtype is None:
             dtype = jnp.promote_types(observation.dtype, outputs[0].dtype)
-        return ObservationSpec(observation.shape, jnp.dtype(dtype), categories)
+        return ObservationSpec(observation.shape, _own(dtype), categories)
 
     def _trace(self, key: jax.Array, params: PyTree) -> tuple[Any, tuple]:
         observation, state = self._env.reset(key, params)
@@ -103,7 +119,12 @@ class GymnaxEnvironment:
 def _strong(leaf: Any) -> jax.Array:
     """Give a leaf a type of its own, so that arithmetic with it does not depend on where it stood."""
     array = jnp.asarray(leaf)
-    return array if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else array.astype(array.dtype)
+    return array if jnp.issubdtype(array.dtype, jax.dtypes.prng_key) else array.astype(_own(array.dtype))
+
+
+def _own(dtype: Any) -> jnp.dtype:
+    """Return a type as it is here, where one of 64 bits has 32."""
+    return jnp.dtype(jax.dtypes.canonicalize_dtype(dtype))
 
 
 _SCALARS = {"reward": 2, "terminated": 3, "truncated": 4}
@@ -135,6 +156,7 @@ def _check_outputs(name: str, observation: Any, outputs: Any) -> None:
 _NEEDED = ("reset", "step", "default_params", "action_space", "observation_space")
 
 
+@in_32_bits()
 def from_gymnax(
     env: Any,
     params: PyTree = None,

@@ -12,6 +12,7 @@ from jaxq.envs import grids, toy_text
 from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
 from jaxq.envs.table import TableEnvironment, from_table
 from jaxq.envs.time_limits import OTHERWISE, TERMINATES, TIME_LIMITS
+from jaxq.precision import in_32_bits
 
 Made = TypeVar("Made")
 
@@ -92,6 +93,7 @@ def ids() -> list[str]:
     return list(dict.fromkeys([*gymnax.registered_envs, *toy_text.ids(), *grids.BUILDERS]))
 
 
+@in_32_bits()
 def _describe(id: str) -> EnvironmentInfo:
     if id == _NEEDS_DOWNLOAD:
         return EnvironmentInfo(id, 10, "float32[28, 28]", "downloads MNIST when it is made")
@@ -116,6 +118,7 @@ def _table(id: str, kwargs: dict[str, Any]) -> TableEnvironment:
     return from_table(toy_text.make(id, **kwargs), name=id)
 
 
+@in_32_bits()
 def _attempt(id: str, build: Callable[[], Made]) -> Made:
     """Build an environment, turning what it objects to into an input error."""
     try:

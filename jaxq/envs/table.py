@@ -13,6 +13,7 @@ from flax import struct
 from jaxq import checks
 from jaxq.envs import toy_text
 from jaxq.envs.outcomes import Outcomes, read_arrays, read_dictionary
+from jaxq.precision import in_32_bits
 from jaxq.types import ObservationSpec, StateNumbers, TimeStep
 
 _MAX_STEPS = 200
@@ -61,6 +62,7 @@ class TableEnvironment:
             `[rows, columns]`; else `None`.
     """
 
+    @in_32_bits()
     def __init__(self, outcomes: Outcomes, initial: np.ndarray, max_steps: int, name: str) -> None:
         self.name = name
         self.drawing: np.ndarray | None = None
@@ -83,11 +85,13 @@ class TableEnvironment:
         """Say what the environment is and how large it is."""
         return f"{self.name}({self.num_actions} actions, {self.num_states} states)"
 
+    @in_32_bits()
     def reset(self, key: jax.Array, params: TableParams) -> tuple[TableState, jax.Array]:
         """Begin an episode and return its state and first observation."""
         number = self._start(jax.random.uniform(key, (), jnp.float32))
         return TableState(number, jnp.int32(0)), number
 
+    @in_32_bits()
     def step(
         self, key: jax.Array, state: TableState, action: jax.Array, params: TableParams
     ) -> tuple[TableState, TimeStep]:

@@ -16,6 +16,7 @@ from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.runner import Position, check_facts, evaluate
+from jaxq.precision import in_32_bits
 from jaxq.statistics import bootstrap_interval, iqm
 
 
@@ -82,6 +83,7 @@ def evaluate_directory(
     return Evaluated(plan.config, returns, position.stopped, position.steps, skipped)
 
 
+@in_32_bits()
 def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
 

@@ -35,6 +35,7 @@ from jaxq.experiment.sampling import Distribution
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
+from jaxq.precision import in_32_bits
 from jaxq.training.memory_use import readable
 
 MOST_TRACKED = 2**30
@@ -118,6 +119,7 @@ class Experiment:
         experiment._resumes = True
         return experiment
 
+    @in_32_bits()
     def run(self, console: Console | None = None) -> np.ndarray:
         """Train, evaluate and report.
 

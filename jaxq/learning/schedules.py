@@ -82,6 +82,7 @@ def exponential_schedule(
         >>> print(round(float(exponential_schedule(50, 1.0, 0.01, 100)), 6))
         0.1
     """
+    step, num_steps = _steps(step, num_steps)
     # The smallest normal number keeps the quotient defined where both ends are zero.
     floor = jnp.maximum(SMALLEST_RATIO * jnp.maximum(start, end), jnp.finfo(jnp.float32).tiny)
     low, high = jnp.maximum(start, floor), jnp.maximum(end, floor)
@@ -123,4 +124,10 @@ def epsilon_ladder(start: jax.Array, end: jax.Array, num_envs: int) -> jax.Array
 
 
 def _fraction(step: jax.Array, num_steps: jax.Array) -> jax.Array:
+    step, num_steps = _steps(step, num_steps)
     return jnp.where(step < num_steps, step / jnp.maximum(num_steps, 1), 1.0)
+
+
+def _steps(*steps: jax.Array) -> list[jax.Array]:
+    """Make counts of steps float32, of whatever types they are."""
+    return [jnp.asarray(number, jnp.float32) for number in steps]

@@ -58,16 +58,16 @@ class NoisyDense(nn.Module):
         spread = nn.initializers.constant(self.sigma_0 * bound)
 
         def mean(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-            return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+            return jax.random.uniform(key, shape, jnp.float32, minval=-bound, maxval=bound)
 
         shape = (inputs, self.features)
         kernel = self.param("kernel", mean, shape)
-        kernel_sigma = self.param("kernel_sigma", spread, shape)
+        kernel_sigma = self.param("kernel_sigma", spread, shape, jnp.float32)
         bias = self.param("bias", mean, (self.features,))
-        bias_sigma = self.param("bias_sigma", spread, (self.features,))
+        bias_sigma = self.param("bias_sigma", spread, (self.features,), jnp.float32)
         if not self.has_rng("noise"):
             return self._affine(x, kernel, bias)
-        noise = jax.random.normal(self.make_rng("noise"), (inputs + self.features,))
+        noise = jax.random.normal(self.make_rng("noise"), (inputs + self.features,), jnp.float32)
         noise = jnp.sign(noise) * jnp.sqrt(jnp.abs(noise))
         noise_in, noise_out = noise[:inputs], noise[inputs:]
         noisy_bias = bias + bias_sigma * noise_out

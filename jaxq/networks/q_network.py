@@ -118,7 +118,7 @@ class ImplicitQuantileNetwork(nn.Module):
     def _fractions(self, batch: int) -> jax.Array:
         if not self.has_rng("quantiles"):
             return _midpoints(batch, self.num_quantiles)
-        return jax.random.uniform(self.make_rng("quantiles"), (batch, self.num_quantiles))
+        return jax.random.uniform(self.make_rng("quantiles"), (batch, self.num_quantiles), jnp.float32)
 
 
 def _cosines(taus: jax.Array, count: int) -> jax.Array:

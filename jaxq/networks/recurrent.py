@@ -32,7 +32,7 @@ class GRU(nn.Module):
         size = self.hidden_size
         self.input = nn.Dense(3 * size)
         self.kernel = self.param("kernel", _orthogonal_gates, (size, 3 * size))
-        self.bias = self.param("bias", nn.initializers.zeros, (size,))
+        self.bias = self.param("bias", nn.initializers.zeros, (size,), jnp.float32)
 
     def gates(self, features: jax.Array) -> Gates:
         """Do the input's share for any number of steps, `[..., F]` to three gates `[..., H]`."""
@@ -109,7 +109,7 @@ class RecurrentQNetwork(nn.Module):
 
     def initial_carry(self, batch: int) -> jax.Array:
         """Return the carry that an episode begins with, zeros `[batch, H]`."""
-        return jnp.zeros((batch, self.hidden_size))
+        return jnp.zeros((batch, self.hidden_size), jnp.float32)
 
     def __call__(
         self, carry: jax.Array, observation: jax.Array, previous: jax.Array | None = None
@@ -202,7 +202,7 @@ def _step(kernel: jax.Array, bias: jax.Array, carry: jax.Array, gates: Gates) ->
 def _orthogonal_gates(key: jax.Array, shape: tuple[int, int]) -> jax.Array:
     """Make one orthogonal matrix `[H, H]` per gate, side by side."""
     size, count = shape[0], shape[1] // shape[0]
-    orthogonal = nn.initializers.orthogonal()
+    orthogonal = nn.initializers.orthogonal(dtype=jnp.float32)
     return jnp.concatenate([orthogonal(key, (size, size)) for key in jax.random.split(key, count)], 1)
 
 

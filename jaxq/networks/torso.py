@@ -27,7 +27,7 @@ def encode(observation: jax.Array, spec: ObservationSpec) -> jax.Array:
         float32 `[B, ...]`, or `[B, S]` for state numbers.
     """
     if spec.num_categories is not None and spec.shape == ():
-        return jax.nn.one_hot(observation, spec.num_categories)
+        return jax.nn.one_hot(observation, spec.num_categories, dtype=jnp.float32)
     scale = 1 / 255 if spec.dtype == jnp.uint8 else 1
     return observation.astype(jnp.float32) * scale
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import jax
 
+from jaxq.precision import in_32_bits
 from jaxq.replay import ring
 from jaxq.replay.protocol import Memory, ReplayHparams
 from jaxq.replay.starts import Priorities, PrioritizedStarts
@@ -47,11 +48,13 @@ class PrioritizedReplay:
         """Where transitions begin."""
         return PrioritizedStarts(self.num_rows, self.num_envs, self.n_step)
 
+    @in_32_bits()
     def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
         empty = ring.empty(self.spec, self.num_rows, self.num_envs, extras)
         return Memory(empty, self.starts.empty())
 
+    @in_32_bits()
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; new transitions get the largest priority so far.
 
@@ -72,6 +75,7 @@ class PrioritizedReplay:
             priorities=self.starts.move_on(memory.priorities, rows_written, length),
         )
 
+    @in_32_bits()
     def sample(
         self,
         key: jax.Array,
@@ -106,6 +110,7 @@ class PrioritizedReplay:
         )
         return sample._replace(weight=sample.weight * weight)
 
+    @in_32_bits()
     def reprioritize(
         self, priorities: Priorities, sample: Sample, priority: jax.Array, hparams: ReplayHparams
     ) -> Priorities:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jax
 
 from jaxq import checks
+from jaxq.precision import in_32_bits
 from jaxq.replay import ring
 from jaxq.replay.protocol import Memory, ReplayHparams
 from jaxq.replay.ring import Steps
@@ -42,14 +43,17 @@ class SequenceReplay:
         """Check the sizes."""
         ring.check_sizes(self, span="length")
 
+    @in_32_bits()
     def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
         return Memory(ring.empty(self.spec, self.num_rows, self.num_envs, extras))
 
+    @in_32_bits()
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; see `Replay.add`."""
         return memory._replace(ring=ring.write(self.spec, memory.ring, rows, rows_written))
 
+    @in_32_bits()
     def sample(
         self,
         key: jax.Array,
@@ -79,6 +83,7 @@ class SequenceReplay:
         row, env = ring.uniform_starts(key, self.batch_size, rows_written, memory.ring, self.length)
         return _windows(self, memory, row, env, rows_written)
 
+    @in_32_bits()
     def reprioritize(
         self, priorities: PyTree, sample: Steps, priority: jax.Array, hparams: ReplayHparams
     ) -> PyTree:
@@ -131,11 +136,13 @@ class PrioritizedSequenceReplay:
         """Where windows begin."""
         return PrioritizedStarts(self.num_rows, self.num_envs, self.length, self.stride)
 
+    @in_32_bits()
     def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
         empty = ring.empty(self.spec, self.num_rows, self.num_envs, extras)
         return Memory(empty, self.starts.empty())
 
+    @in_32_bits()
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; new windows get the largest priority so far."""
         length = rows.reward.shape[0]
@@ -144,6 +151,7 @@ class PrioritizedSequenceReplay:
             priorities=self.starts.move_on(memory.priorities, rows_written, length),
         )
 
+    @in_32_bits()
     def sample(
         self,
         key: jax.Array,
@@ -168,6 +176,7 @@ class PrioritizedSequenceReplay:
         steps = _windows(self, memory, row, env, rows_written)
         return steps._replace(weight=weight, index=row * self.num_envs + env)
 
+    @in_32_bits()
     def reprioritize(
         self, priorities: Priorities, sample: Steps, priority: jax.Array, hparams: ReplayHparams
     ) -> Priorities:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import jax
 
+from jaxq.precision import in_32_bits
 from jaxq.replay import ring
 from jaxq.replay.protocol import Memory, ReplayHparams
 from jaxq.types import ObservationSpec, PyTree, Sample, Transition
@@ -39,14 +40,17 @@ class UniformReplay:
         """Check the sizes."""
         ring.check_sizes(self, span="n_step")
 
+    @in_32_bits()
     def init(self, extras: PyTree = ()) -> Memory:
         """Make an empty memory; see `Replay.init`."""
         return Memory(ring.empty(self.spec, self.num_rows, self.num_envs, extras))
 
+    @in_32_bits()
     def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
         """Write T rows over the oldest ones; see `Replay.add`."""
         return memory._replace(ring=ring.write(self.spec, memory.ring, rows, rows_written))
 
+    @in_32_bits()
     def sample(
         self,
         key: jax.Array,
@@ -76,6 +80,7 @@ class UniformReplay:
             self.spec, memory.ring, row, env, rows_written, self.n_step, hparams.discount
         )
 
+    @in_32_bits()
     def reprioritize(
         self, priorities: PyTree, sample: Sample, priority: jax.Array, hparams: ReplayHparams
     ) -> PyTree:

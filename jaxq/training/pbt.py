@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.hparams import Hparams, allowed, check_may_vary
+from jaxq.precision import in_32_bits
 from jaxq.training.state import AgentState, check_alive, check_key
 from jaxq.types import PyTree
 
@@ -65,6 +66,19 @@ def pbt(
     checks.in_range("factor", factor, 1, jnp.inf, open_low=True)
     for name in vary:
         check_may_vary(name, state.hparams)
+    return _next_round(key, state, scores, vary, fraction, factor)
+
+
+@in_32_bits()
+def _next_round(
+    key: jax.Array,
+    state: AgentState,
+    scores: np.ndarray,
+    vary: Sequence[str],
+    fraction: float,
+    factor: float,
+) -> AgentState:
+    """Do what `pbt` does, on checked arguments."""
     source_key, vary_key = jax.random.split(key)
     source = _sources(source_key, scores, fraction)
     hparams = _taken(state.hparams, source)

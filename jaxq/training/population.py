@@ -17,6 +17,7 @@ from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
 from jaxq.hparams import Hparams, validated
+from jaxq.precision import in_32_bits
 from jaxq.training.devices import AXIS, all_devices, checked_mesh, memory_limit
 from jaxq.training.memory_use import (
     MemoryUse,
@@ -80,6 +81,7 @@ class Population:
         (4,)
     """
 
+    @in_32_bits()
     def __init__(
         self,
         trainer: Trainer,
@@ -116,6 +118,7 @@ class Population:
         )
         self._evaluate: dict[tuple[int, int], Callable] = {}
 
+    @in_32_bits()
     def init(
         self, key: jax.Array, hparams: Hparams | None = None, env_params: PyTree = None
     ) -> AgentState:
@@ -141,6 +144,7 @@ class Population:
             env_params_like(self.trainer.env.params, env_params, (self.size,)),
         )
 
+    @in_32_bits()
     def run(self, state: AgentState, num_steps: int) -> tuple[AgentState, Metrics]:
         """Train all agents on.
 
@@ -155,6 +159,7 @@ class Population:
         return self._run(state, self.trainer.iterations(num_steps, state.steps))
 
     @functools.cached_property
+    @in_32_bits()
     def template(self) -> AgentState:
         """The shapes and types of the population's state, and how it is spread over the devices."""
         even = self._spread.extra == 0
@@ -170,6 +175,7 @@ class Population:
         ]
         return AgentState(*parts)
 
+    @in_32_bits()
     def memory(self) -> MemoryUse:
         """Say how much memory the population takes, before anything is compiled."""
         spread, working = self._spread, self.trainer.working_bytes
@@ -186,6 +192,7 @@ class Population:
             self.mesh.size * self.chunk * working,
         )
 
+    @in_32_bits()
     def evaluate(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
     ) -> jax.Array:
@@ -228,6 +235,7 @@ class Population:
         playing = self.mesh.size * self.chunk * self.trainer.episode_bytes
         check_episodes_fit(num_episodes, self.size, held, playing, memory_limit(self.mesh))
 
+    @in_32_bits()
     def agent(self, state: AgentState, index: int) -> AgentState:
         """Take one agent out.
 

@@ -11,6 +11,7 @@ from jaxq import checks
 from jaxq.algorithms import Algorithm
 from jaxq.hparams import Hparams, validated
 from jaxq.learning import learning_rate_schedule
+from jaxq.precision import in_32_bits
 from jaxq.training import behaviour, evaluation
 from jaxq.training.agent import Experience
 from jaxq.training.devices import first_device, memory_limit
@@ -27,6 +28,7 @@ from jaxq.training.state import (
     check_key,
     check_state,
     checked_observation,
+    describe,
     env_params_like,
 )
 from jaxq.training.totals import RunningSum, Totals, metrics, zeros
@@ -73,6 +75,7 @@ class Trainer:
         (4,)
     """
 
+    @in_32_bits()
     def __init__(self, env: Environment, algorithm: Algorithm, *, mesh: Mesh | None = None) -> None:
         check_arguments(env, algorithm)
         self.mesh = None if mesh is None else checked_data_mesh(mesh, algorithm.settings)
@@ -92,6 +95,7 @@ class Trainer:
         self._evaluate = jax.jit(self.evaluate_agent, static_argnums=(2, 3))
         self._q_values = jax.jit(self._q_values_of)
 
+    @in_32_bits()
     def init(
         self, key: jax.Array, hparams: Hparams | None = None, env_params: PyTree = None
     ) -> AgentState:
@@ -113,6 +117,7 @@ class Trainer:
         hparams = validated(self.hparams if hparams is None else hparams, self.hparams)
         return self._init(key, hparams, env_params_like(self.env.params, env_params))
 
+    @in_32_bits()
     def run(self, state: AgentState, num_steps: int) -> tuple[AgentState, Metrics]:
         """Train on.
 
@@ -132,6 +137,7 @@ class Trainer:
         check_state(state, self.template)
         return self._run(state, self.iterations(num_steps, state.steps))
 
+    @in_32_bits()
     def evaluate(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
     ) -> jax.Array:
@@ -158,6 +164,7 @@ class Trainer:
         check_episodes_fit(num_episodes, 1, num_bytes(self.template), self.episode_bytes, limit)
         return self._evaluate(state, key, num_episodes, checks.whole_number("max_steps", max_steps))
 
+    @in_32_bits()
     def q_values(self, state: AgentState, observation: jax.Array) -> jax.Array:
         """Say what each action is worth; to a recurrent agent, at the beginning of an episode.
 
@@ -186,7 +193,12 @@ class Trainer:
             InputValueError: If it is not positive, or the agent's steps would leave 32 bits.
         """
         if not checks.is_concrete(num_steps):
-            return (num_steps - 1) // self.iteration_steps + 1
+            if num_steps.shape != () or not jnp.issubdtype(num_steps.dtype, jnp.integer):
+                raise checks.InputTypeError(
+                    f"num_steps must be one whole number, got {describe(num_steps)}; "
+                    "for example jnp.int32(1_000)"
+                )
+            return (num_steps.astype(jnp.int32) - 1) // self.iteration_steps + 1
         num_steps = checks.whole_number("num_steps", num_steps)
         rounded = -(-num_steps // self.iteration_steps) * self.iteration_steps
         # A vmap of the user's own gives every agent a clock; they all show the same.
@@ -199,12 +211,14 @@ class Trainer:
         return jnp.int32(rounded // self.iteration_steps)
 
     @functools.cached_property
+    @in_32_bits()
     def template(self) -> AgentState:
         """The shapes and types of an agent's state."""
         arguments = (jax.random.key(0), self.hparams, self.env.params)
         return jax.eval_shape(self.init_agent, *arguments)
 
     @functools.cached_property
+    @in_32_bits()
     def working_bytes(self) -> int:
         """An estimate of what training one agent takes beside its state."""
         num_keys = self._block * self._num_keys
