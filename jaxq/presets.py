@@ -8,7 +8,7 @@ the paper.
 from typing import Any, NamedTuple
 
 from jaxq import checks
-from jaxq.algorithms import ALGORITHMS, TABULAR
+from jaxq.algorithms import ALGORITHMS, TABULAR, unused
 
 
 class Preset(NamedTuple):
@@ -179,4 +179,6 @@ def preset(environment: str, steps: int | None = None, algorithm: str = "dqn") -
         keywords |= {"discount": 0.99, "value_min": returns[0], "value_max": returns[1]}
     for place in (_ANYWHERE, environment):
         keywords |= _ADJUSTED.get(algorithm, {}).get(place, {})
-    return Preset(steps, {**keywords, "learning_rate_steps": steps})
+    keywords["learning_rate_steps"] = steps
+    without_use = unused(ALGORITHMS[algorithm], keywords)
+    return Preset(steps, {name: value for name, value in keywords.items() if name not in without_use})

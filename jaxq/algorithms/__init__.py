@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable
 
 from jaxq import checks
-from jaxq.algorithms.algorithm import Algorithm
+from jaxq.algorithms.algorithm import Algorithm, unused
 from jaxq.algorithms.deep import (
     bootstrapped_dqn,
     c51,
@@ -79,6 +79,7 @@ __all__ = [
     "radam",
     "recipe",
     "summary",
+    "unused",
     *ALGORITHMS,
 ]
 

@@ -1,9 +1,11 @@
 """What a recipe makes: settings, and the leaves that these settings have a use for."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from jaxq import checks
+from jaxq.algorithms.mixes import without_use
 from jaxq.algorithms.settings import Settings
 from jaxq.algorithms.table_settings import TableSettings
 from jaxq.hparams import Hparams, leaf_number
@@ -93,10 +95,63 @@ def fill(
     leaves = _leaves(settings)
     for key in keywords:
         if key not in known and key not in leaves:
-            raise checks.InputTypeError(_no_keyword(name, key, settings_type, [*known, *leaves]))
+            raise _no_keyword(name, key, settings, [*known, *leaves])
+    _check_used(name, settings, [key for key in keywords if key in known])
     for key in leaves:
         leaves[key] = leaf_number(key, merged.get(key, leaves[key]))
     return Algorithm(name, Hparams(**leaves), settings)
+
+
+def unused(make: Callable[..., Algorithm], keywords: dict[str, Any]) -> set[str]:
+    """Name the keywords that a recipe has no use for beside the others, though they are right elsewhere.
+
+    What sets many recipes up alike leaves these out. A recipe itself refuses them, as whoever gives
+    them expects an effect.
+
+    Args:
+        make: The recipe.
+        keywords: Settings and starting values of leaves.
+
+    Returns:
+        Names among the keywords; none if something else is wrong with these.
+    """
+    names: set[str] = set()
+    while True:
+        try:
+            make(**{key: value for key, value in keywords.items() if key not in names})
+        except UnusedError as error:
+            names |= {error.keyword}
+        except checks.InputError:
+            return set()
+        else:
+            return names
+
+
+class UnusedError(checks.InputValueError):
+    """A keyword has no effect beside the others.
+
+    Attributes:
+        keyword: Its name.
+    """
+
+    def __init__(self, message: str, keyword: str = "") -> None:
+        super().__init__(message)
+        self.keyword = keyword
+
+
+def _check_used(name: str, settings: Settings | TableSettings, given: list[str]) -> None:
+    """Check that settings have a use, unless they are given as they would be anyway."""
+    if isinstance(settings, TableSettings):
+        return
+    reasons = without_use(settings)
+    for key in given:
+        value = getattr(settings, key)
+        if key in reasons and value != getattr(Settings, key):
+            raise UnusedError(
+                f"{name}() makes no use of {key}={value!r} as it is set up: it is for {reasons[key]}; "
+                f"or leave out {key}",
+                key,
+            )
 
 
 def _leaves(settings: Settings | TableSettings) -> dict[str, float]:
@@ -108,12 +163,24 @@ def _leaves(settings: Settings | TableSettings) -> dict[str, float]:
     for setting, value, conditional in _CONDITIONAL:
         if getattr(settings, setting, None) == value:
             leaves |= conditional
+    if settings.epsilon_schedule == "ladder":
+        # Constant in time, and another one for each environment.
+        del leaves["epsilon_steps"]
     return leaves
 
 
-def _no_keyword(name: str, key: str, settings_type: type, choices: list[str]) -> str:
-    known = [field.name for field in dataclasses.fields(settings_type)]
+def _no_keyword(
+    name: str, key: str, settings: Settings | TableSettings, choices: list[str]
+) -> checks.InputError:
+    """Say why a keyword is none of a recipe's, as it is set up."""
+    if key == "epsilon_steps":
+        return UnusedError(
+            f"{name}() makes no use of epsilon_steps as it is set up: a ladder of epsilons is constant "
+            "in time; leave it out, or set epsilon_schedule='linear'",
+            key,
+        )
     for setting, value, conditional in _CONDITIONAL:
-        if key in conditional and setting in known:
-            return f"{name}() has no keyword {key!r} by itself; it belongs to {setting}={value!r}"
-    return f"{name}() has no keyword {key!r}; {checks.nearest(key, choices)}"
+        if key in conditional and hasattr(settings, setting):
+            message = f"{name}() has no keyword {key!r} by itself; it belongs to {setting}={value!r}"
+            return checks.InputTypeError(message)
+    return checks.InputTypeError(f"{name}() has no keyword {key!r}; {checks.nearest(key, choices)}")

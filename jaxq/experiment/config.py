@@ -138,9 +138,18 @@ def configure(
         agents = AGENTS_PER_COMBINATION * math.prod(len(values) for values in sweep.values())
     known = {name: value for name, value in others.items() if name in _OTHERS}
     steps = 1 if steps is None else steps
-    keywords = defaults | keywords
+    keywords = _over(defaults, keywords, algorithm)
     config = Config(environment, algorithm, agents, steps, seed, keywords, sweep, sample=sample, **known)
     return checked(config, mistakes)
+
+
+def _over(defaults: dict[str, Any], keywords: dict[str, Any], algorithm: str) -> dict[str, Any]:
+    """Put a user's keywords over a preset's, without what of the preset has no use beside them."""
+    merged = defaults | keywords
+    if algorithm not in [*algorithms.ALGORITHMS]:
+        return merged
+    without_use = algorithms.unused(algorithms.recipe(algorithm), merged) - {*keywords}
+    return {name: value for name, value in merged.items() if name not in without_use}
 
 
 def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
