@@ -184,12 +184,10 @@ def _deep(
     environment: str, family: str, plan: _Plan, steps: int, trained: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the keywords for a deep recipe, whose settings are `trained`."""
-    found = {"hidden_sizes": plan.keywords["hidden_sizes"]} if trained["network"] is None else {}
+    widths = {"hidden_sizes": plan.keywords["hidden_sizes"]}
     if trained["memory"] == "window":
         plan = _WINDOW_MINATAR if family == "MinAtar" else _WINDOW
-        found |= plan.keywords
-    else:
-        found = plan.keywords | found if found else _without(plan.keywords, "hidden_sizes")
+    found = widths | plan.keywords
     found |= {
         "epsilon_steps": plan.exploring * steps,
         "learning_rate_steps": steps if plan.learning_rate_falls else 0,
@@ -201,7 +199,18 @@ def _deep(
     if trained["recurrent_size"]:
         # One update learns from sequences of many steps.
         found = {**_without(found, "batch_size"), "train_interval": 20}
-    return found
+    return _without(found, *_without_use(trained))
+
+
+def _without_use(trained: Mapping[str, Any]) -> list[str]:
+    """Name what has no use beside what is trained, which a recipe would refuse."""
+    own_network, numbers = trained["network"] is not None, trained["value"] in ("scalar", "rescaled")
+    names = {
+        "hidden_sizes": own_network,
+        "loss": not numbers,
+        "epsilon_steps": trained["epsilon_schedule"] == "ladder",
+    }
+    return [name for name, without in names.items() if without]
 
 
 def _of_exploration(trained: Mapping[str, Any], steps: int, share: float) -> dict[str, Any]:

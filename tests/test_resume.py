@@ -243,37 +243,54 @@ def test_fewer_steps_than_are_done_are_refused(copied, capsys):
     assert contents(copied) == before | {config: config.read_bytes()}
 
 
+# A table with two schedules, of which agents have one of their own each.
+SCHEDULED = (
+    "train FrozenLake-v1 --algorithm q_learning --agents 2 --steps 1500 --segments 5 --set "
+    "exploration=boltzmann --sweep epsilon_steps=300,3000 --sample "
+    "temperature_steps=uniform:150:600 --out"
+)
+
+
 def test_all_schedules_keep_their_shares_of_a_longer_run(tmp_path, capsys):
-    words = "train Catch-bsuite --agents 2 --steps 1500 --set hidden_sizes=8 prioritized=true "
-    words += "--sweep epsilon_steps=300,3000 --sample importance_steps=uniform:150:600 --out"
-    assert cli.main([*words.split(), str(tmp_path / "run")]) == 0
+    assert cli.main([*SCHEDULED.split(), str(tmp_path / "run")]) == 0
     before = final_state(tmp_path / "run").hparams
     assert cli.main(["resume", str(tmp_path / "run"), "--steps", "2000"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "to 2,000 steps: learning_rate_steps, epsilon_steps, importance_steps" in said
+    assert "stretch with the run to 2,000 steps: epsilon_steps, temperature_steps" in said
     after = final_state(tmp_path / "run").hparams
-    assert after.learning_rate_steps.tolist() == [2_000, 2_000]
     assert after.epsilon_steps.tolist() == [400, 4_000]
-    assert_allclose(after.importance_steps, before.importance_steps * 4 / 3, rtol=1e-6)
+    assert_allclose(after.temperature_steps, before.temperature_steps * 4 / 3, rtol=1e-6)
     # And the next time from there, by the configuration that was written.
-    config = config_of(RunDirectory.open(tmp_path / "run").read_config())
-    assert (config.steps, config.keywords["learning_rate_steps"]) == (2_000, 2_000)
-    assert (config.sweep, config.sample) == (
-        {"epsilon_steps": [400, 4_000]},
-        {"importance_steps": "uniform:200.0:800.0"},
-    )
+    described = RunDirectory.open(tmp_path / "run").read_config()
+    assert (described["steps"], described["sweep"]) == (2_000, {"epsilon_steps": [400, 4_000]})
+    assert described["sample"] == {"temperature_steps": "uniform:200.0:800.0"}
+    assert_allclose(described["sampled"]["temperature_steps"], after.temperature_steps, rtol=1e-6)
+
+
+def test_the_schedules_of_a_network_stretch_alike_whoever_set_them():
+    keywords = {"prioritized": True, "epsilon_steps": 500}
+    config = jaxq.configure("Catch-bsuite", steps=1_500, keywords=keywords)
+    assert config.keywords["learning_rate_steps"] == 1_500
+    longer = extended(config, 3_000)
+    assert longer.steps == 3_000
+    lengths = {name: longer.keywords[name] for name in longer.keywords if name.endswith("_steps")}
+    expected = {"learning_rate_steps": 3_000, "epsilon_steps": 1_000}
+    assert lengths == {**expected, "importance_steps": 200_000}
+    assert extended(longer, 3_000) == longer
+    # A constant learning rate stays constant.
+    constant = jaxq.configure("Catch-bsuite", steps=1_500, keywords={"learning_rate_steps": 0})
+    assert extended(constant, 3_000).keywords["learning_rate_steps"] == 0
 
 
 def test_a_longer_run_that_was_killed_before_its_first_checkpoint_has_its_schedules(tmp_path):
-    words = "train Catch-bsuite --agents 1 --steps 1500 --set hidden_sizes=8 --out"
-    assert cli.main([*words.split(), str(tmp_path / "run")]) == 0
+    assert cli.main([*SCHEDULED.split(), str(tmp_path / "run")]) == 0
     # What such a run leaves behind: the new length noted, and the old checkpoint.
     directory = RunDirectory.open(tmp_path / "run")
     longer = extended(config_of(directory.read_config()), 2_000)
     directory.note_resumed(describe(prepare(longer)), 1_500, [])
     assert cli.main(["resume", str(tmp_path / "run")]) == 0
     state = final_state(tmp_path / "run")
-    assert (int(state.steps), state.hparams.learning_rate_steps.tolist()) == (2_000, [2_000])
+    assert (int(state.steps), state.hparams.epsilon_steps.tolist()) == (2_000, [400, 4_000])
 
 
 def test_a_second_process_in_the_same_directory_is_refused(copied, capsys):

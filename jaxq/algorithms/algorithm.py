@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from jaxq import checks
+from jaxq.algorithms.mixes import without_use
 from jaxq.algorithms.settings import Settings
 from jaxq.algorithms.table_settings import TableSettings
 from jaxq.hparams import Hparams, leaf_number
@@ -98,10 +99,25 @@ def fill(
         leaves["target_rate"] = 1.0
     for key in keywords:
         if key not in known and key not in leaves:
-            raise checks.InputTypeError(_no_keyword(name, key, settings_type, [*known, *leaves]))
+            raise _no_keyword(name, key, settings, [*known, *leaves])
+    _check_used(name, settings, [key for key in keywords if key in known])
     for key in leaves:
         leaves[key] = leaf_number(key, merged.get(key, leaves[key]))
     return Algorithm(name, Hparams(**leaves), settings)
+
+
+def _check_used(name: str, settings: Settings | TableSettings, given: list[str]) -> None:
+    """Check that settings have a use, unless they are given as they would be anyway."""
+    if isinstance(settings, TableSettings):
+        return
+    reasons = without_use(settings)
+    for key in given:
+        value = getattr(settings, key)
+        if key in reasons and value != getattr(Settings, key):
+            raise checks.InputValueError(
+                f"{name}() makes no use of {key}={value!r} as it is set up: it is for {reasons[key]}; "
+                f"or leave out {key}"
+            )
 
 
 def _leaves(settings: Settings | TableSettings) -> dict[str, float]:
@@ -113,12 +129,23 @@ def _leaves(settings: Settings | TableSettings) -> dict[str, float]:
     for setting, value, conditional in _CONDITIONAL:
         if getattr(settings, setting, None) == value:
             leaves |= conditional
+    if settings.epsilon_schedule == "ladder":
+        # Constant in time, and another one for each environment.
+        del leaves["epsilon_steps"]
     return leaves
 
 
-def _no_keyword(name: str, key: str, settings_type: type, choices: list[str]) -> str:
-    known = [field.name for field in dataclasses.fields(settings_type)]
+def _no_keyword(
+    name: str, key: str, settings: Settings | TableSettings, choices: list[str]
+) -> checks.InputError:
+    """Say why a keyword is none of a recipe's, as it is set up."""
+    if key == "epsilon_steps":
+        return checks.InputValueError(
+            f"{name}() makes no use of epsilon_steps as it is set up: a ladder of epsilons is constant "
+            "in time; leave it out, or set epsilon_schedule='linear'"
+        )
     for setting, value, conditional in _CONDITIONAL:
-        if key in conditional and setting in known:
-            return f"{name}() has no keyword {key!r} by itself; it belongs to {setting}={value!r}"
-    return f"{name}() has no keyword {key!r}; {checks.nearest(key, choices)}"
+        if key in conditional and hasattr(settings, setting):
+            message = f"{name}() has no keyword {key!r} by itself; it belongs to {setting}={value!r}"
+            return checks.InputTypeError(message)
+    return checks.InputTypeError(f"{name}() has no keyword {key!r}; {checks.nearest(key, choices)}")
