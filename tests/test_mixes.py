@@ -191,13 +191,15 @@ def test_single_settings_have_an_effect_or_need_another_one():
     for choice in CHOICES:
         if choice[0] not in needed:
             assert not same_program((choice,), ()), choice
+    atoms = (("value", "categorical"),)
+    assert not same_program((*atoms, ("value_min", -3.0), ("value_max", 3.0)), atoms)
 
 
 @pytest.mark.parametrize(
     ("keywords", "message"),
     [
         ({"num_atoms": 7}, "set value='categorical' too; or leave out num_atoms"),
-        ({"value_min": -1.0, "value": "quantile"}, "set value='categorical' too"),
+        ({"value_min": -1.0, "value_max": 1.0, "value": "quantile"}, "set value='categorical' too"),
         ({"num_quantiles": 7}, "set value='quantile' or value='implicit_quantile' too"),
         ({"num_target_quantiles": 7, "value": "quantile"}, "set value='implicit_quantile' too"),
         ({"loss": "huber", "value": "categorical"}, "set value='scalar' too; or leave out loss"),
