@@ -141,6 +141,8 @@ def test_a_target_interval_asks_for_copies_and_a_rate_for_averages():
     assert jaxq.dqn().hparams.target_rate == 0.05
     assert jaxq.dqn(target_interval=500).hparams.target_rate == 1
     assert jaxq.dqn(target_interval=500, target_rate=0.5).hparams.target_rate == 0.5
+    assert jaxq.r2d2().hparams.target_rate == 0.05
+    assert jaxq.r2d2(target_interval=500).hparams.target_rate == 1
     assert jaxq.pqn().hparams.target_rate == 1
 
 

@@ -94,9 +94,9 @@ def fill(
     merged = {**defaults, **keywords}
     settings = settings_type(**{key: value for key, value in merged.items() if key in known})
     leaves = _leaves(settings)
-    if "target_interval" in merged and "target_rate" in leaves:
+    if "target_interval" in keywords:
         # Who says how often copies are made means copies, as in the paper.
-        leaves["target_rate"] = 1.0
+        merged = {**merged, "target_rate": keywords.get("target_rate", 1.0)}
     for key in keywords:
         if key not in known and key not in leaves:
             raise _no_keyword(name, key, settings, [*known, *leaves])

@@ -232,6 +232,7 @@ def pqn(**keywords: Any) -> Algorithm:
         "batch_size": 128,
         "train_interval": 32,
         "target_interval": 1,
+        "target_rate": 1.0,
         "learning_starts": 0,
     }
     return fill("pqn", Settings, defaults, keywords)
@@ -265,7 +266,6 @@ def r2d2(**keywords: Any) -> Algorithm:
         "batch_size": 32,
         "train_interval": 20,
         "target_interval": 20,
-        "target_rate": 0.05,
         "value": "rescaled",
         "priority_exponent": 0.9,
         "importance_start": 0.6,
