@@ -12,11 +12,17 @@ from jaxq import checks
 
 AXIS = "agents"
 _ONE_THREAD_PER_PRODUCT = "--xla_cpu_multi_thread_eigen=false"
-# Of the kernels that XLA may take from YNNPACK its products are fast, but its sums over short axes,
-# such as a distribution's atoms, take several times as long as XLA's own: an update of C51 takes half
-# the time without them, one of QR-DQN 0.4 of it. A flag that XLA does not know ends the process, so this
-# is for the version that it was measured on alone.
-_KERNELS = {"0.10.2": "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT"}
+# What was measured with one version of jaxlib alone, as a flag that XLA does not know ends the process.
+# 0.10.2: of the kernels that XLA may take from YNNPACK its products are fast, but its sums over short
+# axes, such as a distribution's atoms, take several times as long as XLA's own: an update of C51 takes
+# half the time without them, one of QR-DQN 0.4 of it.
+# 0.11.2: on GPUs, XLA makes one product of those that learn and those that act, and copies both sides
+# of all layers together for it: 4,096 agents on an H100 came to 20.1 million env steps/s with, and to
+# 22.7 without.
+_MEASURED = {
+    "0.10.2": "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
+    "0.11.2": "--xla_gpu_dot_merger_threshold_mb=0",
+}
 
 
 def use_all_cores() -> None:
@@ -40,7 +46,7 @@ def use_all_cores() -> None:
             "JAX has already chosen its devices; call jaxq.use_all_cores() first, before any array "
             "is made and before jax.devices()"
         ) from error
-    _add_flags(_ONE_THREAD_PER_PRODUCT, _KERNELS.get(metadata.version("jaxlib"), ""))
+    _add_flags(_ONE_THREAD_PER_PRODUCT, _MEASURED.get(metadata.version("jaxlib"), ""))
 
 
 def _add_flags(*flags: str) -> None:
