@@ -12,7 +12,11 @@ pytestmark = [pytest.mark.learning, pytest.mark.optimized]
 def scores(id, agents, steps=None):
     """Train with the settings that the command line starts from, and return a score per agent."""
     steps, keywords = jaxq.preset(id, steps)
-    trainer = jaxq.Trainer(jaxq.envs.make(id), jaxq.dqn(**keywords))
+    return scores_of(jaxq.dqn(**keywords), id, agents, steps)
+
+
+def scores_of(algorithm, id, agents, steps):
+    trainer = jaxq.Trainer(jaxq.envs.make(id), algorithm)
     population = jaxq.Population(trainer, agents)
     state = population.init(jax.random.key(0))
     state, _ = population.run(state, steps - trainer.warmup_steps)
@@ -24,6 +28,23 @@ def test_cartpole_is_solved():
     assert jaxq.iqm(result) >= 490
     # About one agent in thirty ends below; elsewhere other rounding makes other agents.
     assert (result >= 475).sum() >= 13
+
+
+def test_plain_dqn_solves_cartpole():
+    assert jaxq.iqm(scores_of(jaxq.dqn(), "CartPole-v1", 8, 100_000)) >= 490
+
+
+@pytest.mark.parametrize("algorithm", [jaxq.c51(), jaxq.rainbow()], ids=["c51", "rainbow"])
+def test_distributions_find_returns_of_one_without_being_told_their_range(algorithm):
+    assert scores_of(algorithm, "Catch-bsuite", 2, 12_000).min() == 1
+
+
+def test_values_of_a_chain_that_ends_by_its_clock_stay_what_it_can_pay():
+    """As a truncation its end was bootstrapped from, and a start from which 1.1 is most came to 10."""
+    trainer = jaxq.Trainer(jaxq.envs.make("DiscountingChain-bsuite"), jaxq.c51())
+    state, _ = trainer.run(trainer.init(jax.random.key(0)), 40_000)
+    q = trainer.q_values(state, np.array([-1.0, 0.0], np.float32))
+    assert q.max() < 1.5
 
 
 def test_acrobot_reaches_the_published_score():

@@ -30,8 +30,8 @@ def use_all_cores() -> None:
 
     The matrix products of one small agent are slower on two threads than on one (0.39 ms against
     0.27 ms for a batch of 128 through a 120x84 network), so each core is better given agents of its
-    own. Call this before anything else touches JAX; the command line does. It changes nothing where
-    JAX runs on a GPU or TPU.
+    own. Call this before anything else touches JAX; the command line does. It changes no devices
+    where JAX runs on a GPU or TPU.
 
     Raises:
         RuntimeError: If JAX has already chosen other devices.
