@@ -10,7 +10,7 @@ from jaxq import checks
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.runner import Position, evaluate
 from jaxq.precision import in_32_bits
@@ -83,7 +83,7 @@ def record_best(directory: Path) -> bool:
 
 def _trained(directory: Path) -> tuple[Plan, Position]:
     """Read what a run trained, and where its newest checkpoint is."""
-    run = RunDirectory.open(Path(directory))
+    run = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(run.read_config()))
     saved = Checkpoints(run.checkpoints).restore(plan.population.template)
     if saved is None:

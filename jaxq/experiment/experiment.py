@@ -15,7 +15,7 @@ from jaxq import checks
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
@@ -61,11 +61,12 @@ class Experiment:
         track: Sequence[str | Tracker] = (),
         track_agents: bool = False,
     ) -> None:
-        self.config = config
+        self.config = checked_kind(config)
+        path = checked_path(directory)
         self._trackers = Trackers(track, track_agents)
         self._plan = prepare(config)
         self._resumes = False
-        path = Path(of_first(str(directory)))
+        path = Path(of_first(str(path)))
         self.directory = RunDirectory.create(path) if is_first() else RunDirectory(path)
 
     @classmethod
@@ -93,9 +94,9 @@ class Experiment:
             InputValueError: If it is no run directory, or its configuration cannot be read.
         """
         experiment = cls.__new__(cls)
-        experiment.directory = RunDirectory.open(Path(directory))
+        experiment.directory = RunDirectory.open(checked_path(directory))
         described = experiment.directory.read_config()
-        config = config_of(described) if config is None else config
+        config = config_of(described) if config is None else checked_kind(config)
         if config.chunk is None:
             config = dataclasses.replace(config, chunk=described.get("chunk"))
         tracked = described.get("track", {"names": [], "agents": False})
@@ -232,6 +233,20 @@ class Experiment:
         # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
         return evaluation
+
+
+def checked_kind(config: Any) -> Config:
+    """Return a configuration.
+
+    Raises:
+        InputTypeError: If it is none.
+    """
+    if not isinstance(config, Config):
+        raise checks.InputTypeError(
+            f"config must come from jaxq.configure, got {type(config).__name__}; "
+            'for example jaxq.configure("CartPole-v1", "dqn")'
+        )
+    return config
 
 
 def extended(config: Config, steps: int | None) -> Config:
