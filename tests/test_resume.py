@@ -246,9 +246,13 @@ def test_what_is_no_run_directory_is_refused(tmp_path, capsys, content, words):
 
 def test_evaluating_again_gives_the_run_s_own_returns(short, capsys):
     assert cli.main(["evaluate", str(short[1]), "--json"]) == 0
-    evaluated = json.loads(capsys.readouterr().out)
+    output = capsys.readouterr()
+    evaluated = json.loads(output.out)
     assert evaluated["returns"] == returns(short[1])
-    assert set(evaluated) == {"returns", "iqm", "interval"}
+    assert set(evaluated) == {"returns", "iqm", "interval", "warnings"}
+    (warning,) = evaluated["warnings"]
+    assert "The 95% interval of 4 agents covers the true IQM less often than it says" in warning
+    assert output.err == f"jaxq: warning: {warning}\n"
     assert cli.main(["evaluate", str(short[1]), "--episodes", "3", "--seed", "5", "--json"]) == 0
     assert np.shape(json.loads(capsys.readouterr().out)["returns"]) == (4, 3)
     assert cli.main(["evaluate", str(short[1]), "--episodes", "0"]) == 2

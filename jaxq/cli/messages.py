@@ -22,3 +22,8 @@ def fail(message: str, code: int) -> int:
     # One line, whatever names and paths it holds.
     print(f"jaxq: error: {' '.join(message.splitlines())}", file=sys.stderr)
     return code
+
+
+def warn(message: str) -> None:
+    """Say what the user should know of a result, beside it on standard error."""
+    print(f"jaxq: warning: {' '.join(message.splitlines())}", file=sys.stderr)

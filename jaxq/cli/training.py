@@ -8,7 +8,7 @@ from rich.console import Console
 
 from jaxq.checks import InputValueError
 from jaxq.cli.commands import Evaluate, Processes, Resume, Train, Tune
-from jaxq.cli.messages import fail
+from jaxq.cli.messages import fail, warn
 from jaxq.training import use_all_cores
 
 
@@ -94,6 +94,8 @@ def evaluate(command: Evaluate) -> None:
     from jaxq.experiment.evaluating import evaluate_directory
 
     evaluated = evaluate_directory(command.directory, command.episodes, command.seed)
+    for reason in evaluated.warnings:
+        warn(reason)
     if command.json:
         print(json.dumps(finite(evaluated.summary()), allow_nan=False))
     else:

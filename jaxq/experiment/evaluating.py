@@ -14,7 +14,7 @@ from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.runner import Position, evaluate
 from jaxq.precision import in_32_bits
-from jaxq.statistics import bootstrap_interval, iqm
+from jaxq.statistics import bootstrap_interval, caveats, iqm
 
 
 class Evaluated(NamedTuple):
@@ -30,12 +30,18 @@ class Evaluated(NamedTuple):
     returns: np.ndarray
     stopped: np.ndarray
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the reader of the scores should know, one sentence each."""
+        return caveats(self.returns, len(self.config.combinations))
+
     def summary(self) -> dict[str, Any]:
         """Return the returns with their interquartile mean over all agents, as plain values."""
         scores = self.returns.mean(axis=1)
         summary = {
             "iqm": iqm(scores),
             "interval": list(bootstrap_interval(scores)),
+            "warnings": self.warnings,
             "returns": np.asarray(self.returns, np.float64).tolist(),
         }
         stopped = {"stopped": np.flatnonzero(self.stopped).tolist()}

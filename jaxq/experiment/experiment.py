@@ -207,6 +207,8 @@ class Experiment:
             evaluation = self._report(position, history, returns)
             self._trackers.finish(evaluation, artifacts)
         voice.console.print(evaluation_table(self.config, returns, position.stopped))
+        for reason in Evaluated(self.config, returns, position.stopped).warnings:
+            voice.warn(reason)
         if position.diverged.any():
             voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
         voice.say(
