@@ -16,6 +16,12 @@ trains one agent of a recipe and `Population` many; `Hparams` and `grid` say in 
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from jaxq import interruption
+
+# Before anything else, as most of the time is spent on what is imported below.
+interruption.end_at_once()
+
+# ruff: noqa: E402
 from jaxq import envs, learning, networks
 from jaxq.algorithms import (
     Algorithm,

@@ -13,11 +13,26 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+
+# Longer messages hold a value that nobody wants to see whole.
+_LONGEST_MESSAGE = 2_000
+
+
+def shortened(text: str) -> str:
+    """Leave out the middle of a long text, and keep its end, where an error says what is right."""
+    if len(text) <= _LONGEST_MESSAGE:
+        return text
+    half = _LONGEST_MESSAGE // 2
+    return f"{text[:half]} ... ({len(text) - 2 * half:,} characters left out) ... {text[-half:]}"
 
 
 class InputError(Exception):
     """A mistake in what the user passed; the base of the two exceptions that jaxq raises."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(message))
 
     @property
     def parts(self) -> "list[InputError]":
@@ -59,14 +74,15 @@ class Mistakes:
         try:
             yield
         except InputError as error:
-            self.found += error.parts
+            self.found += [part for part in error.parts if str(part) not in map(str, self.found)]
 
     def report(self) -> None:
         """Raise what was found, if anything was: one error as it is, several as one."""
         if len(self.found) == 1:
             raise self.found[0]
         if self.found:
-            error = InputValueError(f"{len(self.found)} mistakes: " + " | ".join(map(str, self.found)))
+            error = InputValueError()
+            error.args = (f"{len(self.found)} mistakes: " + " | ".join(map(str, self.found)),)
             error._parts = self.found
             raise error
 
@@ -87,6 +103,7 @@ def whole_number(name: str, value: Any, minimum: int = 1) -> int:
         InputTypeError: If the value is not a whole number.
         InputValueError: If it is below the minimum or does not fit.
     """
+    value = _plain_number(value)
     whole = isinstance(value, numbers.Integral | np.floating | float) and value % 1 == 0
     if isinstance(value, bool) or not whole:
         raise InputTypeError(
@@ -100,6 +117,12 @@ def whole_number(name: str, value: Any, minimum: int = 1) -> int:
     if value > MOST:
         raise InputValueError(f"{name} must be at most {MOST}, got more; for example {name}={MOST}")
     return int(value)
+
+
+def _plain_number(value: Any) -> Any:
+    """Return a number that is an array of no axes as a number of Python's, and all else as it is."""
+    single = isinstance(value, jax.Array | np.ndarray) and value.shape == () and is_concrete(value)
+    return value.item() if single and jnp.issubdtype(value.dtype, jnp.number) else value
 
 
 def true_or_false(name: str, value: Any) -> None:
@@ -130,16 +153,29 @@ def in_range(name: str, value: Any, low: float, high: float, *, open_low: bool =
         return
     try:
         # In the type that it will be used in, where 1e-50 is zero and 1e39 infinite.
+        numeric = value is not None and np.asarray(value).dtype.kind not in "USbcmM"
         with np.errstate(over="ignore"):
-            array = np.asarray(value, dtype=np.float64).astype(np.float32)
+            array = np.asarray(value, dtype=np.float64).astype(np.float32) if numeric else None
     except (TypeError, ValueError, OverflowError):
         array = None
-    if array is None or value is None or isinstance(value, bool):
+    if array is None:
         raise InputTypeError(f"{name} must be {_interval(low, high, open_low)}, got {value!r}")
     inside = np.isfinite(array) & ((array > low) if open_low else (array >= low)) & (array <= high)
     if not inside.all():
         got = array[~inside].flat[0]
         raise InputValueError(f"{name} must be {_interval(low, high, open_low)}, got {got:g}")
+
+
+def one_number(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
+    """Check that a value is one number inside `[low, high]`; see `in_range`.
+
+    Raises:
+        InputTypeError: If it is no number, or several.
+        InputValueError: If it is not finite or lies outside.
+    """
+    in_range(name, value, low, high, open_low=open_low)
+    if np.ndim(value):
+        raise InputTypeError(f"{name} must be one number, got {value!r}")
 
 
 def known(kind: str, name: Any, choices: Iterable[str]) -> str:

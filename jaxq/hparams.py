@@ -120,17 +120,21 @@ def validated(hparams: Any, template: Hparams, shape: tuple[int, ...] = ()) -> H
         InputTypeError: If it is no `Hparams`, or has other leaves than the recipe.
         InputValueError: If a leaf has another shape or a value out of range.
     """
-    if not isinstance(hparams, Hparams):
-        raise checks.InputTypeError(
-            f"hparams must be jaxq.Hparams, got {type(hparams).__name__}; "
-            "start from trainer.hparams.replace(learning_rate=1e-3) or jaxq.grid(...)"
-        )
+    _check_kind(hparams)
     if names(hparams) != names(template):
         raise checks.InputTypeError(
             f"hparams must have the leaves {', '.join(names(template))}, "
             f"got {', '.join(names(hparams))}; start from trainer.hparams"
         )
     return Hparams(**{name: _checked_leaf(name, hparams, shape) for name in names(template)})
+
+
+def _check_kind(hparams: Any) -> None:
+    if not isinstance(hparams, Hparams):
+        raise checks.InputTypeError(
+            f"hparams must be jaxq.Hparams, got {type(hparams).__name__}; "
+            "start from trainer.hparams.replace(learning_rate=1e-3) or jaxq.grid(trainer.hparams)"
+        )
 
 
 def _checked_leaf(name: str, hparams: Hparams, shape: tuple[int, ...]) -> jax.Array:
@@ -178,6 +182,7 @@ def grid(hparams: Hparams, *, seeds: int = 1, **values: Iterable[float]) -> Hpar
         >>> jaxq.grid(trainer.hparams, learning_rate=[1e-4, 1e-3], seeds=8).discount.shape
         (16,)
     """
+    _check_kind(hparams)
     seeds = checks.whole_number("seeds", seeds)
     for name in values:
         check_may_vary(name, hparams)

@@ -1,9 +1,15 @@
-"""Statistics over agents: the interquartile mean, and how far another set of seeds would move it.
+"""Statistics over agents: the interquartile mean, and how well so many agents say what it is.
+
+A 95% bootstrap interval is made so that of the intervals of many experiments like this one, each with
+seeds of its own, 95% would cover the value that infinitely many seeds have. It approaches that with the
+number of agents; of few it is too narrow, by how much is measured in `benchmarks/results/coverage.md`.
+It is no statement about where the next agent scores, nor where the mean of as many others would.
 
 Then what compares two sets of agents: profiles of their scores, the probability that an agent of one
 does better than an agent of the other, and tests of whether they differ at all.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +20,10 @@ from jaxq import checks
 
 # Scores that are resampled at once: 32 MiB as float64.
 _BATCH_SCORES = 2**22
+
+
+FEW_AGENTS = 8
+"""With fewer scores than this, intervals cover the true interquartile mean less often than they say."""
 
 
 class Interval(NamedTuple):
@@ -48,7 +58,13 @@ def iqm(scores: Any) -> float:
 def bootstrap_interval(
     scores: Any, confidence: float = 0.95, resamples: int = 2_000, seed: int = 0
 ) -> Interval:
-    """Estimate the interval in which the IQM over as many other seeds would lie.
+    """Estimate an interval for the IQM that infinitely many seeds would have.
+
+    It covers that with about the given confidence from `FEW_AGENTS` (8) scores on. A 95% interval of 3
+    covered it in 72 to 76% of trials, of 5 in 88 to 91%, of 8 in 92 to 94% and of 16 in 94 to 95%.
+    Intervals that correct for bias and skew (BCa) covered it no more often. Studentized ones did of 3
+    and of 8, but of scores of which many are the same, as those of agents that reach the best one, they
+    covered it in 63 to 76%.
 
     Args:
         scores: One score per agent, `[N]`; those that are not finite are left out.
@@ -60,6 +76,7 @@ def bootstrap_interval(
         The percentile bootstrap interval of the interquartile mean.
 
     Raises:
+        InputTypeError: If the scores are no numbers.
         InputValueError: If the confidence is no probability.
 
     References:
@@ -67,6 +84,42 @@ def bootstrap_interval(
     """
     samples = (_finite(scores),)
     return Interval(*map(float, _bootstrap(samples, _iqm, confidence, resamples, seed)))
+
+
+def caveats(returns: Any, groups: int = 1) -> list[str]:
+    """Say what the reader of an interquartile mean should know: what is left out, and whether of few.
+
+    Args:
+        returns: Undiscounted returns, `[N, episodes]`, or one score per agent, `[N]`; NaN for an episode
+            that was given up, with which its agent has no score.
+        groups: Parts of N / groups agents each that have an interquartile mean of their own.
+
+    Returns:
+        Sentences; none if there is nothing to say.
+
+    Raises:
+        InputTypeError: If the returns are no numbers.
+
+    Example:
+        >>> caveats([[1.0, float("nan")], [2.0, 3.0]])[0]
+        '1 of 4 episodes given up; 1 of 2 agents without a score, left out of the IQM.'
+    """
+    returns = _numbers("returns", returns)
+    scored = np.isfinite(returns.reshape(len(returns), -1)).all(axis=1)
+    said = []
+    if not scored.all():
+        given_up = f"{np.isnan(returns).sum()} of {returns.size} episodes given up; "
+        said.append(
+            given_up * (returns.ndim > 1)
+            + f"{(~scored).sum()} of {scored.size} agents without a score, left out of the IQM."
+        )
+    fewest = int(scored.reshape(groups, -1).sum(axis=1).min())
+    if 1 < fewest < FEW_AGENTS:
+        said.append(
+            f"The 95% interval of {fewest} agents covers the true IQM less often than it says; "
+            f"train {FEW_AGENTS} or more{' of each combination' * (groups > 1)}."
+        )
+    return said
 
 
 def performance_profile(scores: Any, thresholds: Any) -> np.ndarray:
@@ -98,7 +151,7 @@ def performance_profile(scores: Any, thresholds: Any) -> np.ndarray:
 def profile_interval(
     scores: Any, thresholds: Any, confidence: float = 0.95, resamples: int = 2_000, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Estimate the band in which the performance profile of as many other seeds would lie.
+    """Estimate a band for the performance profile that infinitely many seeds would have.
 
     Args:
         scores: One score per agent, `[N]`; those that are not finite are left out.
@@ -146,7 +199,7 @@ def probability_of_improvement(x: Any, y: Any) -> float:
 def improvement_interval(
     x: Any, y: Any, confidence: float = 0.95, resamples: int = 2_000, seed: int = 0
 ) -> Interval:
-    """Estimate the interval in which the probability of improvement over as many other seeds would lie.
+    """Estimate an interval for the probability of improvement that infinitely many seeds would have.
 
     Args:
         x: One score per agent, `[N]`; those that are not finite are left out.
@@ -171,7 +224,7 @@ def improvement_interval(
 def difference_interval(
     x: Any, y: Any, confidence: float = 0.95, resamples: int = 2_000, seed: int = 0
 ) -> Interval:
-    """Estimate the interval in which `iqm(x) - iqm(y)` over as many other seeds would lie.
+    """Estimate an interval for the `iqm(x) - iqm(y)` that infinitely many seeds would have.
 
     Args:
         x: One score per agent, `[N]`; those that are not finite are left out.
@@ -239,7 +292,7 @@ def holm(p_values: Sequence[float]) -> np.ndarray:
         >>> holm([0.04, 0.01, 0.03])
         array([0.06, 0.03, 0.06])
     """
-    corrected = np.array(p_values, dtype=np.float64)
+    corrected = np.array(_numbers("p_values", p_values))
     order = np.argsort(corrected)[: np.isfinite(corrected).sum()]
     factors = np.arange(order.size, 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(corrected[order] * factors), 1)
@@ -254,8 +307,11 @@ def _bootstrap(
     seed: int,
 ) -> tuple[Any, Any]:
     """Return the ends of the percentile bootstrap interval of a statistic over the last axis."""
+    checks.one_number("confidence", confidence, -math.inf, math.inf)
     if not 0 < confidence < 1:
         raise checks.InputValueError(f"confidence must be in (0, 1), got {confidence}; use 0.95")
+    resamples = checks.whole_number("resamples", resamples)
+    seed = checks.whole_number("seed", seed, minimum=0)
     if min(sample.shape[-1] for sample in samples) < 2:
         nothing = np.full(samples[0].shape[:-1], np.nan)[()]
         return nothing, nothing
@@ -286,14 +342,30 @@ def _improvement(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
 
 def _above(scores: Any, thresholds: Any) -> np.ndarray:
     """Say which scores are above which thresholds, bool `[T, N]`."""
-    return _finite(scores) > np.asarray(thresholds, dtype=np.float64)[:, None]
+    thresholds = _numbers("thresholds", thresholds)
+    if thresholds.ndim != 1:
+        raise checks.InputValueError(
+            f"thresholds must be a list of scores, got shape {thresholds.shape}; for example [0.0, 1.0]"
+        )
+    return _finite(scores) > thresholds[:, None]
 
 
 def _finite(scores: Any) -> np.ndarray:
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = _numbers("scores", scores)
     if scores.ndim != 1:
         raise checks.InputValueError(
             f"scores must be one number per agent, got shape {scores.shape}; "
             "average over episodes first: returns.mean(axis=1)"
         )
     return scores[np.isfinite(scores)]
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        numeric = np.asarray(values).dtype.kind not in "USbcmM"
+        array = np.asarray(values, dtype=np.float64) if numeric else None
+    except (TypeError, ValueError, OverflowError):
+        array = None
+    if array is None:
+        raise checks.InputTypeError(f"{name} must be numbers, got {values!r}; for example [1.0, 2.0]")
+    return array

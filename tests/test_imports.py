@@ -10,7 +10,7 @@ import jaxq
 ROOT = Path(jaxq.__file__).parent
 # Each layer may import those before it; inside a layer, what stands to the left.
 LAYERS = [
-    ["precision", "checks", "types", "hparams", "statistics"],
+    ["interruption", "precision", "checks", "types", "hparams", "statistics"],
     ["learning", "envs", "networks", "replay"],
     ["algorithms", "presets", "dynamic_programming"],
     ["training"],

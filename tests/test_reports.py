@@ -211,13 +211,21 @@ def test_losses_that_are_not_finite_tell_of_divergence_too(run):
     assert read_run(run).diverged == [1]
 
 
-def test_agents_without_a_score_are_left_out(run, without_plotly):
+def test_agents_without_a_score_are_left_out_and_counted(run, without_plotly, capsys):
     nothing = with_scores(run, "nothing", [None] * 4)
     some = with_scores(run, "some", [1.0, None, 3.0, None])
     assert cli.main(["report", str(nothing)]) == 0
     assert "No agent has a score." in Page(written(nothing / "report")).texts
     assert cli.main(["report", str(some)]) == 0
-    assert cli.main(["compare", str(nothing), str(some)]) == 0
+    left_out = "2 of 4 episodes given up; 2 of 4 agents without a score, left out of the IQM."
+    few = "The 95% interval of 2 agents covers the true IQM less often than it says"
+    assert left_out in written(some / "report")
+    assert few in written(some / "report")
+    capsys.readouterr()
+    assert cli.main(["compare", str(nothing), str(some), "--json"]) == 0
+    warnings = json.loads(capsys.readouterr().out)["warnings"]
+    assert f"some: {left_out}" in warnings
+    assert any(few in warning for warning in warnings)
 
 
 NASTY = (

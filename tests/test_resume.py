@@ -320,12 +320,16 @@ def test_what_is_no_run_directory_is_refused(tmp_path, capsys, content, words):
 
 def test_evaluating_again_gives_the_run_s_own_returns(short, capsys):
     assert cli.main(["evaluate", str(short[1]), "--json"]) == 0
-    evaluated = json.loads(capsys.readouterr().out)
+    output = capsys.readouterr()
+    evaluated = json.loads(output.out)
     assert evaluated["returns"] == returns(short[1])
-    assert set(evaluated) == {"returns", "iqm", "interval", "checkpoint", "skipped"}
+    assert set(evaluated) == {"returns", "iqm", "interval", "warnings", "checkpoint", "skipped"}
     assert (evaluated["checkpoint"], evaluated["skipped"]) == (2_000, [])
+    (warning,) = evaluated["warnings"]
+    assert "The 95% interval of 4 agents covers the true IQM less often than it says" in warning
+    assert output.err == f"jaxq: warning: {warning}\n"
     assert cli.main(["evaluate", str(short[1]), "--strict"]) == 0
-    assert not capsys.readouterr().err
+    assert capsys.readouterr().err == output.err
     assert cli.main(["evaluate", str(short[1]), "--episodes", "3", "--seed", "5", "--json"]) == 0
     assert np.shape(json.loads(capsys.readouterr().out)["returns"]) == (4, 3)
     assert cli.main(["evaluate", str(short[1]), "--episodes", "0"]) == 2
@@ -359,7 +363,7 @@ def test_evaluating_an_older_checkpoint_is_said_and_may_be_refused(short, copied
     assert words in error
     assert cli.main(["evaluate", str(copied), "--json"]) == 0
     out, error = capsys.readouterr()
-    assert error.count("\n") == 1
+    assert error.count("\n") == 2  # and that four agents are few
     assert words in error
     assert "the one after 1600 steps is used" in error
     evaluated = json.loads(out)

@@ -143,3 +143,34 @@ def test_holm_by_hand():
     assert_allclose(statistics.holm([0.02]), [0.02])
     assert_allclose(statistics.holm([NAN, 0.02, 0.01]), [NAN, 0.02, 0.02])
     assert statistics.holm([]).size == 0
+
+
+def test_what_is_left_out_and_what_is_of_few_is_said():
+    returns = np.ones((16, 4))
+    assert statistics.caveats(returns) == []
+    assert "interval of 4 agents" in statistics.caveats(returns, groups=4)[0]
+    assert statistics.caveats(returns[:1]) == []  # has no interval
+    returns[3, :2] = returns[5, 0] = NAN
+    (left_out,) = statistics.caveats(returns)
+    assert left_out.startswith("3 of 64 episodes given up; 2 of 16 agents without a score")
+    assert statistics.caveats([1.0, NAN, *[2.0] * 8])[0].startswith("1 of 10 agents")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    {
+        lambda: jaxq.iqm("abc"): "scores must be numbers",
+        lambda: jaxq.iqm([1, "x"]): "scores must be numbers",
+        lambda: jaxq.iqm([1j]): "scores must be numbers",
+        lambda: jaxq.iqm({}): "scores must be numbers",
+        lambda: jaxq.bootstrap_interval([1, 2], confidence="x"): "confidence must be",
+        lambda: jaxq.bootstrap_interval([1, 2], resamples="x"): "resamples must be",
+        lambda: jaxq.bootstrap_interval([1, 2], seed=-1): "seed must be",
+        lambda: jaxq.performance_profile([1], "x"): "thresholds must be",
+        lambda: jaxq.performance_profile([1], 3.0): "thresholds must be",
+        lambda: statistics.holm("abc"): "p_values must be",
+    }.items(),
+)
+def test_what_is_no_number_is_refused(call, message):
+    with pytest.raises(jaxq.InputError, match=message):
+        call()

@@ -2,6 +2,7 @@ import importlib.util
 import io
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -324,3 +325,45 @@ def test_the_code_is_named_by_its_commit_where_there_is_one(tmp_path, monkeypatc
     (tmp_path / "file").write_text("x")
     subprocess.run([*git, "add", "file"], check=True)
     assert code_version()["commit"] == f"{commit}-dirty"
+
+
+def test_the_commit_is_read_without_running_what_a_repository_says(tmp_path, monkeypatch):
+    """Its configuration, attributes and hooks name programs, and none of them runs."""
+    repository, ran = tmp_path / "repository", tmp_path / "ran"
+    repository.mkdir()
+    safe = ["git", "-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "core.fsmonitor=false"]
+
+    def git(*words):
+        subprocess.run([*safe, *words], check=True, cwd=repository, capture_output=True)
+
+    git("init", "-q")
+    (repository / "file").write_text("x")
+    git("add", "file")
+    git("commit", "-q", "-m", "first")
+    git("config", "core.fsmonitor", f"touch {ran}")
+    git("config", "filter.own.clean", f"touch {ran}; cat")
+    (repository / ".gitattributes").write_text("* filter=own")
+    # Touched, so that whoever compares has to look into it.
+    os.utime(repository / "file", (1, 1))
+    monkeypatch.chdir(repository)
+    commit = code_version()["commit"]
+    assert len(commit) == 40
+    git("pack-refs", "--all")
+    git("worktree", "add", "-q", str(tmp_path / "worktree"))
+    (tmp_path / "worktree" / "below").mkdir()
+    ran.unlink(missing_ok=True)
+    for directory in (repository, tmp_path / "worktree", tmp_path / "worktree" / "below"):
+        monkeypatch.chdir(directory)
+        assert code_version()["commit"] == commit
+    (tmp_path / "worktree" / "file").write_text("y")
+    assert code_version()["commit"] == f"{commit}-dirty"
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("head", ["ref: ../../secret", "ref: refs/../../secret", "", "x" * 40, "\0"])
+def test_a_head_that_git_did_not_write_names_no_commit(head, tmp_path, monkeypatch):
+    (tmp_path / "secret").write_text("0" * 40)
+    (tmp_path / "repository" / ".git").mkdir(parents=True)
+    (tmp_path / "repository" / ".git" / "HEAD").write_text(head)
+    monkeypatch.chdir(tmp_path / "repository")
+    assert "commit" not in code_version()

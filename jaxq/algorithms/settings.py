@@ -67,6 +67,9 @@ def radam(hparams: Hparams) -> optax.GradientTransformation:
     return _clipped(optax.radam, hparams)
 
 
+OPTIMIZERS = (adam, radam)
+
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """What shapes the program of a deep recipe: static, and the same for all agents of a population.

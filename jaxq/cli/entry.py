@@ -1,6 +1,8 @@
 """The entry: words to a command, a command to an exit code."""
 
 import contextlib
+import dataclasses
+import errno
 import functools
 import io
 import operator
@@ -13,7 +15,8 @@ from typing import Annotated, Any
 import jax
 import tyro
 
-from jaxq.checks import InputError
+from jaxq import interruption
+from jaxq.checks import InputError, shortened
 from jaxq.cli import commands, showing, training
 from jaxq.cli.messages import fail, one_line
 
@@ -26,6 +29,12 @@ COMMANDS: dict[type, Callable] = {
     commands.Compare: showing.compare_runs,
     commands.Envs: showing.list_environments,
     commands.Algorithms: showing.list_algorithms,
+}
+_TAKES_A_VALUE = {
+    f"--{field.name.replace('_', '-')}"
+    for kind in (*COMMANDS, commands.Processes)
+    for field in dataclasses.fields(kind)
+    if field.name not in ("set", "sweep", "sample", "track")
 }
 
 
@@ -40,6 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
         if the user interrupted.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
+    _say_what_can_be_said()
     if arguments == ["--version"]:
         print(f"jaxq {metadata.version('jaxq')}")
         return 0
@@ -51,7 +61,9 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         return fail(str(error), 2)
     except OSError as error:
-        return fail(f"{error.strerror or error}: {error.filename or 'output'}", 1)
+        # A name that no file can have is the user's mistake, and what the machine refused is not.
+        code = 2 if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ) else 1
+        return fail(shortened(f"{error.strerror or error}: {error.filename or 'output'}"), code)
     except jax.errors.JaxRuntimeError as error:
         if jax.process_count() == 1:
             raise
@@ -61,11 +73,23 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
         os._exit(1)
     except KeyboardInterrupt:
-        return fail("interrupted; what was written stays where it is", 130)
+        return fail(interruption.MESSAGE, interruption.INTERRUPTED)
+
+
+def _say_what_can_be_said() -> None:
+    """Print a question mark for what the output's encoding has no character for, and do not fail."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _parse(arguments: list[str]) -> Any:
     """Parse the words, or return the exit code where there is nothing to run."""
+    for option, value in zip(["", *arguments], [*arguments, ""], strict=True):
+        # To tyro it is the value of an option that is not given.
+        name = option if value == "None" and option in _TAKES_A_VALUE else value.removesuffix("=None")
+        if name in _TAKES_A_VALUE and name != value:
+            return fail(f"{name} takes a value, got None; leave it out for the default", 2)
     kinds = functools.reduce(
         operator.or_,
         [Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())] for kind in COMMANDS],
@@ -82,4 +106,4 @@ def _parse(arguments: list[str]) -> Any:
     except SystemExit as exit:
         if not exit.code:
             return 0
-    return fail(one_line(errors.getvalue()), 2)
+    return fail(shortened(one_line(errors.getvalue())), 2)

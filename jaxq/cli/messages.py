@@ -9,8 +9,10 @@ def one_line(box: str) -> str:
     message = []
     for line in box.splitlines()[1:]:
         text = line.strip("│╰╯╭╮─ \t")
-        if not text and message:
-            break
+        if not text.strip("-") or not text:
+            if message:
+                break
+            continue
         message.append(text)
     return re.sub(r"\s+", " ", " ".join(message)).strip() or "see jaxq --help"
 
@@ -23,5 +25,5 @@ def fail(message: str, code: int) -> int:
 
 
 def warn(message: str) -> None:
-    """Say what the reader of the results must know."""
+    """Say what the user should know of a result, beside it on standard error."""
     print(f"jaxq: warning: {' '.join(message.splitlines())}", file=sys.stderr)

@@ -20,9 +20,11 @@ def report(command: Report) -> None:
     if not command.runs:
         raise InputValueError("report needs a run directory; jaxq report DIR")
     runs = read_runs(list(command.runs))
+    # Before an episode is played, which takes a while.
+    directory = report_directory([*command.runs], command.out)
     for run in runs if command.watch else ():
         _watch(run.path)
-    page = write_report(runs, report_directory([*command.runs], command.out))
+    page = write_report(runs, directory)
     for note in (note for run in runs for note in run.notes):
         print(f"note: {note}")
     print(f"written to {page}")

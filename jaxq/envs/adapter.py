@@ -55,9 +55,14 @@ class GymnaxEnvironment:
         self._static_params = params
         self.name = name
         self.params = jax.tree.map(_strong, params)
-        self.num_actions = int(env.action_space(params).n)
-        self.observation_spec = self._observation_spec(observation_dtype)
+        self._observation_dtype = _checked_dtype(observation_dtype)
+        self.num_actions = _num_actions(name, env.action_space(params).n)
+        self.observation_spec = self._observation_spec(self._observation_dtype)
         self.states = state_numbers(env, params, self.observation_spec)
+
+    def __reduce__(self) -> tuple:
+        """Pickle and copy what it was made of; the rest has functions that no file holds."""
+        return type(self), (self._env, self._static_params, self.name, self._observation_dtype)
 
     def __repr__(self) -> str:
         """Say what the environment is and what its observations look like."""
@@ -110,9 +115,13 @@ class GymnaxEnvironment:
         return ObservationSpec(observation.shape, _own(dtype), categories)
 
     def _trace(self, key: jax.Array, params: PyTree) -> tuple[Any, tuple]:
-        observation, state = self._env.reset(key, params)
-        outputs = self._env.step(key, state, jnp.int32(0), params)
-        _check_outputs(self.name, observation, outputs)
+        try:
+            observation, state = self._env.reset(key, params)
+            outputs = self._env.step(key, state, jnp.int32(0), params)
+        except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise checks.InputValueError(f"{self.name}: reset or step failed: {reason}") from error
+        _check_outputs(self.name, observation, state, outputs)
         return observation, outputs
 
 
@@ -130,7 +139,7 @@ def _own(dtype: Any) -> jnp.dtype:
 _SCALARS = {"reward": 2, "terminated": 3, "truncated": 4}
 
 
-def _check_outputs(name: str, observation: Any, outputs: Any) -> None:
+def _check_outputs(name: str, observation: Any, state: PyTree, outputs: Any) -> None:
     if not (isinstance(outputs, tuple) and len(outputs) == 6):
         raise checks.InputTypeError(
             f"{name}: step must return the six values of gymnax 1.0 (observation, state, reward, "
@@ -141,16 +150,52 @@ def _check_outputs(name: str, observation: Any, outputs: Any) -> None:
         raise checks.InputValueError(
             f"{name}: reward, terminated and truncated must be single numbers, got shapes {shapes}"
         )
-    if "final_observation" not in outputs[5]:
+    if not (isinstance(outputs[5], dict) and "final_observation" in outputs[5]):
         raise checks.InputTypeError(
             f"{name}: info must hold 'final_observation', the observation before the automatic "
             "reset; keep the step method of gymnax.environments.environment.Environment"
         )
-    if not hasattr(observation, "shape"):
-        raise checks.InputTypeError(
-            f"{name}: the observation must be one array, got {type(observation).__name__}; "
-            "concatenate its parts in the environment's get_obs"
+    for seen in (observation, outputs[0], outputs[5]["final_observation"]):
+        if not hasattr(seen, "shape"):
+            raise checks.InputTypeError(
+                f"{name}: the observation must be one array, got {type(seen).__name__}; "
+                "concatenate its parts in the environment's get_obs"
+            )
+        if not _is_number(seen.dtype):
+            raise checks.InputTypeError(
+                f"{name}: the observation must be numbers or truth values, got {seen.dtype}; "
+                "give the parts of a complex number an axis of their own"
+            )
+    before, after = (jax.tree.map(jnp.shape, tree) for tree in (state, outputs[1]))
+    if before != after:
+        raise checks.InputValueError(
+            f"{name}: step must return a state of the same shapes as reset, got {after} after {before}"
         )
+
+
+def _is_number(dtype: jnp.dtype) -> bool:
+    return any(jnp.issubdtype(dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating))
+
+
+def _num_actions(name: str, number: Any) -> int:
+    try:
+        return checks.whole_number("number of actions", number)
+    except checks.InputError:
+        raise checks.InputValueError(
+            f"{name}: the number of actions must be a whole number of at least 1, got {number!r}; "
+            "for example spaces.Discrete(2)"
+        ) from None
+
+
+def _checked_dtype(dtype: Any) -> jnp.dtype | None:
+    try:
+        if dtype is None or _is_number(jnp.dtype(dtype)):
+            return None if dtype is None else jnp.dtype(dtype)
+        raise TypeError
+    except TypeError:
+        raise checks.InputTypeError(
+            f"observation_dtype must be a type of numbers or bool, got {dtype!r}; for example bool"
+        ) from None
 
 
 _NEEDED = ("reset", "step", "default_params", "action_space", "observation_space")

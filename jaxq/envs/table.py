@@ -81,6 +81,11 @@ class TableEnvironment:
         self._start_draws = _draws(initial[None, self._starts])
         self._starts_are_even = bool(np.ptp(initial[self._starts]) < 1e-12)
 
+    def __reduce__(self) -> tuple:
+        """Pickle and copy what it was made of; the rest has functions that no file holds."""
+        arguments = self.outcomes, self.initial, int(self.params.max_steps_in_episode), self.name
+        return type(self), arguments, {"params": self.params, "drawing": self.drawing}
+
     def __repr__(self) -> str:
         """Say what the environment is and how large it is."""
         return f"{self.name}({self.num_actions} actions, {self.num_states} states)"

@@ -157,8 +157,9 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
     mistakes = mistakes or checks.Mistakes()
     _check_tables(config.keywords, config.sweep, config.sample)
     check_apart(mistakes, "swept and sampled", config.sweep, config.sample)
-    with mistakes.noting():
-        checks.known("environment", config.environment, envs.ids())
+    if not any(str(error).startswith("environment") for error in mistakes.found):
+        with mistakes.noting():
+            checks.known("environment", config.environment, envs.ids())
     for name, check in _CHECKS.items():
         # What the preset was asked with is known to be wrong already.
         if not any(str(error).startswith(name) for error in mistakes.found):
@@ -227,14 +228,11 @@ def _check_halvings(config: Config) -> None:
 
 def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
     """Check keywords, sweep and sample against the recipe, and note all that is wrong with either."""
-    make, keywords = algorithms.recipe(config.algorithm), dict(config.keywords)
-    while (reason := _reason(make, keywords)) is not None:
-        mistakes.found.append(reason)
-        culprits = [name for name in keywords if _others_reason(make, keywords, name) != str(reason)]
-        if not culprits:
-            return
-        # What is wrong besides shows when what was wrong first is out of the way.
-        del keywords[culprits[0]]
+    make = algorithms.recipe(config.algorithm)
+    found, keywords = _wrong(make, dict(config.keywords))
+    mistakes.found += found
+    if _reason(make, keywords) is not None:
+        return
     hparams = make(**keywords).hparams
     for name, values in config.sweep.items():
         with mistakes.noting():
@@ -249,16 +247,27 @@ def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
             leaf_number(name, distribution.high)
 
 
+def _wrong(make: Callable, keywords: dict[str, Any]) -> tuple[list[checks.InputError], dict[str, Any]]:
+    """Return all that is wrong with keywords, and those that are left when it is out of the way."""
+    reason = _reason(make, keywords)
+    if reason is None:
+        return [], keywords
+    others = [{key: keywords[key] for key in keywords if key != name} for name in keywords]
+    rests = [rest for rest in others if str(_reason(make, rest)) != str(reason)]
+    if not rests:
+        return [reason], keywords
+    # Of numbers that do not fit each other, that one is wrong without which the least else is: with
+    # another one gone its default would only be what does not fit.
+    found, left = min((_wrong(make, rest) for rest in rests), key=lambda wrong: len(wrong[0]))
+    return [reason, *found], left
+
+
 def _reason(make: Callable, keywords: dict[str, Any]) -> checks.InputError | None:
     try:
         make(**keywords)
     except checks.InputError as error:
         return error
     return None
-
-
-def _others_reason(make: Callable, keywords: dict[str, Any], name: str) -> str:
-    return str(_reason(make, {key: value for key, value in keywords.items() if key != name}))
 
 
 def _optional_whole_number(name: str, value: Any) -> None:
@@ -275,7 +284,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "segments": checks.whole_number,
     "chunk": _optional_whole_number,
     "checkpoint_segments": checks.whole_number,
-    "checkpoint_minutes": lambda name, value: checks.in_range(name, value, 0, math.inf),
+    "checkpoint_minutes": lambda name, value: checks.one_number(name, value, 0, math.inf),
     "keep_checkpoints": checks.whole_number,
     "halvings": lambda name, value: checks.whole_number(name, value, minimum=0),
     "on_divergence": lambda name, value: checks.known(name, value, ON_DIVERGENCE),

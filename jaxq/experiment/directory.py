@@ -2,8 +2,10 @@
 
 import contextlib
 import datetime
+import errno
 import json
 import math
+import os
 import platform
 from collections.abc import Iterator
 from importlib import metadata
@@ -40,6 +42,7 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock: int | None = None
 
     @classmethod
     def create(cls, path: Path) -> "RunDirectory":
@@ -48,14 +51,21 @@ class RunDirectory:
         Raises:
             InputValueError: If it exists already or cannot be written.
         """
+        made: list[Path] = []
         try:
+            # Taken literally, x/.. makes x, to find that its parent is there.
+            path = path.resolve() if ".." in path.parts else path
+            made = [parent for parent in (path, *path.parents) if not parent.exists()]
             path.mkdir(parents=True)
             (path / "report").mkdir()
         except FileExistsError:
             raise checks.InputValueError(
                 f"output directory {path} exists already; choose another --out"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
+            for parent in made:
+                with contextlib.suppress(OSError):
+                    parent.rmdir()
             reason = getattr(error, "strerror", None) or error
             raise checks.InputValueError(
                 f"output directory {path} cannot be written ({reason}); choose another --out"
@@ -90,12 +100,28 @@ class RunDirectory:
         Raises:
             InputValueError: If another process runs there.
         """
-        with access.locked(self.path / ".lock") as free:
-            if not free:
+        with access.locked(self.path / ".lock") as lock:
+            if lock is None:
                 raise checks.InputValueError(
                     f"another process is running in {self.path}; wait for it, or stop it first"
                 )
-            yield
+            self._lock = lock
+            try:
+                yield
+            finally:
+                self._lock = None
+
+    def _check_present(self) -> None:
+        """Check that a directory that is locked is there still, and no other one in its place.
+
+        Raises:
+            FileNotFoundError: If it is not; what writes checkpoints would make it again, for nobody.
+        """
+        if self._lock is None:
+            return
+        lock = self.path / ".lock"
+        if not lock.exists() or not os.path.samestat(os.fstat(self._lock), lock.stat()):
+            raise FileNotFoundError(errno.ENOENT, "the run directory was deleted", str(self.path))
 
     def write_config(self, described: dict[str, Any], command: list[str]) -> None:
         """Write what is trained, with what versions, on what."""
@@ -128,6 +154,7 @@ class RunDirectory:
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one line of metrics; what is not a finite number is written as null."""
+        self._check_present()
         access.append(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False) + "\n")
 
     def rewind_metrics(self, steps: int, num_agents: int) -> list[Row]:
@@ -166,6 +193,19 @@ class RunDirectory:
     def curve_path(self) -> Path:
         """Where the learning curve goes."""
         return self.path / "report" / "learning_curve.png"
+
+
+def checked_path(directory: Any) -> Path:
+    """Return a directory's name as a path.
+
+    Raises:
+        InputTypeError: If it is no name.
+    """
+    if not isinstance(directory, str | os.PathLike):
+        raise checks.InputTypeError(
+            f"directory must be a path, got {directory!r}; for example 'runs/first'"
+        )
+    return Path(directory)
 
 
 def default_path(environment: str, algorithm: str) -> Path:

@@ -12,12 +12,12 @@ from jaxq import checks
 from jaxq.experiment.checkpoints import Checkpoints, checkpoint_name, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.runner import Position, check_facts, evaluate
 from jaxq.precision import in_32_bits
-from jaxq.statistics import bootstrap_interval, iqm
+from jaxq.statistics import bootstrap_interval, caveats, iqm
 
 
 class Evaluated(NamedTuple):
@@ -38,12 +38,19 @@ class Evaluated(NamedTuple):
     checkpoint: int | None = None
     skipped: tuple[str, ...] = ()
 
+    @property
+    def warnings(self) -> list[str]:
+        """What the reader of the scores should know, one sentence each."""
+        fallbacks = [_instead(reason, self.checkpoint) for reason in self.skipped]
+        return fallbacks + caveats(self.returns, len(self.config.combinations))
+
     def summary(self) -> dict[str, Any]:
         """Return the returns with their interquartile mean over all agents, as plain values."""
         scores = self.returns.mean(axis=1)
         summary = {
             "iqm": iqm(scores),
             "interval": list(bootstrap_interval(scores)),
+            "warnings": self.warnings,
             "returns": np.asarray(self.returns, np.float64).tolist(),
         }
         if self.config.halvings:
@@ -51,11 +58,6 @@ class Evaluated(NamedTuple):
         if self.checkpoint is not None:
             summary |= {"checkpoint": self.checkpoint, "skipped": [*self.skipped]}
         return summary
-
-    @property
-    def warnings(self) -> list[str]:
-        """What the reader must know of the checkpoint, one line for each that could not be used."""
-        return [_instead(reason, self.checkpoint) for reason in self.skipped]
 
 
 def evaluate_directory(
@@ -110,7 +112,7 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
 
 def _trained(directory: Path) -> tuple[Plan, Position, tuple[str, ...]]:
     """Read what a run trained, where its newest usable checkpoint is, and why newer ones are none."""
-    run = RunDirectory.open(Path(directory))
+    run = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(run.read_config()))
     check = functools.partial(check_facts, plan)
     saved = Checkpoints(run.checkpoints).restore(plan.population.template, check)

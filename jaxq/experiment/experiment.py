@@ -15,7 +15,7 @@ from jaxq import algorithms, checks
 from jaxq.experiment.checkpoints import Checkpoints, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
@@ -72,11 +72,12 @@ class Experiment:
         track: Sequence[str | Tracker] = (),
         track_agents: bool = False,
     ) -> None:
-        self.config = config
+        self.config = checked_kind(config)
+        path = checked_path(directory)
         self._trackers = Trackers(track, track_agents)
         self._plan = prepare(config)
         self._resumes = False
-        path = Path(of_first(str(directory)))
+        path = Path(of_first(str(path)))
         self.directory = RunDirectory.create(path) if is_first() else RunDirectory(path)
 
     @classmethod
@@ -106,9 +107,9 @@ class Experiment:
                 are asked for than are done.
         """
         experiment = cls.__new__(cls)
-        experiment.directory = RunDirectory.open(Path(directory))
+        experiment.directory = RunDirectory.open(checked_path(directory))
         described = experiment.directory.read_config()
-        config = config_of(described) if config is None else config
+        config = config_of(described) if config is None else checked_kind(config)
         if config.chunk is None:
             config = dataclasses.replace(config, chunk=described.get("chunk"))
         tracked = checked_tracking(Path("config.json"), described.get("track", {}))
@@ -225,6 +226,8 @@ class Experiment:
             evaluation = self._report(position, history, returns)
             self._trackers.finish(evaluation, artifacts)
         voice.console.print(evaluation_table(self.config, returns, position.stopped))
+        for reason in Evaluated(self.config, returns, position.stopped).warnings:
+            voice.warn(reason)
         if position.diverged.any():
             voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
         voice.say(
@@ -251,6 +254,20 @@ class Experiment:
         # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
         return evaluation
+
+
+def checked_kind(config: Any) -> Config:
+    """Return a configuration.
+
+    Raises:
+        InputTypeError: If it is none.
+    """
+    if not isinstance(config, Config):
+        raise checks.InputTypeError(
+            f"config must come from jaxq.configure, got {type(config).__name__}; "
+            'for example jaxq.configure("CartPole-v1", "dqn")'
+        )
+    return config
 
 
 def extended(config: Config, steps: int | None) -> Config:

@@ -154,11 +154,19 @@ def _check_varied(varied: dict[str, list[Any]], given: list[str], mistakes: chec
         )
     check_apart(mistakes, "set and swept", given, varied)
     for name, values in varied.items():
-        texts = [repr(value) for value in values]
-        twice = next((text for text in texts if texts.count(text) > 1), None)
+        same = [_comparable(value) for value in values]
+        twice = [value for value, key in zip(values, same, strict=True) if same.count(key) > 1]
         with mistakes.noting():
-            if twice is not None:
-                raise checks.InputValueError(f"the sweep has {name}={twice} twice; give it once")
+            if twice:
+                raise checks.InputValueError(f"the sweep has {name}={twice[0]!r} twice; give it once")
+
+
+def _comparable(value: Any) -> Any:
+    """Make equal what stands for one setting: 32 and 32.0, and widths as a list and as a tuple."""
+    if isinstance(value, list | tuple):
+        return [_comparable(part) for part in value]
+    # True is 1 to Python.
+    return (type(value), value) if isinstance(value, bool) else value
 
 
 def _share(agents: Any, sweep: dict[str, list[Any]], varied: dict[str, list[Any]]) -> int:

@@ -61,7 +61,9 @@ def _value(text: str) -> Any:
         return tuple(map(int, text.split("x")))
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
+    if text.lower().lstrip("+-") in ("nan", "inf"):
+        return float(text)
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text

@@ -13,7 +13,7 @@ from rich.console import Console
 from jaxq import checks
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.directory import SWEEP, RunDirectory
+from jaxq.experiment.directory import SWEEP, RunDirectory, checked_path
 from jaxq.experiment.display import Voice, sweep_table
 from jaxq.experiment.experiment import Experiment, check_steps_done, extended
 from jaxq.experiment.groups import check_name, each
@@ -63,8 +63,9 @@ class Sweep:
     ) -> None:
         self._track, self._track_agents = track, track_agents
         self._tracked = Trackers(track, track_agents).described
+        path = checked_path(directory)
         self.groups = _checked(groups)
-        self.directory = SweepDirectory.create(Path(directory))
+        self.directory = SweepDirectory.create(path)
         self._write()
 
     @classmethod
@@ -90,7 +91,7 @@ class Sweep:
                 steps are asked for than are done in any group.
         """
         sweep = cls.__new__(cls)
-        sweep.directory = SweepDirectory.open(Path(directory))
+        sweep.directory = SweepDirectory.open(checked_path(directory))
         content = sweep.directory.read()
         if groups is None:
             groups = each(content["groups"], lambda _, described: _read(described))

@@ -74,10 +74,12 @@ def tune(
             f"tune takes a jaxq.Population, got {type(population).__name__}; "
             "for example jaxq.tune(jaxq.Population(trainer, size=256))"
         )
-    checks.in_range("seconds", seconds, 0, 3600, open_low=True)
+    checks.one_number("seconds", seconds, 0, 3600, open_low=True)
     trainer, size, mesh = population.trainer, population.size, population.mesh
     default = Population(trainer, size, mesh=mesh).chunk
     tried = _candidates(default, -(-size // mesh.size)) if chunks is None else chunks
+    if not isinstance(tried, Iterable):
+        raise checks.InputTypeError(f"chunks must hold sizes to try, got {chunks!r}; chunks=[1, 2, 4]")
     tried = [checks.whole_number("chunk", chunk) for chunk in tried]
     if not tried:
         raise checks.InputValueError("chunks must hold at least one, got none; chunks=[1, 2, 4]")

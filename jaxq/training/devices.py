@@ -3,6 +3,7 @@
 import os
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -64,6 +65,37 @@ def all_devices() -> Mesh:
 def first_device() -> Mesh:
     """Make the mesh of the one device that JAX puts arrays on by itself."""
     return Mesh(np.array(jax.local_devices()[:1]), (AXIS,))
+
+
+class SavedMesh(NamedTuple):
+    """What can be pickled of a mesh of one axis: the numbers of its devices, and the axis's name."""
+
+    devices: tuple[int, ...]
+    axis: str
+
+
+def saved_mesh(mesh: Mesh | None) -> SavedMesh | None:
+    """Return what can be pickled of a mesh; nothing of that of all devices, wherever it is read."""
+    if mesh is None or mesh == all_devices():
+        return None
+    return SavedMesh(tuple(device.id for device in mesh.devices.flat), mesh.axis_names[0])
+
+
+def restored_mesh(saved: SavedMesh | None) -> Mesh | None:
+    """Make the mesh that `saved_mesh` saw.
+
+    Raises:
+        InputValueError: If there are no such devices here.
+    """
+    if saved is None:
+        return None
+    here = {device.id: device for device in jax.devices()}
+    if not here.keys() >= {*saved.devices}:
+        raise checks.InputValueError(
+            f"this was made for devices {list(saved.devices)}, and there are {sorted(here)}; "
+            "make it again from its trainer"
+        )
+    return Mesh(np.array([here[number] for number in saved.devices]), (saved.axis,))
 
 
 def memory_limit(mesh: Mesh) -> int | None:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxq import checks
 from jaxq.algorithms import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import conservative_penalty, value_of_action
@@ -133,3 +134,38 @@ class Descent:
         moved = optax.incremental_update(params, learner.target_params, hparams.target_rate)
         target_params = jax.tree.map(partial(jnp.where, target_due), moved, learner.target_params)
         return Learner(params, target_params, opt_state)
+
+
+def check_optimizer(descent: Descent, hparams: Hparams, *carry: jax.Array) -> None:
+    """Check that an optimizer of the user's own keeps the shapes of weights and of its state.
+
+    Args:
+        descent: What it is a part of.
+        hparams: The agent's hyperparameters.
+        *carry: What a recurrent network is given before the observation.
+
+    Raises:
+        InputValueError: If it does not, or needs more than gradients and weights.
+    """
+
+    def stepped(learner: Learner, hparams: Hparams) -> tuple[PyTree, Any]:
+        optimizer = descent.settings.optimizer(hparams)
+        updates, opt_state = optimizer.update(learner.params, learner.opt_state, learner.params)
+        return optax.apply_updates(learner.params, updates), opt_state
+
+    try:
+        learner = jax.eval_shape(descent.init, jax.random.key(0), hparams, *carry)
+        after = jax.eval_shape(stepped, learner, hparams)
+        same = jax.tree.map(_shape, after) == jax.tree.map(_shape, (learner.params, learner.opt_state))
+        reason = None if same else "after a step weights or state have other shapes, types or parts"
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+    if reason is not None:
+        raise checks.InputValueError(
+            f"the optimizer must take a gradient, its state and the weights, and return both as they "
+            f"were: {reason}; for example optimizer=lambda hparams: optax.sgd(hparams.learning_rate)"
+        )
+
+
+def _shape(leaf: jax.ShapeDtypeStruct) -> tuple:
+    return leaf.shape, leaf.dtype

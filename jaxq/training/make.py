@@ -1,12 +1,15 @@
 """Giving an algorithm an environment: the parts of an agent chosen and put together."""
 
+import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxq import checks
 from jaxq.algorithms import Algorithm, Settings, TableSettings
+from jaxq.algorithms.settings import OPTIMIZERS
+from jaxq.hparams import validated
 from jaxq.training.acting import CountingActing, EnsembleActing, NetworkActing, RecurrentActing
 from jaxq.training.agent import Acting, Agent, Learning
-from jaxq.training.learner import Descent
+from jaxq.training.learner import Descent, check_optimizer
 from jaxq.training.q_function import QFunction, check_network, make_q_function
 from jaxq.training.replay_learning import ReplayLearning
 from jaxq.training.sequence_learning import SequenceLearning
@@ -25,12 +28,12 @@ def make_agent(env: Environment, algorithm: Algorithm, mesh: Mesh | None = None)
         mesh: Devices that share the agent, if there are several.
 
     Raises:
-        InputValueError: If they do not fit: a table without numbered states, or a network that does
-            not give an action value per action.
+        InputValueError: If they do not fit: a table without numbered states, a network that does
+            not give an action value per action, or an optimizer that needs more than a gradient.
     """
     if isinstance(algorithm.settings, TableSettings):
         return _table_agent(env, algorithm)
-    return _deep_agent(env, algorithm.settings, mesh)
+    return _deep_agent(env, algorithm, mesh)
 
 
 def _table_agent(env: Environment, algorithm: Algorithm) -> Agent:
@@ -45,12 +48,15 @@ def _table_agent(env: Environment, algorithm: Algorithm) -> Agent:
     return Agent(acting, learning, acting.values, lambda batch: ())
 
 
-def _deep_agent(env: Environment, settings: Settings, mesh: Mesh | None) -> Agent:
-    spec = env.observation_spec
+def _deep_agent(env: Environment, algorithm: Algorithm, mesh: Mesh | None) -> Agent:
+    spec, settings = env.observation_spec, algorithm.settings
     q_function = make_q_function(settings, spec, env.num_actions)
     if settings.network is not None:
         check_network(env, settings, q_function)
     descent = Descent(q_function, settings, spec, batch_splitter(mesh))
+    if settings.optimizer not in OPTIMIZERS:
+        carry = [jnp.zeros((1, settings.recurrent_size))] if settings.recurrent_size else []
+        check_optimizer(descent, validated(algorithm.hparams, algorithm.hparams), *carry)
     learning: Learning
     if settings.recurrent_size:
         learning = SequenceLearning(descent, env.num_actions)

@@ -1,6 +1,6 @@
 """Population-based training: between segments, the worst agents go on from where the best are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
@@ -10,7 +10,7 @@ import numpy as np
 from jaxq import checks
 from jaxq.hparams import Hparams, allowed, check_may_vary
 from jaxq.precision import in_32_bits
-from jaxq.training.state import AgentState, check_alive, check_key
+from jaxq.training.state import AgentState, check_alive, check_key, describe
 from jaxq.types import PyTree
 
 
@@ -60,10 +60,19 @@ def pbt(
         (4,)
     """
     check_key(key)
+    if not isinstance(state, AgentState):
+        raise checks.InputTypeError(
+            f"state must be a population's, got {describe(state)}; "
+            "for example state, metrics = population.run(state, 10_000)"
+        )
     check_alive(state)
     scores = _checked_scores(scores, state)
-    checks.in_range("fraction", fraction, 0, 0.5, open_low=True)
-    checks.in_range("factor", factor, 1, jnp.inf, open_low=True)
+    checks.one_number("fraction", fraction, 0, 0.5, open_low=True)
+    checks.one_number("factor", factor, 1, jnp.inf, open_low=True)
+    if isinstance(vary, str) or not isinstance(vary, Iterable):
+        raise checks.InputTypeError(
+            f"vary must be names of leaves, got {describe(vary)}; for example vary=['learning_rate']"
+        )
     for name in vary:
         check_may_vary(name, state.hparams)
     return _next_round(key, state, scores, vary, fraction, factor)
@@ -92,7 +101,13 @@ def _next_round(
 
 def _checked_scores(scores: Any, state: AgentState) -> np.ndarray:
     expected = state.actors.episode_length.shape[:-1]
-    scores = np.asarray(scores, np.float64)
+    try:
+        scores = np.asarray(scores, np.float64)
+    except (TypeError, ValueError):
+        raise checks.InputTypeError(
+            f"scores must be numbers, got {describe(scores)}; "
+            "for example population.evaluate(state, key).mean(axis=1)"
+        ) from None
     if len(expected) != 1 or expected[0] < 2:
         raise checks.InputValueError("pbt needs a population of two agents at least")
     if scores.shape != expected:

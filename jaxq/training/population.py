@@ -18,7 +18,15 @@ from jax.sharding import PartitionSpec as P
 from jaxq import checks
 from jaxq.hparams import Hparams, validated
 from jaxq.precision import in_32_bits
-from jaxq.training.devices import AXIS, all_devices, checked_mesh, memory_limit
+from jaxq.training.devices import (
+    AXIS,
+    SavedMesh,
+    all_devices,
+    checked_mesh,
+    memory_limit,
+    restored_mesh,
+    saved_mesh,
+)
 from jaxq.training.memory_use import (
     MemoryUse,
     check_episodes_fit,
@@ -117,6 +125,11 @@ class Population:
             self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)), donated=0 if donate else None
         )
         self._evaluate: dict[tuple[int, int], Callable] = {}
+
+    def __reduce__(self) -> tuple:
+        """Pickle and copy what it was made of, and compile again; programs are in no file."""
+        made_of = self.trainer, self.size, self.chunk, saved_mesh(self.mesh), self.donate
+        return _population, made_of
 
     @in_32_bits()
     def init(
@@ -306,6 +319,12 @@ class Population:
             )
         check_key(key)
         return jax.random.split(key, self.size)
+
+
+def _population(
+    trainer: Trainer, size: int, chunk: int, mesh: SavedMesh | None, donate: bool
+) -> Population:
+    return Population(trainer, size, chunk=chunk, mesh=restored_mesh(mesh), donate=donate)
 
 
 def _agent(state: AgentState, index: jax.Array) -> AgentState:

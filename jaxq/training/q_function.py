@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -195,17 +194,19 @@ def check_network(env: Environment, settings: Settings, q_function: QFunction) -
         InputValueError: If it does not, with what it gives.
     """
     spec = env.observation_spec
-    batch = jax.ShapeDtypeStruct((settings.num_envs, *spec.shape), spec.dtype)
-    try:
-        variables = jax.eval_shape(q_function.network.init, jax.random.key(0), batch)
-        q = jax.eval_shape(q_function.q_values, variables, batch)
-        others = sorted(set(variables) - {"params"})
-        got = f"variables {others} beside its params" if others else f"{q.dtype}{list(q.shape)}"
-    except (TypeError, ValueError, AttributeError, AssertionError, flax.errors.FlaxError) as error:
-        got = f"an error: {(str(error) or type(error).__name__).splitlines()[0]}"
-    expected = f"float32[{settings.num_envs}, {env.num_actions}]"
-    if got != expected:
-        raise checks.InputValueError(
-            f"the network must map observations {jnp.dtype(batch.dtype)}{list(batch.shape)} of "
-            f"{env.name} to action values {expected}, got {got}"
-        )
+    # It is made with one observation, acts on as many as there are environments, and learns from others.
+    for size in dict.fromkeys((settings.num_envs, 1, settings.batch_size)):
+        first, batch = (jax.ShapeDtypeStruct((number, *spec.shape), spec.dtype) for number in (1, size))
+        try:
+            variables = jax.eval_shape(q_function.network.init, jax.random.key(0), first)
+            q = jax.eval_shape(q_function.q_values, variables, batch)
+            others = sorted(set(variables) - {"params"})
+            got = f"variables {others} beside its params" if others else f"{q.dtype}{list(q.shape)}"
+        except Exception as error:
+            got = f"an error: {(str(error) or type(error).__name__).splitlines()[0]}"
+        expected = f"float32[{size}, {env.num_actions}]"
+        if got != expected:
+            raise checks.InputValueError(
+                f"the network must map observations {jnp.dtype(batch.dtype)}{list(batch.shape)} of "
+                f"{env.name} to action values {expected}, for batches of any size, got {got}"
+            )

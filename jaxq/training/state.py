@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxq import checks
 from jaxq.algorithms import Algorithm
@@ -91,8 +92,10 @@ def checked_observation(observation: Any, spec: ObservationSpec) -> jax.Array:
         InputValueError: If they have another shape.
     """
     try:
-        array = jnp.asarray(observation, spec.dtype)
-    except (TypeError, ValueError):
+        array = _cast(observation, spec)
+    except checks.InputError:
+        raise
+    except (TypeError, ValueError, OverflowError):
         raise checks.InputTypeError(
             f"observation must be numbers, got {describe(observation)}"
         ) from None
@@ -101,6 +104,33 @@ def checked_observation(observation: Any, spec: ObservationSpec) -> jax.Array:
         raise checks.InputValueError(
             f"observation must have shape [..., {', '.join(map(str, spec.shape))}], got {array.shape}"
         )
+    return array
+
+
+def _cast(observation: Any, spec: ObservationSpec) -> jax.Array:
+    """Return observations in their own type, if that keeps what they say."""
+    if not checks.is_concrete(observation):
+        return jnp.asarray(observation, spec.dtype)
+    given = observation if hasattr(observation, "dtype") else np.asarray(observation)
+    if not any(jnp.issubdtype(given.dtype, kind) for kind in (jnp.bool_, jnp.integer, jnp.floating)):
+        raise TypeError
+    with np.errstate(invalid="ignore"):
+        array = jnp.asarray(given, spec.dtype)
+    if given.dtype != spec.dtype and jnp.issubdtype(spec.dtype, jnp.integer):
+        kept = np.asarray(given) == np.asarray(array)
+        if not np.all(kept):
+            raise checks.InputValueError(
+                f"observation must be whole numbers of type {spec.dtype}, got "
+                f"{np.asarray(given)[~kept].flat[0]}"
+            )
+    if spec.num_categories is not None:
+        states = np.asarray(array)
+        inside = (states >= 0) & (states < spec.num_categories)
+        if not np.all(inside):
+            raise checks.InputValueError(
+                f"observation must be a state number in [0, {spec.num_categories}), got "
+                f"{states[~inside].flat[0]}"
+            )
     return array
 
 

@@ -14,7 +14,7 @@ from jaxq.learning import learning_rate_schedule
 from jaxq.precision import in_32_bits
 from jaxq.training import behaviour, evaluation
 from jaxq.training.agent import Experience
-from jaxq.training.devices import first_device, memory_limit
+from jaxq.training.devices import SavedMesh, first_device, memory_limit, restored_mesh, saved_mesh
 from jaxq.training.keys import fast
 from jaxq.training.make import make_agent
 from jaxq.training.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
@@ -94,6 +94,10 @@ class Trainer:
         self._run = jax.jit(self.run_agent, out_shardings=(where, None))
         self._evaluate = jax.jit(self.evaluate_agent, static_argnums=(2, 3))
         self._q_values = jax.jit(self._q_values_of)
+
+    def __reduce__(self) -> tuple:
+        """Pickle and copy what it was made of, and compile again; programs are in no file."""
+        return _trainer, (self.env, self.algorithm, saved_mesh(self.mesh))
 
     @in_32_bits()
     def init(
@@ -176,12 +180,15 @@ class Trainer:
             Action values, float32 `[..., A]`.
 
         Raises:
-            InputValueError: If the observations have another shape.
+            InputTypeError: If the observations are no numbers.
+            InputValueError: If they have another shape, or say what no observation can.
         """
         check_state(state, self.template)
         spec = self.env.observation_spec
         observation = checked_observation(observation, spec)
         lead = observation.shape[: observation.ndim - len(spec.shape)]
+        if 0 in lead:
+            return jnp.zeros((*lead, self.env.num_actions))
         q = self._q_values(state.learner, observation.reshape(-1, *spec.shape))
         return q.reshape(*lead, self.env.num_actions)
 
@@ -329,6 +336,10 @@ class Trainer:
         memory = self.agent.learning.remember(state.memory, newest, state.steps)
         steps = state.steps + self.iteration_steps
         return state._replace(actors=actors, memory=memory, steps=steps), newest, episodes
+
+
+def _trainer(env: Environment, algorithm: Algorithm, mesh: SavedMesh | None) -> Trainer:
+    return Trainer(env, algorithm, mesh=restored_mesh(mesh))
 
 
 def _at_step(hparams: Hparams, steps: jax.Array) -> Hparams:

@@ -94,8 +94,10 @@ def replace(file: Path, content: str | bytes) -> None:
 
 
 @contextlib.contextmanager
-def locked(file: Path) -> Iterator[bool]:
-    """Hold a file's lock, and tell whether it could be had; the system gives it back with the process.
+def locked(file: Path) -> Iterator[int | None]:
+    """Hold a file's lock, which the system gives back with the process.
+
+    Gives the file's descriptor, or `None` if another process holds the lock.
 
     Raises:
         InputValueError: If it is a link, or no plain file.
@@ -105,9 +107,9 @@ def locked(file: Path) -> Iterator[bool]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            yield False
+            yield None
         else:
-            yield True
+            yield stream.fileno()
 
 
 def remove(path: Path) -> None:

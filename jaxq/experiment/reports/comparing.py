@@ -77,14 +77,16 @@ def notes(runs: list[Run]) -> list[str]:
             f"The runs are on different environments ({', '.join(environments)}), "
             "whose scores have different scales."
         )
-    for run in runs:
-        left_out = int(np.isnan(run.scores).sum())
-        if left_out:
-            said.append(
-                f"{run.name}: {left_out} of {run.scores.size} agents have no score, as no episode or "
-                "not all of them ended; they are left out."
-            )
-    return said
+    return said + warnings(runs)
+
+
+def warnings(runs: list[Run]) -> list[str]:
+    """Say what the interquartile means leave out, and which intervals are of few agents."""
+    return [
+        f"{run.name}: {text}"
+        for run in runs
+        for text in statistics.caveats(run.scores if run.returns is None else run.returns)
+    ]
 
 
 def tables(runs: list[Run], pairs: list[Pair]) -> list[Table]:
@@ -161,6 +163,7 @@ def as_json(runs: list[Run], pairs: list[Pair]) -> dict[str, Any]:
         ],
         "confidence": 0.95,
         "notes": notes(runs),
+        "warnings": warnings(runs),
     }
 
 
