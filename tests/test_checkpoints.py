@@ -68,6 +68,14 @@ def test_the_newest_ones_and_the_best_are_kept(tmp_path, state):
     assert sorted(int(path.name) for path in tmp_path.iterdir()) == [2, 4, 5]
 
 
+def test_a_damaged_one_does_not_count_as_the_newest(directory, state):
+    flip(directory / "0000000200" / "manifest.json")
+    checkpoints = Checkpoints(directory, keep=1)
+    assert checkpoints.save(state, 150, float("nan"), {}) is None
+    assert checkpoints.close() is None
+    assert "0000000150" in {path.name for path in directory.iterdir()}
+
+
 def test_what_was_left_unfinished_is_passed_by(directory, population):
     shutil.copytree(directory / "0000000200", directory / ".unfinished")
     assert Checkpoints(directory).restore(population.template).facts["steps"] == 200

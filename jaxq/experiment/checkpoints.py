@@ -161,7 +161,7 @@ class Checkpoints:
                 write_manifest(unfinished, facts)
                 access.remove(path)
                 os.rename(unfinished, path)
-                self._prune()
+                self._prune(path)
             barrier("checkpoint is written")
         except Exception as error:
             if is_first():
@@ -170,9 +170,10 @@ class Checkpoints:
             return f"checkpoint {path.name} could not be written: {reason}"
         return None
 
-    def _prune(self) -> None:
+    def _prune(self, written: Path) -> None:
         """Remove all but the newest ones and the one with the best score."""
-        complete = self._complete()
+        # Those that would be after this one are damaged, or the run would have gone on from them.
+        complete = [path for path in self._complete() if path.name <= written.name]
         scores = {path: _score(path) for path in complete}
         best = max(complete, key=lambda path: scores[path])
         for path in complete[: -self._keep]:
