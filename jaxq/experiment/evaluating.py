@@ -120,14 +120,14 @@ def _trained(directory: Path) -> tuple[Plan, Position, tuple[str, ...]]:
         raise checks.InputValueError(
             f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
         )
-    return plan, Position.of(saved.state, saved.facts), (*_missing(run), *saved.passed_over)
+    return plan, Position.of(saved.state, saved.facts), (*_missing(run, plan), *saved.passed_over)
 
 
-def _missing(run: RunDirectory) -> list[str]:
+def _missing(run: RunDirectory, plan: Plan) -> list[str]:
     """Say so if the checkpoint that a run came to its end with is not there."""
-    ended_at = (run.read_evaluation() or {}).get("steps")
-    if type(ended_at) is int and ended_at > newest_steps(run.checkpoints):
-        return [f"checkpoint {checkpoint_name(ended_at)} is missing"]
+    evaluation = run.read_evaluation(plan.config.agents)
+    if evaluation is not None and evaluation.steps > newest_steps(run.checkpoints):
+        return [f"checkpoint {checkpoint_name(evaluation.steps)} is missing"]
     return []
 
 
