@@ -219,6 +219,14 @@ def test_what_would_have_no_effect_is_refused_with_what_would(keywords, message)
         jaxq.dqn(**keywords)
 
 
+def test_there_must_be_layers_to_normalize(cartpole):
+    linear = {"layer_norm": True, "hidden_sizes": ()}
+    with pytest.raises(InputValueError, match="or leave out layer_norm"):
+        jaxq.Trainer(cartpole, jaxq.dqn(**linear))
+    jaxq.Trainer(jaxq.envs.make("Breakout-MinAtar"), jaxq.dqn(**linear))
+    jaxq.Trainer(cartpole, jaxq.dqn(**linear, recurrent_size=4, dueling=True))
+
+
 def test_what_is_given_as_it_would_be_anyway_is_no_mistake():
     assert jaxq.dqn(num_atoms=51, loss="squared").settings == Settings()
 

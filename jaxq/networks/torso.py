@@ -129,12 +129,17 @@ class Torso(nn.Module):
                 f"{list(observation.shape)}; for one observation pass observation[None]"
             )
         x = encode(observation, self.spec)
-        if len(shape) == 3 and min(shape[:2]) >= 3:
+        if self.convolves:
             x = self._activate(SlicedConv(16, dtype=self.dtype)(x))
         x = x.reshape(x.shape[0], -1)
         for size in self.hidden_sizes:
             x = self._activate(dense(size, self.noisy, dtype=self.dtype)(x))
         return x
+
+    @property
+    def convolves(self) -> bool:
+        """Whether observations are images large enough for the convolution."""
+        return len(self.spec.shape) == 3 and min(self.spec.shape[:2]) >= 3
 
     def _activate(self, x: jax.Array) -> jax.Array:
         return nn.relu(nn.LayerNorm(dtype=self.dtype)(x) if self.layer_norm else x)

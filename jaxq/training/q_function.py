@@ -122,7 +122,11 @@ def streams(key: jax.Array | None) -> dict[str, jax.Array]:
 
 
 def make_q_function(settings: Settings, spec: ObservationSpec, num_actions: int) -> QFunction:
-    """Build the network that settings describe, and say what it gives."""
+    """Build the network that settings describe, and say what it gives.
+
+    Raises:
+        InputValueError: If `layer_norm` has no layers to normalize.
+    """
     own = settings.network is None
     member = _network(settings, spec, num_actions) if own else settings.network
     network, members = _ensemble(settings, member), _members(settings)
@@ -136,6 +140,11 @@ def make_q_function(settings: Settings, spec: ObservationSpec, num_actions: int)
 def _network(settings: Settings, spec: ObservationSpec, num_actions: int) -> nn.Module:
     dtype = None if settings.compute_type == "float32" else jnp.dtype(settings.compute_type)
     torso = Torso(spec, settings.hidden_sizes, settings.layer_norm, settings.noisy, dtype)
+    if settings.layer_norm and not (settings.hidden_sizes or _head_size(settings) or torso.convolves):
+        raise checks.InputValueError(
+            "layer_norm=True normalizes hidden layers, and hidden_sizes=() has none; "
+            "for example hidden_sizes=(64, 64), or leave out layer_norm"
+        )
     outputs = {"categorical": settings.num_atoms, "quantile": settings.num_quantiles}
     head = Head(
         num_actions,
