@@ -42,8 +42,9 @@ def cartpole():
 
 def small(**keywords):
     """Keywords of a recipe that compiles and runs fast."""
+    widths = {} if "network" in keywords else {"hidden_sizes": (16,)}
     return {
-        "hidden_sizes": (16,),
+        **widths,
         "num_envs": 4,
         "buffer_size": 200,
         "batch_size": 16,

@@ -129,8 +129,8 @@ def test_a_restarted_agent_keeps_all_but_what_it_learned(cartpole, small):
     template = population.template._replace(key=None)
     before = jax.tree.map(lambda leaf: np.full(leaf.shape, 7, leaf.dtype), template)
     before = before._replace(key=jax.random.split(jax.random.key(0), 3))
-    before.actors.carry[:] = np.nan
-    before.memory.ring.extras[:, 0] = np.nan
+    before.actors.carry.hidden[:] = np.nan
+    before.memory.ring.extras.hidden[:, 0] = np.nan
     after = Watch(population).restarted(np.array([False, True, False]), before)
     assert after.steps == 7
     before, after = (state._replace(steps=None) for state in (before, after))
@@ -139,9 +139,9 @@ def test_a_restarted_agent_keeps_all_but_what_it_learned(cartpole, small):
     new, old = agent(after, 1), agent(before, 1)
     assert all(leaf.max() < 7 for leaf in jax.tree.leaves(new.learner.params))
     same(new.learner.params, new.learner.target_params)
-    assert not new.actors.carry.any()
-    assert not new.memory.ring.extras[0].any()
-    assert (new.memory.ring.extras[1:] == 7).all()
+    assert not new.actors.carry.hidden.any()
+    assert not new.memory.ring.extras.hidden[0].any()
+    assert (new.memory.ring.extras.hidden[1:] == 7).all()
     same(*(state._replace(learner=(), actors=(), memory=()) for state in (new, old)))
     same(*(state.actors._replace(carry=()) for state in (new, old)))
     same(*(state.memory.ring._replace(extras=()) for state in (new, old)))

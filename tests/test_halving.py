@@ -246,8 +246,8 @@ def test_survivors_keep_every_bit():
     assert np.isnan(metrics.epsilon[stopped]).all()
 
 
-def test_a_position_from_before_there_were_halvings_can_be_read():
-    facts = {"returns": [None, 1.0], "seconds": 1.0, "diverged": [1]}
+def test_a_position_keeps_who_has_stopped():
+    facts = {"returns": [None, 1.0], "seconds": 1.0, "diverged": [1], "stopped": []}
     position = Position.of(None, facts)
     assert position.stopped.tolist() == [False, False]
     again = Position.of(None, dataclasses.replace(position, stopped=position.diverged).facts())

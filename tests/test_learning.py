@@ -17,7 +17,8 @@ def scores(id, agents, steps=None):
 
 def scores_of(algorithm, id, agents, steps):
     trainer = jaxq.Trainer(jaxq.envs.make(id), algorithm)
-    population = jaxq.Population(trainer, agents)
+    # No core trains agents that only fill up a chunk.
+    population = jaxq.Population(trainer, agents, chunk=min(max(agents // 2, 1), 4))
     state = population.init(jax.random.key(0))
     state, _ = population.run(state, steps - trainer.warmup_steps)
     return np.mean(population.evaluate(state, jax.random.key(1), num_episodes=32), axis=1)

@@ -190,7 +190,7 @@ def check_ring(read, memory, history, written):
     # As many places each time, so that it is one program: all there are, some of them more than once.
     places = np.arange(num_rows * ENVS) % (min(written, num_rows) * ENVS)
     row, env = np.divmod(places, ENVS)
-    steps, known = jax.device_get(read(memory, row, env, jnp.int32(written)))
+    steps, known, *_ = jax.device_get(read(memory, row, env, jnp.int32(written)))
     number = written - 1 - (written - 1 - row) % num_rows
     past = jax.tree.map(
         lambda *leaves: np.concatenate(leaves), *[rows._replace(extras=()) for rows in history]

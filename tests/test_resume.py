@@ -275,7 +275,7 @@ def test_the_schedules_of_a_network_stretch_alike_whoever_set_them():
     assert longer.steps == 3_000
     lengths = {name: longer.keywords[name] for name in longer.keywords if name.endswith("_steps")}
     expected = {"learning_rate_steps": 3_000, "epsilon_steps": 1_000}
-    assert lengths == {**expected, "importance_steps": 200_000}
+    assert lengths == {**expected, "importance_steps": 3_000}
     assert extended(longer, 3_000) == longer
     # A constant learning rate stays constant.
     constant = jaxq.configure("Catch-bsuite", steps=1_500, keywords={"learning_rate_steps": 0})

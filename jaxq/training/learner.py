@@ -136,25 +136,27 @@ class Descent:
         return Learner(params, target_params, opt_state)
 
 
-def check_optimizer(descent: Descent, hparams: Hparams, *carry: jax.Array) -> None:
+def check_optimizer(
+    descent: Descent, hparams: Hparams, init: Callable[[jax.Array, Hparams], tuple[Learner, Any]]
+) -> None:
     """Check that an optimizer of the user's own keeps the shapes of weights and of its state.
 
     Args:
         descent: What it is a part of.
         hparams: The agent's hyperparameters.
-        *carry: What a recurrent network is given before the observation.
+        init: Makes a learner, and something beside it.
 
     Raises:
         InputValueError: If it does not, or needs more than gradients and weights.
     """
 
     def stepped(learner: Learner, hparams: Hparams) -> tuple[PyTree, Any]:
-        optimizer = descent.settings.optimizer(hparams)
-        updates, opt_state = optimizer.update(learner.params, learner.opt_state, learner.params)
+        update = descent.q_function.each(descent.settings.optimizer(hparams).update)
+        updates, opt_state = update(learner.params, learner.opt_state, learner.params)
         return optax.apply_updates(learner.params, updates), opt_state
 
     try:
-        learner = jax.eval_shape(descent.init, jax.random.key(0), hparams, *carry)
+        learner, _ = jax.eval_shape(init, jax.random.key(0), hparams)
         after = jax.eval_shape(stepped, learner, hparams)
         same = jax.tree.map(_shape, after) == jax.tree.map(_shape, (learner.params, learner.opt_state))
         reason = None if same else "after a step weights or state have other shapes, types or parts"

@@ -1,6 +1,5 @@
 """Giving an algorithm an environment: the parts of an agent chosen and put together."""
 
-import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from jaxq import checks
@@ -54,16 +53,17 @@ def _deep_agent(env: Environment, algorithm: Algorithm, mesh: Mesh | None) -> Ag
     if settings.network is not None:
         check_network(env, settings, q_function)
     descent = Descent(q_function, settings, spec, batch_splitter(mesh))
-    if settings.optimizer not in OPTIMIZERS:
-        carry = [jnp.zeros((1, settings.recurrent_size))] if settings.recurrent_size else []
-        check_optimizer(descent, validated(algorithm.hparams, algorithm.hparams), *carry)
     learning: Learning
     if settings.recurrent_size:
         learning = SequenceLearning(descent, env.num_actions)
-        acting = RecurrentActing(q_function, settings, env.num_actions)
-        return Agent(acting, learning, acting.values, acting.start)
-    kind = WindowLearning if settings.memory == "window" else ReplayLearning
-    learning = kind(descent)
+    else:
+        kind = WindowLearning if settings.memory == "window" else ReplayLearning
+        learning = kind(descent)
+    if settings.optimizer not in OPTIMIZERS:
+        check_optimizer(descent, validated(algorithm.hparams, algorithm.hparams), learning.init)
+    if settings.recurrent_size:
+        recurrent = RecurrentActing(q_function, settings, env.num_actions)
+        return Agent(recurrent, learning, recurrent.values, recurrent.start)
     return Agent(
         _acting(env, settings, q_function),
         learning,
