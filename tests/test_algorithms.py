@@ -121,8 +121,6 @@ def test_whole_numbers_may_come_as_floats():
 )
 def test_sensible_mixes_train(cartpole, small, keywords):
     keywords = small(**{"learning_starts": 60, **keywords})
-    if "network" in keywords:
-        del keywords["hidden_sizes"]
     trainer = jaxq.Trainer(cartpole, jaxq.dqn(**keywords))
     state, metrics = trainer.run(trainer.init(jax.random.key(0)), 100)
     assert jnp.isfinite(metrics.loss)

@@ -138,13 +138,14 @@ def test_a_run_whose_directory_is_deleted_stops(tmp_path, monkeypatch):
     facts = Position.facts
 
     def delete(position):
+        # Before the first checkpoint, so that nothing is being written there meanwhile.
         if position.steps == 100:
             shutil.rmtree(run)
         return facts(position)
 
     monkeypatch.setattr(Position, "facts", delete)
     config = jaxq.configure(
-        "FrozenLake-v1", "q_learning", agents=1, steps=400, segments=8, checkpoint_segments=1
+        "FrozenLake-v1", "q_learning", agents=1, steps=400, segments=8, checkpoint_segments=2
     )
     experiment = jaxq.Experiment(config, run)
     with pytest.raises(FileNotFoundError, match="run directory was deleted"):
