@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import RESULTS, option_parser, report, versions
+from report import RESULTS, accelerator, option_parser, processor, report, versions
 
 # Env steps of an agent, and the best mean return that is known (an optimum where there is one).
 SWEPT = {
@@ -139,33 +139,41 @@ def measure(name: str, environment: str, agents: int) -> dict[str, Any]:
         "scores": np.round(scores, 4).tolist(),
         "normalized": np.round((scores - low) / (best - low), 4).tolist(),
         "seconds": round(time.perf_counter() - began, 1),
+        "machine": accelerator() or processor(),
     }
 
 
-def run_cells(cells: list[tuple[str, str]], options: argparse.Namespace, kept: Path) -> list[dict]:
+def kept(what: str) -> Path:
+    """Where cells are kept."""
+    return RESULTS / f"defaults_{what}.jsonl"
+
+
+def read(path: Path) -> list[dict]:
+    """Read the cells that are kept."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def run_cells(cells: list[tuple[str, str]], options: argparse.Namespace, path: Path) -> None:
     """Measure cells in processes of their own, unless they are kept, until the time is over."""
     deadline = time.monotonic() + 60 * options.minutes
-    known = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
-    done = {(cell["variant"], cell["environment"]) for cell in known}
+    done = {(cell["variant"], cell["environment"]) for cell in read(path)}
 
-    def run(cell: tuple[str, str]) -> dict | None:
+    def run(cell: tuple[str, str]) -> None:
         if time.monotonic() > deadline:
-            return None
+            return
         command = [sys.executable, __file__, "cell", *cell, "--agents", str(options.agents)]
         result = subprocess.run(command, capture_output=True, text=True)
         if result.returncode:
             print(f"{cell} failed:\n{result.stderr[-2_000:]}", flush=True)
-            return None
+            return
         found = json.loads(result.stdout.splitlines()[-1])
-        with kept.open("a") as file:
+        with path.open("a") as file:
             file.write(json.dumps(found) + "\n")
         best = np.mean(found["normalized"], axis=1).max()
         print(f"{cell}: best {best:.2f}, {found['seconds']} s", flush=True)
-        return found
 
     with ThreadPoolExecutor(options.jobs) as pool:
-        measured = pool.map(run, [cell for cell in cells if cell not in done])
-        return known + [cell for cell in measured if cell]
+        list(pool.map(run, [cell for cell in cells if cell not in done]))
 
 
 def sweep_table(cells: list[dict]) -> list[str]:
@@ -213,18 +221,26 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=16)
     parser.add_argument("--jobs", type=int, default=1, help="cells measured side by side")
     parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--recipes", nargs="+", choices=CONFIRMED, default=list(CONFIRMED))
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     options = parser.parse_args()
     if options.what == "cell":
         return print(json.dumps(measure(*options.cell, options.agents)))
     names, environments = (
-        (options.variants, SWEPT) if options.what == "sweep" else (CONFIRMED, ENVIRONMENTS)
+        (options.variants, SWEPT) if options.what == "sweep" else (options.recipes, HELD_OUT | SWEPT)
     )
     cells = [(name, environment) for name in names for environment in environments]
     cells.sort(key=lambda cell: cell[1].endswith("MinAtar"))  # they take longest
-    found = run_cells(cells, options, RESULTS / f"defaults_{options.what}.jsonl")
-    table = sweep_table(found) if options.what == "sweep" else confirm_table(found)
-    method = [__doc__.splitlines()[0]]
+    run_cells(cells, options, kept(options.what))
+    swept, confirmed = read(kept("sweep")), read(kept("confirm"))
+    machines = sorted({cell["machine"] for cell in swept + confirmed})
+    method = [
+        __doc__.splitlines()[0],
+        f"A normalized score is 0 for random actions and 1 for the best that is known, mean of {SEEDS}",
+        "seeds. What is confirmed is the interquartile mean of all agents, with the worst in brackets.",
+        f"Measured on: {'; '.join(machines)}.",
+    ]
+    table = [*sweep_table(swept), *confirm_table(confirmed)]
     report(__file__, "Defaults", method, [versions("jaxq", "jax", "gymnax")], table, options.write)
 
 

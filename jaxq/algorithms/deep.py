@@ -20,7 +20,7 @@ def dqn(**keywords: Any) -> Algorithm:
 
     The defaults are made for populations on tasks of any kind: one gradient step of batch 128 per 5 env
     steps in 10 environments, after each of which the target network moves by 0.05 of the way. They were
-    chosen by a sweep over seven environments (`benchmarks/defaults.py`); hard copies as in the paper,
+    chosen by a sweep over six environments (`benchmarks/defaults.py`); hard copies as in the paper,
     which are `target_interval=500`, learned more slowly there. The paper clips errors, which is
     `loss="huber"`: right for Atari's clipped rewards, but on CartPole the few errors at an episode's
     end are then outvoted, and values grow without bound.
