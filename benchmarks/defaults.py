@@ -37,7 +37,6 @@ SWEPT = {
 HELD_OUT = {
     "Acrobot-v1": (100_000, -80.0),
     "DeepSea-bsuite": (50_000, 0.99),
-    "SimpleBandit-bsuite": (30_000, 1.0),
     "FrozenLake-misc": (100_000, 0.74),
     "MetaMaze-misc": (100_000, 10.0),
     "Pong-misc": (100_000, 10.0),
