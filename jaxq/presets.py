@@ -171,6 +171,9 @@ def preset(
         found = {"epsilon_steps": steps, **_of_exploration(trained, steps, 1.0)}
     else:
         found = _deep(environment, family, plan, steps, trained)
+    if "target_interval" in keywords:
+        # The rate goes with the interval: copies at one of the user's own are whole, as everywhere.
+        found.pop("target_rate", None)
     return Preset(steps, {name: value for name, value in found.items() if name not in keywords})
 
 

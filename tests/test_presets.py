@@ -90,3 +90,12 @@ def test_what_the_user_sets_is_left_out_and_mistakes_are_for_the_recipe_to_find(
 def test_what_a_preset_refuses(arguments, error, message):
     with pytest.raises(error, match=message):
         jaxq.preset(*arguments)
+
+
+def test_an_interval_of_the_users_own_means_whole_copies():
+    assert "target_rate" in found()
+    assert "target_rate" not in found(target_interval=500)
+    for environment in ENVIRONMENTS:
+        made = jaxq.dqn(**found(environment, target_interval=500), target_interval=500)
+        assert made.hparams.target_rate == 1
+    assert found(target_interval=500, target_rate=0.5) == found(target_interval=500)
