@@ -12,6 +12,7 @@ PEERS = Path(__file__).parent / "peers"
 # the one for GPUs of the same version.
 PACKAGES = {
     "rejax": ["rejax==0.1.3", "gymnax<1", "six"],
+    "purejaxrl": ["flashbax==0.1.3", "gymnax<1", "optax", "six"],
     "flashbax": ["flashbax==0.1.3"],
     "stable-baselines3": ["stable-baselines3==2.9.2", "torch==2.13.0"],
     "sbx": ["sbx-rl==0.28.0", "torch==2.13.0"],

@@ -41,13 +41,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def processor() -> str:
-    """Name the processor and count the cores that this process may use."""
-    names = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    return f"{names[0] if names else platform.processor()}, {len(os.sched_getaffinity(0))} cores"
+    """Name the processor, its widest vectors, and the cores that this process may use."""
+    known = {}
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        known.setdefault(name.strip(), value.strip())
+    flags = known.get("flags", "").split()
+    vectors = [name for name, flag in {"AVX512": "avx512f", "AVX2": "avx2"}.items() if flag in flags]
+    parts = [known.get("model name") or platform.processor(), *vectors[:1]]
+    return ", ".join([*parts, f"{len(os.sched_getaffinity(0))} cores"])
 
 
 def accelerator() -> str:
@@ -69,7 +71,13 @@ def spread(values: Sequence[float], digits: str = ",.0f") -> str:
 
 
 def report(
-    script: str, title: str, method: list[str], measured_with: list[str], table: list[str], write: bool
+    script: str,
+    title: str,
+    method: list[str],
+    measured_with: list[str],
+    table: list[str],
+    write: bool,
+    variant: str = "",
 ) -> None:
     """Print a result, and keep it as `results/NAME.md` if asked.
 
@@ -80,13 +88,15 @@ def report(
         measured_with: Versions of what was measured.
         table: Lines in Markdown.
         write: Whether to keep it.
+        variant: The option that it was made with, such as "--isa AVX2", where it has a file of its own.
     """
-    name = Path(script).stem
+    command = f"python benchmarks/{Path(script).name} {variant}".strip()
+    name = "_".join([Path(script).stem, *variant.lower().split()[1:]])
     lines = [
         f"# {title}",
         "",
         *method,
-        f"Made by `python benchmarks/{name}.py --write`.",
+        f"Made by `{command} --write`.",
         "",
         *(f"- {line}" for line in [f"machine: {processor()}", *measured_with]),
         "",
