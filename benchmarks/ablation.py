@@ -5,14 +5,12 @@ python benchmarks/ablation.py [--agents 20] [--write]
 
 from typing import Any, NamedTuple
 
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+from report import RESULTS, option_parser, report, versions
+
 import jaxq
-
-jaxq.use_all_cores()
-
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
-from report import RESULTS, option_parser, report, versions  # noqa: E402
 
 SEGMENTS = 40
 # Each gradient step then learns from the ten transitions of one step of all environments, once.

@@ -3,14 +3,10 @@
 python benchmarks/compute_type.py [--agents 16] [--write]
 """
 
-import jaxq
+from report import option_parser, report, versions
+from scores import EPISODES, train
 
-jaxq.use_all_cores()
-
-from report import option_parser, report, versions  # noqa: E402
-from scores import EPISODES, train  # noqa: E402
-
-from jaxq.algorithms.settings import COMPUTE_TYPES  # noqa: E402
+from jaxq.algorithms.settings import COMPUTE_TYPES
 
 ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1")
 

@@ -110,7 +110,6 @@ def measure(name: str, environment: str, agents: int) -> dict[str, Any]:
 
     import jaxq
 
-    jaxq.use_all_cores()
     began = time.perf_counter()
     recipe, keywords, leaves = VARIANTS.get(name, (name, {}, None))
     steps, best = ENVIRONMENTS[environment]

@@ -10,13 +10,11 @@ episode finds the treasure.
 import time
 from typing import Any
 
+import jax
+import numpy as np
+from report import option_parser, report, versions
+
 import jaxq
-
-jaxq.use_all_cores()
-
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-from report import option_parser, report, versions  # noqa: E402
 
 _NOTHING = {"epsilon_start": 0.0, "epsilon_end": 0.0}
 _LITTLE = {"epsilon_start": 0.1, "epsilon_end": 0.1}

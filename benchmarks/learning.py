@@ -13,14 +13,10 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import jaxq
+from report import RESULTS, accelerator, option_parser, processor, report, versions
+from scores import EPISODES, train
 
-jaxq.use_all_cores()
-
-from report import RESULTS, accelerator, option_parser, processor, report, versions  # noqa: E402
-from scores import EPISODES, train  # noqa: E402
-
-from jaxq.algorithms import DEEP  # noqa: E402
+from jaxq.algorithms import DEEP
 
 CONTROL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Catch-bsuite", "DeepSea-bsuite")
 GAMES = ("Breakout", "Asterix", "Freeway", "Seaquest", "SpaceInvaders")

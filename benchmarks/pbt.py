@@ -7,13 +7,11 @@ quarter every tenth of the steps.
     python benchmarks/pbt.py [--agents 16] [--repeats 8] [--write]
 """
 
+import jax
+import numpy as np
+from report import option_parser, report, versions
+
 import jaxq
-
-jaxq.use_all_cores()
-
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-from report import option_parser, report, versions  # noqa: E402
 
 ENVIRONMENT = "Acrobot-v1"
 STEPS, ROUNDS = 100_000, 10

@@ -8,18 +8,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import jax
+import numpy as np
+from report import option_parser, report, spread, versions
+
 import jaxq
-
-jaxq.use_all_cores()
-
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-from report import option_parser, report, spread, versions  # noqa: E402
-
-from jaxq.experiment.checkpoints import Checkpoints  # noqa: E402
-from jaxq.experiment.plan import prepare  # noqa: E402
-from jaxq.experiment.programs import keep_programs  # noqa: E402
-from jaxq.experiment.runner import begin, train  # noqa: E402
+from jaxq.experiment.checkpoints import Checkpoints
+from jaxq.experiment.plan import prepare
+from jaxq.experiment.programs import keep_programs
+from jaxq.experiment.runner import begin, train
 
 
 def run(plan: object, directory: Path | None) -> tuple[float, list[float]]:

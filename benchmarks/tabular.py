@@ -10,14 +10,12 @@ import statistics
 import time
 from collections.abc import Callable
 
+import gymnasium
+import jax
+import numpy as np
+from report import option_parser, report, versions
+
 import jaxq
-
-jaxq.use_all_cores()
-
-import gymnasium  # noqa: E402
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-from report import option_parser, report, versions  # noqa: E402
 
 AGENTS = 1_024
 STEPS = 20_000

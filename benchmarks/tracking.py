@@ -35,9 +35,6 @@ def train(case: str, agents: int, steps: int) -> dict[str, float]:
     """Train once in this process, as `jaxq train` does; seconds of training, and of ending after it."""
     import time
 
-    import jaxq
-
-    jaxq.use_all_cores()
     from rich.console import Console
 
     from jaxq.experiment import configure

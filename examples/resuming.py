@@ -22,7 +22,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100_000, help="env steps of each agent")
     options = parser.parse_args()
 
-    jaxq.use_all_cores()  # before anything else touches JAX
     config = jaxq.configure("FrozenLake-v1", "q_learning", agents=4, steps=options.steps)
     with tempfile.TemporaryDirectory() as parent:
         stopped, whole = Path(parent) / "stopped", Path(parent) / "whole"

@@ -22,7 +22,6 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=4, help="agents of each combination")
     options = parser.parse_args()
 
-    jaxq.use_all_cores()  # before anything else touches JAX
     trainer = jaxq.Trainer(jaxq.envs.make("CartPole-v1"), jaxq.dqn(hidden_sizes=(32,)))
     hparams = jaxq.grid(
         trainer.hparams, learning_rate=LEARNING_RATES, discount=DISCOUNTS, seeds=options.seeds

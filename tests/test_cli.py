@@ -208,10 +208,7 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("words", MISTAKES)
-def test_a_mistake_is_one_line_and_exit_code_2(words, capsys, monkeypatch):
-    monkeypatch.setattr(
-        "jaxq.cli.training.use_all_cores", lambda: None
-    )  # this process has its devices already
+def test_a_mistake_is_one_line_and_exit_code_2(words, capsys):
     assert cli.main(["train", *words.split()]) == 2
     output = capsys.readouterr()
     assert output.out == ""

@@ -17,12 +17,6 @@ LONG = "9" * 100_000
 TOO_LONG = "x" * 300
 
 
-@pytest.fixture(autouse=True)
-def devices(monkeypatch):
-    """This process has its devices already."""
-    monkeypatch.setattr("jaxq.cli.training.use_all_cores", lambda: None)
-
-
 def refused(words, capsys):
     """Run a command that is not to run, and return the line that says so."""
     assert cli.main(words.split()) == 2

@@ -126,7 +126,7 @@ def test_a_second_run_traces_nothing(population, trainer, trained, monkeypatch):
 def test_an_agent_is_bit_identical_whatever_its_population(trainer, population, trained):
     trained = _without_steps(trained)
     keys = jax.random.split(jax.random.key(3), 5)
-    alone = jaxq.Population(trainer, size=1)
+    alone = jaxq.Population(trainer, size=1, chunk=population.chunk)
     for i in (0, 4):
         single = alone.run(alone.init(keys[i : i + 1]), 400)
         same(agent(trained, i), agent(_without_steps(single), 0))

@@ -8,7 +8,7 @@ import jaxq
 from jaxq import cli
 from jaxq.algorithms import Settings
 from jaxq.training.devices import _container_memory
-from jaxq.training.memory_use import MemoryUse, check_fits, readable
+from jaxq.training.memory_use import MemoryUse, check_fits, num_bytes, readable
 
 MIB = 2**20
 
@@ -25,18 +25,29 @@ def analysis_of(population):
 
 
 def compiled_bytes(population):
-    """Arguments, results and what is between, on all devices; what lies in one place counts once."""
-    analysis = analysis_of(population)
-    per_device = (
+    """Arguments, results and what is between, of all workers; what lies in one place counts once."""
+    analysis, spread = analysis_of(population), population._spread
+    per_worker = (
         analysis.argument_size_in_bytes
         + analysis.output_size_in_bytes
         + analysis.temp_size_in_bytes
         - analysis.alias_size_in_bytes
     )
-    return population.mesh.size * per_device
+    # Threads work on shares of what is given, which are put together again.
+    around = (
+        (2 - population.donate) * num_bytes(population.template)
+        if spread.threads and spread.threads.in_shares
+        else 0
+    )
+    return around + spread.workers * per_worker
+
+
+def all_devices():
+    return jax.make_mesh((jax.device_count(),), ("agents",))
 
 
 @pytest.mark.optimized
+@pytest.mark.parametrize("mesh", [all_devices, lambda: None], ids=["devices", "threads"])
 @pytest.mark.parametrize(
     ("id", "algorithm", "size"),
     [
@@ -47,23 +58,26 @@ def compiled_bytes(population):
     ],
     ids=["dqn", "pqn", "image", "table"],
 )
-def test_the_estimate_is_near_what_the_compiler_says(id, algorithm, size):
-    population = jaxq.Population(jaxq.Trainer(jaxq.envs.make(id), algorithm), size)
+def test_the_estimate_is_near_what_the_compiler_says(id, algorithm, size, mesh):
+    trainer = jaxq.Trainer(jaxq.envs.make(id), algorithm)
+    population = jaxq.Population(trainer, size, mesh=mesh())
     assert population.memory().total == pytest.approx(compiled_bytes(population), rel=0.15)
 
 
 @pytest.mark.optimized
 def test_a_state_that_is_donated_is_held_once(cartpole):
     trainer = jaxq.Trainer(cartpole, jaxq.dqn())
-    kept, donated = (jaxq.Population(trainer, 32, donate=donate) for donate in (False, True))
+    kept, donated = (
+        jaxq.Population(trainer, 32, mesh=all_devices(), donate=donate) for donate in (False, True)
+    )
     assert donated.memory().total == pytest.approx(compiled_bytes(donated), rel=0.15)
     assert compiled_bytes(donated) < 0.6 * compiled_bytes(kept)
 
 
 def test_agents_that_do_not_fill_the_devices_are_held_more_often(cartpole, small):
     trainer = jaxq.Trainer(cartpole, jaxq.dqn(**small()))
-    even = jaxq.Population(trainer, 4 * jax.device_count())
-    uneven = jaxq.Population(trainer, even.size - 1)
+    even = jaxq.Population(trainer, 4 * jax.device_count(), mesh=all_devices())
+    uneven = jaxq.Population(trainer, even.size - 1, mesh=all_devices())
     state, _ = uneven.run(uneven.init(jax.random.key(0)), 8)
     held = sum(
         part.data.nbytes for leaf in jax.tree.leaves(state.memory) for part in leaf.addressable_shards

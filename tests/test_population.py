@@ -6,6 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from worlds import OneStep
 
 import jaxq
+from jaxq.training.devices import num_cores
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +249,82 @@ def test_an_episode_that_does_not_end_is_given_up(small):
     state = trainer.init(jax.random.key(0))
     returns = trainer.evaluate(state, jax.random.key(0), num_episodes=3, max_steps=10)
     assert np.isnan(returns).all()
+
+
+@pytest.fixture
+def threaded(monkeypatch, trainer):
+    """Make a population that some threads share, whatever the cores of this machine."""
+
+    def make(size, threads=2, **keywords):
+        monkeypatch.setattr("jaxq.training.population.default_threads", lambda mesh: threads)
+        return jaxq.Population(trainer, size, **keywords)
+
+    return make
+
+
+def equal(one, other):
+    key_data = [part._replace(key=jax.random.key_data(part.key)) for part in (one, other)]
+    jax.tree.map(assert_array_equal, *key_data)
+
+
+@pytest.mark.optimized
+@pytest.mark.parametrize(("size", "chunk"), [(1, None), (2, None), (5, 2), (8, 4), (3, 100)])
+def test_threads_train_the_same_agents(threaded, size, chunk):
+    two = threaded(size, chunk=chunk)
+    one, three = (threaded(size, threads, chunk=two.chunk) for threads in (1, 3))
+    assert two._spread.workers == min(2, -(-size // two.chunk))
+    found = []
+    for population in (one, two, three):
+        state, metrics = population.run(population.init(jax.random.key(0)), 100)
+        state, metrics = population.run(state, 50)
+        found.append((state, metrics, population.evaluate(state, jax.random.key(1), num_episodes=2)))
+    for other in found[1:]:
+        equal(found[0][0], other[0])
+        jax.tree.map(assert_array_equal, found[0][1:], other[1:])
+
+
+def test_threads_take_a_donated_state_and_no_other(threaded):
+    donated, kept = threaded(4, chunk=2, donate=True), threaded(4, chunk=2)
+    begun = kept.init(jax.random.key(0))
+    state, _ = kept.run(begun, 8)
+    again, _ = donated.run(begun, 8)
+    equal(state, again)
+    assert begun.memory.ring.observation.is_deleted()
+    assert donated.memory().copies == kept.memory().copies - 1 == 2
+
+
+def test_threads_are_left_inside_a_program_of_the_users_own(threaded):
+    population = threaded(4, chunk=2)
+    begun = population.init(jax.random.key(0))
+    state, _ = population.run(begun, 8)
+    inside, _ = jax.jit(lambda state: population.run(state, 8))(begun)
+    closed_over, _ = jax.jit(lambda: population.run(begun, 8))()
+    for other in (inside, closed_over):
+        jax.tree.map(
+            lambda a, b: assert_allclose(a, b, atol=1e-5), state.learner.params, other.learner.params
+        )
+
+
+def test_threads_are_left_where_their_shares_do_not_fit(threaded, monkeypatch):
+    use = threaded(4, chunk=2).memory()
+    assert use.copies == 3
+    room = use.total - use.agents * use.agent // 2
+    monkeypatch.setattr("jaxq.training.population.memory_limit", lambda mesh: room)
+    population = threaded(4, chunk=2)
+    assert population.memory().copies == 2
+    assert population._spread.workers == 1
+    population.run(population.init(jax.random.key(0)), 8)
+
+
+def test_every_core_has_agents_of_its_own_before_a_chunk_has_several(trainer):
+    cores = num_cores()
+    chunks = {size: jaxq.Population(trainer, size).chunk for size in (1, cores, 2 * cores, 9 * cores)}
+    assert list(chunks.values()) == [1, 1, 2, 4]
+
+
+def test_a_chunk_reproduces_an_agent_of_a_larger_population(trainer):
+    large, small = jaxq.Population(trainer, 16), jaxq.Population(trainer, 1, chunk=4)
+    keys = jax.random.split(jax.random.key(0), 16)
+    many, _ = large.run(large.init(keys), 100)
+    one, _ = small.run(small.init(keys[7:8]), 100)
+    jax.tree.map(lambda a, b: assert_array_equal(a[7], b[0]), many.learner, one.learner)

@@ -285,7 +285,6 @@ def test_a_tracker_that_cannot_start_is_done_without(tmp_path, trained):
 
 
 def test_a_missing_package_is_one_line_that_names_the_extra(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("jaxq.cli.training.use_all_cores", lambda: None)
     monkeypatch.setitem(sys.modules, "wandb", None)  # as if it were not installed
     out = tmp_path / "run"
     assert cli.main(["train", "CartPole-v1", "--track", "wandb", "--out", str(out)]) == 2

@@ -6,8 +6,8 @@ python jaxq_dqn.py AGENTS STEPS [options] prints one JSON object, with one numbe
 - training_steps_per_second: the same without the warm-up
 - compile_seconds: what the first, short training took longer than a second one of the same length
 
-A population that the memory refuses prints {"refused": reason}. One agent is trained by a Trainer, more
-by a Population, as a user would; with `--plain-vmap` by `jax.vmap` of a Trainer's methods.
+A population that the memory refuses prints {"refused": reason}. With `--plain-vmap` agents are trained
+by `jax.vmap` of a Trainer's methods.
 """
 
 import argparse
@@ -15,13 +15,10 @@ import json
 import time
 from collections.abc import Callable
 
+import jax
+
 import jaxq
-
-jaxq.use_all_cores()
-
-import jax  # noqa: E402
-
-from jaxq.types import Environment  # noqa: E402
+from jaxq.types import Environment
 
 parser = argparse.ArgumentParser()
 parser.add_argument("agents", type=int)
@@ -56,8 +53,8 @@ def make_learners(trainer: jaxq.Trainer) -> tuple[Callable, Callable]:
     if options.plain_vmap:
         init = jax.jit(lambda key: jax.vmap(trainer.init)(jax.random.split(key, options.agents)))
         return init, jax.jit(jax.vmap(trainer.run, in_axes=(0, None)))
-    learners = trainer if options.agents == 1 else jaxq.Population(trainer, options.agents)
-    return learners.init, learners.run
+    population = jaxq.Population(trainer, options.agents)
+    return population.init, population.run
 
 
 def clock(function: Callable, *arguments: object) -> tuple[float, tuple]:

@@ -8,12 +8,10 @@ import json
 import sys
 import time
 
+import jax
+import numpy as np
+
 import jaxq
-
-jaxq.use_all_cores()
-
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
 
 agents, steps, seed = (int(argument) for argument in sys.argv[1:])
 EPISODES = 32

@@ -73,6 +73,9 @@ class Train:
     on_divergence: Annotated[str | None, tyro.conf.arg(metavar="freeze|restart|stop")] = None
     """What to do with agents whose values diverge; by default freeze. In halvings they come last, one
     that was restarted too."""
+    chunk: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """Agents trained side by side on one core, by default what is fast; with 4 a small population's
+    agents are, to the last bit, those of a large one."""
     track: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="wandb|mlflow"), tyro.conf.UseAppendAction
     ] = ()

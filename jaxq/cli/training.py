@@ -1,6 +1,5 @@
 """The commands that compute: `jaxq train`, `resume`, `evaluate` and `tune`."""
 
-import contextlib
 import json
 from typing import Any
 
@@ -9,7 +8,6 @@ from rich.console import Console
 from jaxq.checks import InputValueError
 from jaxq.cli.commands import Evaluate, Processes, Resume, Train, Tune
 from jaxq.cli.messages import fail, warn
-from jaxq.training import use_all_cores
 
 
 def train(command: Train) -> int:
@@ -45,7 +43,7 @@ def train(command: Train) -> int:
 
 _FIELDS = (
     "algorithm", "agents", "steps", "seed", "segments", "halvings",
-    "checkpoint_segments", "checkpoint_minutes", "on_divergence",
+    "checkpoint_segments", "checkpoint_minutes", "on_divergence", "chunk",
 )  # fmt: skip
 
 
@@ -73,9 +71,6 @@ def _run(experiment: Any) -> int:
 
 def prepare(processes: Processes) -> None:
     """Set JAX up for a command that computes."""
-    # Inside a process that has its devices already, those are what there is to use.
-    with contextlib.suppress(RuntimeError):
-        use_all_cores()
     # Imported here because drawing takes a while to import, which --help has no need of.
     from jaxq.experiment.distributed import join
     from jaxq.experiment.programs import keep_programs

@@ -1,7 +1,7 @@
 """The world: environments by name, finite MDPs as tables, and environments of the user's own.
 
 What stands here is imported at first use: gymnax makes arrays when it is imported, and from then on
-JAX's devices are fixed and `jaxq.use_all_cores` would come too late.
+JAX's devices are fixed.
 """
 
 import importlib

@@ -190,7 +190,7 @@ def _few(population: Population, size: int) -> _Few:
     if tables or mesh.devices.flat[0].platform != "cpu":
         # Tables do not depend on the chunk, and elsewhere numbers depend on it anyhow.
         chunk = min(chunk, default_chunk(trainer, size, mesh))
-    # Whole chunks on all devices: other sizes could not be spread.
+    # Whole chunks on all devices: other sizes could not be spread over them.
     devices = mesh.size * chunk
     small = Population(trainer, -(-size // devices) * devices, chunk=chunk, mesh=mesh)
     place = [jax.tree.map(lambda leaf: leaf.sharding, each.template) for each in (small, population)]

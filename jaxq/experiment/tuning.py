@@ -17,6 +17,7 @@ from jaxq.experiment.files.json_values import json_of
 from jaxq.experiment.plain import plain_settings
 from jaxq.experiment.programs import machine_directory, machine_path
 from jaxq.training import AgentState, Population, Trainer
+from jaxq.training.devices import num_workers
 
 SECONDS = 1.0
 REPEATS = 3
@@ -77,7 +78,7 @@ def tune(
     checks.one_number("seconds", seconds, 0, 3600, open_low=True)
     trainer, size, mesh = population.trainer, population.size, population.mesh
     default = Population(trainer, size, mesh=mesh).chunk
-    tried = _candidates(default, -(-size // mesh.size)) if chunks is None else chunks
+    tried = _candidates(default, -(-size // num_workers(mesh))) if chunks is None else chunks
     if not isinstance(tried, Iterable):
         raise checks.InputTypeError(f"chunks must hold sizes to try, got {chunks!r}; chunks=[1, 2, 4]")
     tried = [checks.whole_number("chunk", chunk) for chunk in tried]
@@ -110,7 +111,7 @@ def _fitting(population: Population, chunks: list[int]) -> dict[int, Population]
 
 
 def _candidates(default: int, share: int) -> list[int]:
-    """Return the default and the powers of two, up to the first that takes a device's whole share."""
+    """Return the default and the powers of two, up to the first that takes a core's whole share."""
     powers = [2**power for power in range((share - 1).bit_length() + 1)]
     return sorted({default, *powers})
 

@@ -1,7 +1,6 @@
 """Devices: which ones a population is spread over, and how the CPU is made to offer one per core."""
 
 import os
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,54 +11,55 @@ from jax.sharding import Mesh
 from jaxq import checks
 
 AXIS = "agents"
-_ONE_THREAD_PER_PRODUCT = "--xla_cpu_multi_thread_eigen=false"
-# What was measured with one version of jaxlib alone, as a flag that XLA does not know ends the process.
-# 0.10.2: of the kernels that XLA may take from YNNPACK its products are fast, but its sums over short
-# axes, such as a distribution's atoms, take several times as long as XLA's own: an update of C51 takes
-# half the time without them, one of QR-DQN 0.4 of it.
-# 0.11.2: on GPUs, XLA makes one product of those that learn and those that act, and copies both sides
-# of all layers together for it: 4,096 agents on an H100 came to 20.1 million env steps/s with, and to
-# 22.7 without.
-_MEASURED = {
-    "0.10.2": "--xla_cpu_experimental_ynn_fusion_type=LIBRARY_FUSION_TYPE_INDIVIDUAL_DOT",
-    "0.11.2": "--xla_gpu_dot_merger_threshold_mb=0",
-}
 
 
 def use_all_cores() -> None:
-    """Make JAX see one CPU device per core, so that a population runs on all of them.
+    """Make JAX see one CPU device per core, for a mesh of one's own.
 
-    The matrix products of one small agent are slower on two threads than on one (0.39 ms against
-    0.27 ms for a batch of 128 through a 120x84 network), so each core is better given agents of its
-    own. Call this before anything else touches JAX; the command line does. It changes no devices
-    where JAX runs on a GPU or TPU.
+    A population runs on all cores without this call, as threads of one device. They work on shares of
+    its state, which for large replays takes half as much memory again; over a mesh of devices it stays
+    where it lies: `Population(trainer, size, mesh=jax.make_mesh((jax.device_count(),), ("agents",)))`.
+    It changes nothing where JAX runs on a GPU or TPU.
 
     Raises:
         RuntimeError: If JAX has already chosen other devices.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     try:
-        jax.config.update("jax_num_cpu_devices", cores)
+        jax.config.update("jax_num_cpu_devices", num_cores())
     except RuntimeError as error:
-        if len(jax.devices("cpu")) == cores:
+        if len(jax.devices("cpu")) == num_cores():
             return
         raise RuntimeError(
             "JAX has already chosen its devices; call jaxq.use_all_cores() first, before any array "
             "is made and before jax.devices()"
         ) from error
-    _add_flags(_ONE_THREAD_PER_PRODUCT, _MEASURED.get(metadata.version("jaxlib"), ""))
 
 
-def _add_flags(*flags: str) -> None:
-    """Add flags for XLA, but for those that the user has set."""
-    present = os.environ.get("XLA_FLAGS", "")
-    missing = [flag for flag in flags if flag.partition("=")[0] not in present]
-    os.environ["XLA_FLAGS"] = " ".join([present, *missing]).strip()
+def num_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def all_devices() -> Mesh:
-    """Make the mesh of all devices, those of other processes of the same run included."""
-    return Mesh(np.array(jax.devices()), (AXIS,))
+def default_mesh() -> Mesh:
+    """Make the mesh of all devices, those of other processes of the same run included.
+
+    On CPU it is one device of each process, as threads use all of its cores.
+    """
+    devices = jax.devices()
+    if jax.default_backend() == "cpu":
+        devices = [*{device.process_index: device for device in reversed(devices)}.values()][::-1]
+    return Mesh(np.array(devices), (AXIS,))
+
+
+def default_threads(mesh: Mesh) -> int | None:
+    """Return how many threads share the device of each process, or `None` if devices do the work."""
+    on_cpu = mesh.devices.flat[0].platform == "cpu"
+    return num_cores() if on_cpu and mesh == default_mesh() else None
+
+
+def num_workers(mesh: Mesh) -> int:
+    """Return how many agents a mesh can train at the same time: its devices, or their threads."""
+    return mesh.size * (default_threads(mesh) or 1)
 
 
 def first_device() -> Mesh:
@@ -75,8 +75,8 @@ class SavedMesh(NamedTuple):
 
 
 def saved_mesh(mesh: Mesh | None) -> SavedMesh | None:
-    """Return what can be pickled of a mesh; nothing of that of all devices, wherever it is read."""
-    if mesh is None or mesh == all_devices():
+    """Return what can be pickled of a mesh; nothing of the default, wherever it is read."""
+    if mesh is None or mesh == default_mesh():
         return None
     return SavedMesh(tuple(device.id for device in mesh.devices.flat), mesh.axis_names[0])
 

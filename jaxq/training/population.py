@@ -1,8 +1,9 @@
 """Populations: many agents, seeds and hyperparameters, in one compiled program.
 
-Agents are spread over the devices of a mesh without communication, and every device walks its share
-in chunks, depth first: a chunk is trained for the whole call before the next one begins, so that the
-working set of a few agents stays in the cache instead of the whole population streaming through it.
+Agents are spread over the devices of a mesh, or over threads where the CPU is one device, without
+communication. Each walks its share in chunks, depth first: a chunk is trained for the whole call before
+the next one begins, so that the working set of a few agents stays in the cache instead of the whole
+population streaming through it.
 """
 
 import functools
@@ -21,8 +22,9 @@ from jaxq.precision import in_32_bits
 from jaxq.training.devices import (
     AXIS,
     SavedMesh,
-    all_devices,
     checked_mesh,
+    default_mesh,
+    default_threads,
     memory_limit,
     restored_mesh,
     saved_mesh,
@@ -54,23 +56,26 @@ class Population:
     """Trains many agents that differ in their seeds, hyperparameters or environment parameters.
 
     Agent i of `init(key)` has the key `jax.random.split(key, N)[i]`. On CPU an agent's results depend
-    on its key and its parameters alone, to the last bit: not on the population's size, its place in
-    it, or its neighbours. (Another chunk or another number of devices compiles to another program,
-    which may round differently.)
+    on its key, its parameters and the chunk alone, to the last bit: not on the population's size, its
+    place in it, or its neighbours. Another chunk compiles to another program, which may round
+    differently. Populations too small for every core to have a chunk of 4 get a smaller one: with
+    `chunk=4`, at the cost of training up to three that nobody asked for, their agents are to the last
+    bit those of a large population, and with `chunk=1` those of a large one are those of a single agent.
 
     Attributes:
         trainer: Trains one agent.
         size: Number of agents N.
-        chunk: Agents that are trained side by side on one device.
+        chunk: Agents that are trained side by side on one device or thread.
         mesh: Devices that the agents are spread over.
         donate: Whether `run` puts the new state where the one that it is given was.
 
     Args:
         trainer: Trains one agent.
         size: Number of agents N.
-        chunk: Agents trained side by side on one device; chosen by the backend and the size of one
-            agent if not given.
-        mesh: A mesh with the one axis "agents"; all devices if not given.
+        chunk: Agents trained side by side on one device or thread; chosen by the backend, the number
+            of agents and the size of one if not given.
+        mesh: A mesh with the one axis "agents"; all devices if not given, and on CPU all cores as
+            threads of one device.
         donate: Whether `run` may put the new state where the one that it is given was. Half the
             memory, if the agents fill whole chunks on all devices, but that state is gone then:
             `state, metrics = population.run(state, steps)`.
@@ -111,18 +116,17 @@ class Population:
             )
         self.trainer = trainer
         self.size = checks.whole_number("size", size)
-        self.mesh = all_devices() if mesh is None else checked_mesh(mesh)
+        self.mesh = default_mesh() if mesh is None else checked_mesh(mesh)
         if chunk is None:
             chunk = default_chunk(trainer, self.size, self.mesh)
         self.chunk = checks.whole_number("chunk", chunk)
         checks.true_or_false("donate", donate)
         self.donate = donate
-        self._spread = Spread(self.size, self.chunk, self.mesh)
-        check_fits(self.memory(), memory_limit(self.mesh), trainer.algorithm.settings)
-        over_devices = self._spread.over_devices
-        self._init = over_devices(self._init_agents, (P(AXIS),) * 3, AGENTS)
-        self._run = over_devices(
-            self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)), donated=0 if donate else None
+        self._spread = self._fitting_spread()
+        over_workers = self._spread.over_workers
+        self._init = over_workers(self._init_agents, (P(AXIS),) * 3, AGENTS)
+        self._run = over_workers(
+            self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)), replaced=0, donate=donate
         )
         self._evaluate: dict[tuple[int, int], Callable] = {}
 
@@ -175,11 +179,11 @@ class Population:
     @in_32_bits()
     def template(self) -> AgentState:
         """The shapes and types of the population's state, and how it is spread over the devices."""
-        even = self._spread.extra == 0
+        apart = self._spread.extra == 0 and self.mesh.size > 1
 
         def agents(leaf: jax.ShapeDtypeStruct, spec: P) -> jax.ShapeDtypeStruct:
             lead = (self.size,) if spec == P(AXIS) else ()
-            sharding = NamedSharding(self.mesh, spec if even else P())
+            sharding = NamedSharding(self.mesh, spec if apart else P())
             return jax.ShapeDtypeStruct(lead + leaf.shape, leaf.dtype, sharding=sharding)
 
         parts = [
@@ -191,18 +195,38 @@ class Population:
     @in_32_bits()
     def memory(self) -> MemoryUse:
         """Say how much memory the population takes, before anything is compiled."""
-        spread, working = self._spread, self.trainer.working_bytes
-        if spread.per_device > self.chunk:
+        return self._memory(self._spread)
+
+    def _fitting_spread(self) -> Spread:
+        """Return how to spread the agents: over threads if there is room for their shares.
+
+        Raises:
+            InputValueError: If there is no room even without.
+        """
+        limit = memory_limit(self.mesh)
+        spread = Spread(self.size, self.chunk, self.mesh, default_threads(self.mesh))
+        in_shares = spread.threads is not None and spread.threads.in_shares
+        if in_shares and limit is not None and self._memory(spread).total > limit:
+            spread = Spread(self.size, self.chunk, self.mesh, threads=1)
+        check_fits(self._memory(spread), limit, self.trainer.algorithm.settings)
+        return spread
+
+    def _memory(self, spread: Spread) -> MemoryUse:
+        working = self.trainer.working_bytes
+        if spread.share > self.chunk:
             # The chunk that is trained is cut out of the others.
             working += num_bytes(self.trainer.template)
-        # What `run` is given and what it returns. Agents that do not fill the devices evenly cannot be
-        # spread between two runs: every device has all of them then, before and after.
-        copies = 1 + 2 * self.mesh.size if spread.extra else 2 - self.donate
+        # What `run` is given and what it returns, and the shares of threads. Agents that do not fill the
+        # devices evenly cannot be spread between two runs: every device has all of them then, before
+        # and after.
+        uneven = spread.extra and self.mesh.size > 1
+        copies = 1 + 2 * self.mesh.size if uneven else 2 - self.donate
+        copies += spread.threads is not None and spread.threads.in_shares
         return memory_use(
             self.trainer.template,
             self.size + spread.extra,
             copies,
-            self.mesh.size * self.chunk * working,
+            spread.workers * self.chunk * working,
         )
 
     @in_32_bits()
@@ -233,7 +257,7 @@ class Population:
         if length not in self._evaluate:
             self.check_episodes(num_episodes)
             evaluate = partial(self._evaluate_agents, length)
-            self._evaluate[length] = self._spread.over_devices(evaluate, (AGENTS, P(AXIS)), P(AXIS))
+            self._evaluate[length] = self._spread.over_workers(evaluate, (AGENTS, P(AXIS)), P(AXIS))
         return self._evaluate[length](state, self._keys(key))
 
     def check_episodes(self, num_episodes: int) -> None:
@@ -242,10 +266,13 @@ class Population:
         Raises:
             InputValueError: If there is not, with the number that would fit.
         """
-        # Agents that do not fill the devices evenly are given to every device whole.
-        copies = 1 + (self.mesh.size if self._spread.extra else 0)
-        held = copies * (self.size + self._spread.extra) * num_bytes(self.trainer.template)
-        playing = self.mesh.size * self.chunk * self.trainer.episode_bytes
+        spread = self._spread
+        # Agents that do not fill the devices evenly are given to every device whole, and threads get
+        # their shares.
+        in_shares = spread.threads is not None and spread.threads.in_shares
+        copies = 1 + (self.mesh.size if spread.extra or in_shares else 0)
+        held = copies * (self.size + spread.extra) * num_bytes(self.trainer.template)
+        playing = spread.workers * self.chunk * self.trainer.episode_bytes
         check_episodes_fit(num_episodes, self.size, held, playing, memory_limit(self.mesh))
 
     @in_32_bits()

@@ -1,18 +1,18 @@
-"""Spreading agents: over the devices of a mesh without communication, and in chunks on each."""
+"""Spreading agents: over devices or threads without communication, and in chunks on each."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
 from jaxq.algorithms import TableSettings
-from jaxq.training.devices import AXIS
+from jaxq.training.devices import AXIS, first_device, num_workers
+from jaxq.training.programs import Program
+from jaxq.training.threads import Threads, chunks_of, is_spec, map_agents, pad
 from jaxq.training.trainer import Trainer
 from jaxq.types import PyTree
 
@@ -27,42 +27,64 @@ CPU_CHUNK_BYTES = 2**20
 
 
 class Spread:
-    """Where N agents are trained: an even share on each device, walked in chunks.
+    """Where N agents are trained: an even share on each device, on CPU by its threads, in chunks.
 
     Attributes:
         size: Number of agents N.
-        chunk: Agents that are trained side by side on one device.
+        chunk: Agents that are trained side by side.
         mesh: The devices.
-        on_cpu: Whether these are cores.
-        per_device: Agents of each device, those included that fill up its last chunk.
-        extra: Agents that only fill up.
+        threads: The threads of one process's device, if these do the work.
+        extra: Agents that only fill up the devices' last chunks.
 
     Args:
         size: Number of agents N.
-        chunk: Agents that are trained side by side on one device.
+        chunk: Agents that are trained side by side.
         mesh: The devices, on the one axis "agents".
+        threads: Number of threads that share the device of each process; `None` for devices alone.
     """
 
-    def __init__(self, size: int, chunk: int, mesh: Mesh) -> None:
+    def __init__(self, size: int, chunk: int, mesh: Mesh, threads: int | None = None) -> None:
         self.size, self.chunk, self.mesh = size, chunk, mesh
-        self.on_cpu = mesh.devices.flat[0].platform == "cpu"
-        self.per_device = -(-size // (mesh.size * chunk)) * chunk
-        self.extra = mesh.size * self.per_device - size
+        self._share = -(-size // (mesh.size * chunk)) * chunk
+        self.extra = mesh.size * self._share - size
+        local = size if mesh.size == 1 else self._share
+        self.threads = None if threads is None else Threads(local, chunk, first_device(), threads)
 
-    def over_devices(
-        self, function: Callable, in_specs: Any, out_specs: Any, donated: int | None = None
+    @property
+    def workers(self) -> int:
+        """How many agents' chunks are trained at the same time."""
+        return self.mesh.size * (1 if self.threads is None else self.threads.number)
+
+    @property
+    def share(self) -> int:
+        """Agents of each worker, those included that fill up its last chunk."""
+        return self._share if self.threads is None else self.threads.share
+
+    def over_workers(
+        self,
+        function: Callable,
+        in_specs: Any,
+        out_specs: Any,
+        replaced: int | None = None,
+        donate: bool = False,
     ) -> Callable:
-        """Run a function of many agents on every device, padding with the last agent.
+        """Run a function of many agents on every device or thread, padding with the last agent.
 
         Args:
             function: Takes the number of chunks to walk, int32 `[1]`, and the arguments' shares.
             in_specs: Which arguments, or parts of them, have an agent axis.
             out_specs: The same of what it returns.
-            donated: Number of the argument whose memory may be used for the result.
+            replaced: Number of the argument that the result takes the place of.
+            donate: Whether its memory may be used for the result.
         """
-        agents_left = self.size - self.per_device * np.arange(self.mesh.size)
-        # A device that has only padding has nothing to walk.
-        chunks = -(-np.clip(agents_left, 0, self.per_device) // self.chunk)
+        if self.threads is None:
+            return self._over_devices(function, in_specs, out_specs, replaced if donate else None)
+        on_device = self.threads.over(function, in_specs, out_specs, replaced, donate)
+        return on_device if self.mesh.size == 1 else self._over_processes(on_device, in_specs, out_specs)
+
+    def _over_devices(
+        self, function: Callable, in_specs: Any, out_specs: Any, donated: int | None
+    ) -> Callable:
         spread = jax.shard_map(
             function,
             mesh=self.mesh,
@@ -70,32 +92,62 @@ class Spread:
             out_specs=out_specs,
             check_vma=False,
         )
-
-        # The program that trains is the same for all sizes that come to as many chunks; only what
-        # fills up and cuts off knows the size.
-        def pad(leaf: jax.Array) -> jax.Array:
-            return jnp.concatenate([leaf, jnp.repeat(leaf[-1:], self.extra, axis=0)])
-
-        def fill(*arguments: Any) -> Any:
-            return _map_agents(pad, in_specs, arguments)
-
-        def cut(outputs: Any) -> Any:
-            return _map_agents(lambda leaf: leaf[: self.size], out_specs, outputs)
-
-        compiled = jax.jit(spread, donate_argnums=() if donated is None else donated + 1)
-        chunks = chunks.astype(np.int32)
-        fill, cut = (jax.jit(fill), jax.jit(cut)) if self.extra else (lambda *x: x, lambda x: x)
+        platform = self.mesh.devices.flat[0].platform
+        program = Program(spread, platform, donate_argnums=() if donated is None else donated + 1)
+        chunks = chunks_of(self.size, self.chunk, self._share, self.mesh.size)
+        fill, cut = self._fill_and_cut(in_specs, out_specs)
 
         def call(*arguments: Any) -> Any:
-            outputs = compiled(chunks, *fill(*arguments))
-            if checks.is_concrete(outputs) and self.on_cpu:
+            outputs = program(chunks, *fill(*arguments))
+            if checks.is_concrete(outputs) and platform == "cpu":
                 # What combines the devices' parts next gives up, and the process with it, when one
                 # device is not done 40 seconds after another.
                 jax.block_until_ready(outputs)
             return cut(outputs)
 
-        call.lower = partial(compiled.lower, chunks)
+        call.lower = partial(program.lower, chunks)
         return call
+
+    def _over_processes(self, on_device: Callable, in_specs: Any, out_specs: Any) -> Callable:
+        """Run what works on a process's own device in every process, on its part of global arrays."""
+        fill, cut = self._fill_and_cut(in_specs, out_specs)
+
+        def placed(spec: P) -> NamedSharding:
+            return NamedSharding(self.mesh, spec)
+
+        def own(leaf: jax.Array) -> jax.Array:
+            return leaf.addressable_data(0)
+
+        def whole(leaf: jax.Array, spec: P) -> jax.Array:
+            length = self.mesh.size * self._share
+            shape = (length, *leaf.shape[1:]) if spec == P(AXIS) else leaf.shape
+            return jax.make_array_from_single_device_arrays(shape, placed(spec), [leaf])
+
+        spread = jax.jit(fill, out_shardings=jax.tree.map(placed, in_specs, is_leaf=is_spec))
+
+        def call(*arguments: Any) -> Any:
+            outputs = on_device(*jax.tree.map(own, spread(*arguments)))
+            agents, others = (partial(whole, spec=spec) for spec in (P(AXIS), P()))
+            return cut(map_agents(agents, out_specs, outputs, otherwise=others))
+
+        return call
+
+    def _fill_and_cut(self, in_specs: Any, out_specs: Any) -> tuple[Callable, Callable]:
+        """Return what pads arguments to whole chunks on all devices, and what takes that off results.
+
+        The program that trains is the same for all sizes that come to as many chunks; only these know
+        the size.
+        """
+        if not self.extra:
+            return lambda *arguments: arguments, lambda outputs: outputs
+
+        def fill(*arguments: Any) -> Any:
+            return map_agents(partial(pad, extra=self.extra), in_specs, arguments)
+
+        def cut(outputs: Any) -> Any:
+            return map_agents(lambda leaf: leaf[: self.size], out_specs, outputs)
+
+        return jax.jit(fill), jax.jit(cut)
 
     def walk(self, chunks: jax.Array, function: Callable, inputs: PyTree, whole: PyTree) -> PyTree:
         """Replace each chunk of one device's agents in place by what a function makes of it.
@@ -121,14 +173,14 @@ class Spread:
 
 
 def default_chunk(trainer: Trainer, size: int, mesh: Mesh) -> int:
-    """Choose how many agents are trained side by side on one device.
+    """Choose how many agents are trained side by side on one device or thread.
 
     Args:
         trainer: Trains one agent.
         size: Number of agents.
         mesh: The devices.
     """
-    share = -(-size // mesh.size)
+    share = -(-size // num_workers(mesh))
     if mesh.devices.flat[0].platform != "cpu":
         # One operation over all agents fills an accelerator.
         return share
@@ -137,14 +189,5 @@ def default_chunk(trainer: Trainer, size: int, mesh: Mesh) -> int:
     if isinstance(trainer.algorithm.settings, TableSettings):
         whole = -(-share // CPU_VECTOR) * CPU_VECTOR
         return max(min(whole, CPU_CHUNK_TABLES, fitting // CPU_VECTOR * CPU_VECTOR), CPU_VECTOR)
-    return CPU_CHUNK if fitting >= CPU_CHUNK else 1
-
-
-def _map_agents(function: Callable, specs: Any, tree: Any) -> Any:
-    """Apply a function to the leaves that have an agent axis, as the specs tell."""
-    return jax.tree.map(
-        lambda spec, part: jax.tree.map(function, part) if spec == P(AXIS) else part,
-        specs,
-        tree,
-        is_leaf=lambda node: isinstance(node, P),
-    )
+    # No core trains agents that nobody asked for while others wait.
+    return min(share, CPU_CHUNK) if fitting >= CPU_CHUNK else 1

@@ -18,6 +18,7 @@ from jaxq.training.devices import SavedMesh, first_device, memory_limit, restore
 from jaxq.training.keys import fast
 from jaxq.training.make import make_agent
 from jaxq.training.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
+from jaxq.training.programs import Program
 from jaxq.training.rollout import Actor, EpisodeTotals, rollout, start
 from jaxq.training.splitting import checked_data_mesh, state_shardings
 from jaxq.training.state import (
@@ -90,10 +91,10 @@ class Trainer:
         self._num_keys = 1 + rows * (1 + self._num_envs)
         self._block = min(max(MOST_KEYS // self._num_keys, 1), MOST_ITERATIONS)
         where = None if self.mesh is None else state_shardings(self.template, self.mesh)
-        self._init = jax.jit(self.init_agent, out_shardings=where)
-        self._run = jax.jit(self.run_agent, out_shardings=(where, None))
-        self._evaluate = jax.jit(self.evaluate_agent, static_argnums=(2, 3))
-        self._q_values = jax.jit(self._q_values_of)
+        self._init = Program(self.init_agent, out_shardings=where)
+        self._run = Program(self.run_agent, out_shardings=(where, None))
+        self._evaluate = Program(self.evaluate_agent, static_argnums=(2, 3))
+        self._q_values = Program(self._q_values_of)
 
     def __reduce__(self) -> tuple:
         """Pickle and copy what it was made of, and compile again; programs are in no file."""
@@ -209,7 +210,7 @@ class Trainer:
         num_steps = checks.whole_number("num_steps", num_steps)
         rounded = -(-num_steps // self.iteration_steps) * self.iteration_steps
         # A vmap of the user's own gives every agent a clock; they all show the same.
-        so_far = int(np.max(steps)) if checks.is_concrete(steps) else 0
+        so_far = int(np.max(np.asarray(steps))) if checks.is_concrete(steps) else 0
         if so_far + rounded >= RESERVED:
             raise checks.InputValueError(
                 f"an agent's env steps are counted in 32 bits: it has {so_far}, so num_steps must be "
