@@ -1,5 +1,7 @@
 """What memory a population takes, said before anything is compiled."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -7,7 +9,7 @@ import pytest
 import jaxq
 from jaxq import cli
 from jaxq.algorithms import Settings
-from jaxq.training.devices import _container_memory
+from jaxq.training.devices import _container_memory, memory_limit
 from jaxq.training.memory_use import MemoryUse, check_fits, readable
 
 MIB = 2**20
@@ -191,6 +193,16 @@ def test_a_container_may_allow_less_than_the_machine_has(tmp_path, files, limit)
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert _container_memory(tmp_path, tmp_path / "cgroup") == limit
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("TPU v5 lite", 2 * 15.75 * 2**30), ("another", None)])
+def test_devices_that_are_only_compiled_for_cannot_be_asked(kind, limit):
+    def memory_stats():
+        raise jax.errors.JaxRuntimeError("MemoryStats is only supported for addressable PjRt devices.")
+
+    device = SimpleNamespace(platform="tpu", device_kind=kind, memory_stats=memory_stats)
+    mesh = SimpleNamespace(local_devices=[device, device], size=2)
+    assert memory_limit(mesh) == limit
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,8 @@ class Population:
         size: Number of agents N.
         chunk: Agents trained side by side on one device; chosen by the backend and the size of one
             agent if not given.
-        mesh: A mesh with the one axis "agents"; all devices if not given.
+        mesh: A mesh with the one axis "agents"; all devices if not given. Of devices that are not here
+            (`jax.experimental.topologies`) it says what memory they need, and can be compiled for.
         donate: Whether `run` may put the new state where the one that it is given was. Half the
             memory, if the agents fill whole chunks on all devices, but that state is gone then:
             `state, metrics = population.run(state, steps)`.
