@@ -9,8 +9,10 @@ import pytest
 import jaxq
 from jaxq import cli
 from jaxq.algorithms import Settings
+from jaxq.training import spreading
 from jaxq.training.devices import _container_memory, memory_limit
 from jaxq.training.memory_use import MemoryUse, check_fits, readable
+from jaxq.training.spreading import Spread, default_chunk, spread_memory
 
 MIB = 2**20
 
@@ -203,6 +205,22 @@ def test_devices_that_are_only_compiled_for_cannot_be_asked(kind, limit):
     device = SimpleNamespace(platform="tpu", device_kind=kind, memory_stats=memory_stats)
     mesh = SimpleNamespace(local_devices=[device, device], size=2)
     assert memory_limit(mesh) == limit
+
+
+def test_an_accelerator_parts_agents_that_do_not_fit_at_once(cartpole, small, monkeypatch):
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**small(batch_size=200)))
+    device = SimpleNamespace(platform="tpu")
+    mesh = SimpleNamespace(devices=SimpleNamespace(flat=[device, device]), size=2)
+
+    def memory(chunk):
+        return spread_memory(trainer, Spread(1_200, chunk, mesh), donate=False).total
+
+    for chunk, limit in (600, None), (600, memory(600)), (300, memory(600) - 1), (120, memory(120)):
+        monkeypatch.setattr(spreading, "memory_limit", lambda _, limit=limit: limit)
+        assert default_chunk(trainer, 1_200, mesh, donate=False) == chunk
+    # What does not fit in any part is left whole, and refused.
+    monkeypatch.setattr(spreading, "memory_limit", lambda _: memory(1) - 1)
+    assert default_chunk(trainer, 1_200, mesh, donate=False) == 600
 
 
 @pytest.mark.parametrize(

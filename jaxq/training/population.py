@@ -31,10 +31,9 @@ from jaxq.training.memory_use import (
     MemoryUse,
     check_episodes_fit,
     check_fits,
-    memory_use,
     num_bytes,
 )
-from jaxq.training.spreading import Spread, default_chunk
+from jaxq.training.spreading import Spread, default_chunk, spread_memory
 from jaxq.training.state import (
     AGENT_AXES,
     AgentState,
@@ -113,11 +112,11 @@ class Population:
         self.trainer = trainer
         self.size = checks.whole_number("size", size)
         self.mesh = all_devices() if mesh is None else checked_mesh(mesh)
-        if chunk is None:
-            chunk = default_chunk(trainer, self.size, self.mesh)
-        self.chunk = checks.whole_number("chunk", chunk)
         checks.true_or_false("donate", donate)
         self.donate = donate
+        if chunk is None:
+            chunk = default_chunk(trainer, self.size, self.mesh, donate)
+        self.chunk = checks.whole_number("chunk", chunk)
         self._spread = Spread(self.size, self.chunk, self.mesh)
         check_fits(self.memory(), memory_limit(self.mesh), trainer.algorithm.settings)
         over_devices = self._spread.over_devices
@@ -192,19 +191,7 @@ class Population:
     @in_32_bits()
     def memory(self) -> MemoryUse:
         """Say how much memory the population takes, before anything is compiled."""
-        spread, working = self._spread, self.trainer.working_bytes
-        if spread.per_device > self.chunk:
-            # The chunk that is trained is cut out of the others.
-            working += num_bytes(self.trainer.template)
-        # What `run` is given and what it returns. Agents that do not fill the devices evenly cannot be
-        # spread between two runs: every device has all of them then, before and after.
-        copies = 1 + 2 * self.mesh.size if spread.extra else 2 - self.donate
-        return memory_use(
-            self.trainer.template,
-            self.size + spread.extra,
-            copies,
-            self.mesh.size * self.chunk * working,
-        )
+        return spread_memory(self.trainer, self._spread, self.donate)
 
     @in_32_bits()
     def evaluate(

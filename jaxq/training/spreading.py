@@ -12,7 +12,8 @@ from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
 from jaxq.algorithms import TableSettings
-from jaxq.training.devices import AXIS
+from jaxq.training.devices import AXIS, memory_limit
+from jaxq.training.memory_use import MemoryUse, memory_use, num_bytes
 from jaxq.training.trainer import Trainer
 from jaxq.types import PyTree
 
@@ -120,24 +121,60 @@ class Spread:
         return jax.lax.fori_loop(0, chunks[0], step, whole)
 
 
-def default_chunk(trainer: Trainer, size: int, mesh: Mesh) -> int:
+def spread_memory(trainer: Trainer, spread: Spread, donate: bool) -> MemoryUse:
+    """Say how much memory agents take that are spread like this.
+
+    Args:
+        trainer: Trains one agent.
+        spread: Where the agents are trained.
+        donate: Whether the new agents are put where the old ones were.
+    """
+    working = trainer.working_bytes
+    if spread.per_device > spread.chunk:
+        # The chunk that is trained is cut out of the others.
+        working += num_bytes(trainer.template)
+    # What `run` is given and what it returns. Agents that do not fill the devices evenly cannot be
+    # spread between two runs: every device has all of them then, before and after.
+    copies = 1 + 2 * spread.mesh.size if spread.extra else 2 - donate
+    return memory_use(
+        trainer.template,
+        spread.size + spread.extra,
+        copies,
+        spread.mesh.size * spread.chunk * working,
+    )
+
+
+def default_chunk(trainer: Trainer, size: int, mesh: Mesh, donate: bool = False) -> int:
     """Choose how many agents are trained side by side on one device.
 
     Args:
         trainer: Trains one agent.
         size: Number of agents.
         mesh: The devices.
+        donate: Whether the new agents are put where the old ones were.
     """
     share = -(-size // mesh.size)
     if mesh.devices.flat[0].platform != "cpu":
-        # One operation over all agents fills an accelerator.
-        return share
+        return _fitting_chunk(trainer, size, mesh, donate)
     learned = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(trainer.template.learner))
     fitting = CPU_CHUNK_BYTES // learned
     if isinstance(trainer.algorithm.settings, TableSettings):
         whole = -(-share // CPU_VECTOR) * CPU_VECTOR
         return max(min(whole, CPU_CHUNK_TABLES, fitting // CPU_VECTOR * CPU_VECTOR), CPU_VECTOR)
     return CPU_CHUNK if fitting >= CPU_CHUNK else 1
+
+
+def _fitting_chunk(trainer: Trainer, size: int, mesh: Mesh, donate: bool) -> int:
+    """Return the largest even part of a device's agents that fits its memory, or all of them."""
+    share, limit = -(-size // mesh.size), memory_limit(mesh)
+
+    def fits(chunk: int) -> bool:
+        return spread_memory(trainer, Spread(size, chunk, mesh), donate).total <= limit
+
+    # One operation over all agents fills an accelerator, so they are parted only where they have to
+    # be. Parts that are not even would be filled up, which takes more memory than it saves.
+    parts = (share // count for count in range(1, share + 1) if share % count == 0)
+    return share if limit is None else next(filter(fits, parts), share)
 
 
 def _map_agents(function: Callable, specs: Any, tree: Any) -> Any:
