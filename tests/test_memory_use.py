@@ -213,7 +213,8 @@ def test_an_accelerator_parts_agents_that_do_not_fit_at_once(cartpole, small, mo
     mesh = SimpleNamespace(devices=SimpleNamespace(flat=[device, device]), size=2)
 
     def memory(chunk):
-        return spread_memory(trainer, Spread(1_200, chunk, mesh), donate=False).total
+        use = spread_memory(trainer, Spread(1_200, chunk, mesh), donate=False)
+        return use._replace(working=spreading.ACCELERATOR_MARGIN * use.working).total
 
     for chunk, limit in (600, None), (600, memory(600)), (300, memory(600) - 1), (120, memory(120)):
         monkeypatch.setattr(spreading, "memory_limit", lambda _, limit=limit: limit)
