@@ -25,7 +25,7 @@ CPU_CHUNK = 4
 CPU_CHUNK_TABLES = 512
 CPU_VECTOR = 16
 CPU_CHUNK_BYTES = 2**20
-# Compiled for TPUs, training took 1 to 3.7 times the working memory that is estimated for it
+# Compiled for TPUs, training took 0.75 to 3.7 times the working memory that is estimated for it
 # (`benchmarks/results/accelerator_compile.md`); so much is kept free where agents are parted.
 ACCELERATOR_MARGIN = 4
 
