@@ -73,6 +73,14 @@ def test_the_same_key_gives_the_same_agent(population, trained):
     assert not np.array_equal(other.key, trained[0].key)
 
 
+def test_training_lowers_for_accelerators(population):
+    """What only a CPU can do is found here, without an accelerator."""
+    training = jax.jit(population.run, static_argnums=1).trace(population.template, 400)
+    program = training.lower(lowering_platforms=("tpu", "cuda")).as_text()
+    assert "stablehlo.while" in program
+    assert "callback" not in program
+
+
 def test_settings_of_the_program_around_it_change_nothing(population, trained):
     """Neither types of 64 bits, which draw other numbers, nor strict promotion."""
     with jax.enable_x64(True), jax.numpy_dtype_promotion("strict"):

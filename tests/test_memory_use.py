@@ -1,5 +1,7 @@
 """What memory a population takes, said before anything is compiled."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -7,8 +9,10 @@ import pytest
 import jaxq
 from jaxq import cli
 from jaxq.algorithms import Settings
-from jaxq.training.devices import _container_memory
+from jaxq.training import spreading
+from jaxq.training.devices import _container_memory, memory_limit
 from jaxq.training.memory_use import MemoryUse, check_fits, num_bytes, readable
+from jaxq.training.spreading import Spread, default_chunk, spread_memory
 
 MIB = 2**20
 
@@ -205,6 +209,33 @@ def test_a_container_may_allow_less_than_the_machine_has(tmp_path, files, limit)
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     assert _container_memory(tmp_path, tmp_path / "cgroup") == limit
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("TPU v5 lite", 2 * 15.75 * 2**30), ("another", None)])
+def test_devices_that_are_only_compiled_for_cannot_be_asked(kind, limit):
+    def memory_stats():
+        raise jax.errors.JaxRuntimeError("MemoryStats is only supported for addressable PjRt devices.")
+
+    device = SimpleNamespace(platform="tpu", device_kind=kind, memory_stats=memory_stats)
+    mesh = SimpleNamespace(local_devices=[device, device], size=2)
+    assert memory_limit(mesh) == limit
+
+
+def test_an_accelerator_parts_agents_that_do_not_fit_at_once(cartpole, small, monkeypatch):
+    trainer = jaxq.Trainer(cartpole, jaxq.dqn(**small(batch_size=200)))
+    device = SimpleNamespace(platform="tpu")
+    mesh = SimpleNamespace(devices=SimpleNamespace(flat=[device, device]), size=2)
+
+    def memory(chunk):
+        use = spread_memory(trainer, Spread(1_200, chunk, mesh), donate=False)
+        return use._replace(working=spreading.ACCELERATOR_MARGIN * use.working).total
+
+    for chunk, limit in (600, None), (600, memory(600)), (300, memory(600) - 1), (120, memory(120)):
+        monkeypatch.setattr(spreading, "memory_limit", lambda _, limit=limit: limit)
+        assert default_chunk(trainer, 1_200, mesh, donate=False) == chunk
+    # What does not fit in any part is left whole, and refused.
+    monkeypatch.setattr(spreading, "memory_limit", lambda _: memory(1) - 1)
+    assert default_chunk(trainer, 1_200, mesh, donate=False) == 600
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,9 @@ from jaxq import checks
 
 AXIS = "agents"
 
+# What a program may take of devices that cannot be asked, as XLA says it.
+_MEMORY = {"TPU v5 lite": int(15.75 * 2**30), "TPU v6 lite": int(31.25 * 2**30)}
+
 
 def use_all_cores() -> None:
     """Make JAX see one CPU device per core, for a mesh of one's own.
@@ -106,10 +109,18 @@ def memory_limit(mesh: Mesh) -> int | None:
     """
     devices = mesh.local_devices
     if devices[0].platform != "cpu":
-        limits = [(device.memory_stats() or {}).get("bytes_limit") for device in devices]
+        limits = [_device_memory(device) for device in devices]
         return sum(limits) * mesh.size // len(devices) if all(limits) else None
     found = [limit for limit in (_physical_memory(), _container_memory()) if limit is not None]
     return min(found) * mesh.size // len(devices) if found else None
+
+
+def _device_memory(device: jax.Device) -> int | None:
+    try:
+        return (device.memory_stats() or {}).get("bytes_limit")
+    except jax.errors.JaxRuntimeError:
+        # It belongs to a topology that programs are compiled for where there is no such device.
+        return _MEMORY.get(device.device_kind)
 
 
 def _physical_memory() -> int | None:

@@ -33,10 +33,9 @@ from jaxq.training.memory_use import (
     MemoryUse,
     check_episodes_fit,
     check_fits,
-    memory_use,
     num_bytes,
 )
-from jaxq.training.spreading import Spread, default_chunk
+from jaxq.training.spreading import Spread, default_chunk, spread_memory
 from jaxq.training.state import (
     AGENT_AXES,
     AgentState,
@@ -75,7 +74,8 @@ class Population:
         chunk: Agents trained side by side on one device or thread; chosen by the backend, the number
             of agents and the size of one if not given.
         mesh: A mesh with the one axis "agents"; all devices if not given, and on CPU all cores as
-            threads of one device.
+            threads of one device. Of devices that are not here (`jax.experimental.topologies`) it says
+            what memory they need, and can be compiled for.
         donate: Whether `run` may put the new state where the one that it is given was. Half the
             memory, if the agents fill whole chunks on all devices, but that state is gone then:
             `state, metrics = population.run(state, steps)`.
@@ -117,11 +117,11 @@ class Population:
         self.trainer = trainer
         self.size = checks.whole_number("size", size)
         self.mesh = default_mesh() if mesh is None else checked_mesh(mesh)
-        if chunk is None:
-            chunk = default_chunk(trainer, self.size, self.mesh)
-        self.chunk = checks.whole_number("chunk", chunk)
         checks.true_or_false("donate", donate)
         self.donate = donate
+        if chunk is None:
+            chunk = default_chunk(trainer, self.size, self.mesh, donate)
+        self.chunk = checks.whole_number("chunk", chunk)
         self._spread = self._fitting_spread()
         over_workers = self._spread.over_workers
         self._init = over_workers(self._init_agents, (P(AXIS),) * 3, AGENTS)
@@ -195,7 +195,7 @@ class Population:
     @in_32_bits()
     def memory(self) -> MemoryUse:
         """Say how much memory the population takes, before anything is compiled."""
-        return self._memory(self._spread)
+        return spread_memory(self.trainer, self._spread, self.donate)
 
     def _fitting_spread(self) -> Spread:
         """Return how to spread the agents: over threads if there is room for their shares.
@@ -205,29 +205,12 @@ class Population:
         """
         limit = memory_limit(self.mesh)
         spread = Spread(self.size, self.chunk, self.mesh, default_threads(self.mesh))
-        in_shares = spread.threads is not None and spread.threads.in_shares
-        if in_shares and limit is not None and self._memory(spread).total > limit:
+        use = spread_memory(self.trainer, spread, self.donate)
+        if spread.in_shares and limit is not None and use.total > limit:
             spread = Spread(self.size, self.chunk, self.mesh, threads=1)
-        check_fits(self._memory(spread), limit, self.trainer.algorithm.settings)
+            use = spread_memory(self.trainer, spread, self.donate)
+        check_fits(use, limit, self.trainer.algorithm.settings)
         return spread
-
-    def _memory(self, spread: Spread) -> MemoryUse:
-        working = self.trainer.working_bytes
-        if spread.share > self.chunk:
-            # The chunk that is trained is cut out of the others.
-            working += num_bytes(self.trainer.template)
-        # What `run` is given and what it returns, and the shares of threads. Agents that do not fill the
-        # devices evenly cannot be spread between two runs: every device has all of them then, before
-        # and after.
-        uneven = spread.extra and self.mesh.size > 1
-        copies = 1 + 2 * self.mesh.size if uneven else 2 - self.donate
-        copies += spread.threads is not None and spread.threads.in_shares
-        return memory_use(
-            self.trainer.template,
-            self.size + spread.extra,
-            copies,
-            spread.workers * self.chunk * working,
-        )
 
     @in_32_bits()
     def evaluate(
@@ -269,8 +252,7 @@ class Population:
         spread = self._spread
         # Agents that do not fill the devices evenly are given to every device whole, and threads get
         # their shares.
-        in_shares = spread.threads is not None and spread.threads.in_shares
-        copies = 1 + (self.mesh.size if spread.extra or in_shares else 0)
+        copies = 1 + (self.mesh.size if spread.extra or spread.in_shares else 0)
         held = copies * (self.size + spread.extra) * num_bytes(self.trainer.template)
         playing = spread.workers * self.chunk * self.trainer.episode_bytes
         check_episodes_fit(num_episodes, self.size, held, playing, memory_limit(self.mesh))

@@ -10,7 +10,8 @@ from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
 from jaxq.algorithms import TableSettings
-from jaxq.training.devices import AXIS, first_device, num_workers
+from jaxq.training.devices import AXIS, first_device, memory_limit, num_workers
+from jaxq.training.memory_use import MemoryUse, memory_use, num_bytes
 from jaxq.training.programs import Program
 from jaxq.training.threads import Threads, chunks_of, is_spec, map_agents, pad
 from jaxq.training.trainer import Trainer
@@ -24,6 +25,9 @@ CPU_CHUNK = 4
 CPU_CHUNK_TABLES = 512
 CPU_VECTOR = 16
 CPU_CHUNK_BYTES = 2**20
+# Compiled for TPUs, training took 0.75 to 3.7 times the working memory that is estimated for it
+# (`benchmarks/results/accelerator_compile.md`); so much is kept free where agents are parted.
+ACCELERATOR_MARGIN = 4
 
 
 class Spread:
@@ -54,6 +58,11 @@ class Spread:
     def workers(self) -> int:
         """How many agents' chunks are trained at the same time."""
         return self.mesh.size * (1 if self.threads is None else self.threads.number)
+
+    @property
+    def in_shares(self) -> bool:
+        """Whether threads work on copies of their shares."""
+        return self.threads is not None and self.threads.in_shares
 
     @property
     def share(self) -> int:
@@ -172,18 +181,43 @@ class Spread:
         return jax.lax.fori_loop(0, chunks[0], step, whole)
 
 
-def default_chunk(trainer: Trainer, size: int, mesh: Mesh) -> int:
+def spread_memory(trainer: Trainer, spread: Spread, donate: bool) -> MemoryUse:
+    """Say how much memory agents take that are spread like this.
+
+    Args:
+        trainer: Trains one agent.
+        spread: Where the agents are trained.
+        donate: Whether the new agents are put where the old ones were.
+    """
+    working = trainer.working_bytes
+    if spread.share > spread.chunk:
+        # The chunk that is trained is cut out of the others.
+        working += num_bytes(trainer.template)
+    # What `run` is given and what it returns, and the shares of threads. Agents that do not fill the
+    # devices evenly cannot be spread between two runs: every device has all of them then, before and
+    # after.
+    uneven = spread.extra and spread.mesh.size > 1
+    copies = (1 + 2 * spread.mesh.size if uneven else 2 - donate) + spread.in_shares
+    return memory_use(
+        trainer.template,
+        spread.size + spread.extra,
+        copies,
+        spread.workers * spread.chunk * working,
+    )
+
+
+def default_chunk(trainer: Trainer, size: int, mesh: Mesh, donate: bool = False) -> int:
     """Choose how many agents are trained side by side on one device or thread.
 
     Args:
         trainer: Trains one agent.
         size: Number of agents.
         mesh: The devices.
+        donate: Whether the new agents are put where the old ones were.
     """
     share = -(-size // num_workers(mesh))
     if mesh.devices.flat[0].platform != "cpu":
-        # One operation over all agents fills an accelerator.
-        return share
+        return _fitting_chunk(trainer, size, mesh, donate)
     learned = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(trainer.template.learner))
     fitting = CPU_CHUNK_BYTES // learned
     if isinstance(trainer.algorithm.settings, TableSettings):
@@ -191,3 +225,17 @@ def default_chunk(trainer: Trainer, size: int, mesh: Mesh) -> int:
         return max(min(whole, CPU_CHUNK_TABLES, fitting // CPU_VECTOR * CPU_VECTOR), CPU_VECTOR)
     # No core trains agents that nobody asked for while others wait.
     return min(share, CPU_CHUNK) if fitting >= CPU_CHUNK else 1
+
+
+def _fitting_chunk(trainer: Trainer, size: int, mesh: Mesh, donate: bool) -> int:
+    """Return the largest even part of a device's agents that fits its memory, or all of them."""
+    share, limit = -(-size // mesh.size), memory_limit(mesh)
+
+    def fits(chunk: int) -> bool:
+        use = spread_memory(trainer, Spread(size, chunk, mesh), donate)
+        return use._replace(working=ACCELERATOR_MARGIN * use.working).total <= limit
+
+    # One operation over all agents fills an accelerator, so they are parted only where they have to
+    # be. Parts that are not even would be filled up, which takes more memory than it saves.
+    parts = (share // count for count in range(1, share + 1) if share % count == 0)
+    return share if limit is None else next(filter(fits, parts), share)

@@ -40,13 +40,17 @@ class WindowLearning:
         window = newest.observation, newest.action, self._returns(learner, hparams, newest, target_key)
         epochs = settings.batch_size // settings.train_interval
         per_epoch = settings.buffer_size // settings.batch_size
-        batches = jax.vmap(shuffled_minibatches, in_axes=(0, None, None))(
-            jax.random.split(shuffle_key, epochs), window, per_epoch
-        )
-        batches = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), batches)
+        # Only numbers are dealt here: the transitions of all epochs' minibatches would be as many
+        # windows, held for each of the agents that train side by side.
+        window = jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), window)
+        numbers = jnp.arange(settings.buffer_size).reshape(newest.reward.shape)
+        minibatches = jax.vmap(shuffled_minibatches, in_axes=(0, None, None))(
+            jax.random.split(shuffle_key, epochs), numbers, per_epoch
+        ).reshape(-1, settings.batch_size)
 
         def update(learner: Learner, inputs: tuple) -> tuple[Learner, LearningStatistics]:
-            number, key, minibatch = inputs
+            number, key, chosen = inputs
+            minibatch = jax.tree.map(lambda leaf: leaf[chosen], window)
             observation, action, returns = self._descent.split(minibatch)
             batch = Batch(
                 lambda params: self._q_function.output(params, observation, key),
@@ -58,7 +62,7 @@ class WindowLearning:
             learner, statistics, _ = self._descent.step(learner, hparams, batch, due)
             return learner, statistics
 
-        inputs = *self._rhythm.numbered_keys(network_key), batches
+        inputs = *self._rhythm.numbered_keys(network_key), minibatches
         learner, statistics = jax.lax.scan(update, learner, inputs)
         return learner, experience.memory, jax.tree.map(jnp.mean, statistics)
 
