@@ -39,7 +39,7 @@ export function deepView({ world, table, dqn, qStar }) {
     replay.show(dqn.steps[index]);
     const old = valuesOf(target, states);
     const gap = q.reduce((sum, value, i) => sum + Math.abs(value - old[i]), 0) / q.length;
-    lag.textContent = `The target network was last copied ${dqn.steps[index] % dqn.targetInterval} env steps ago; it differs by ${gap.toFixed(4)} on average.`;
+    lag.textContent = `The target network is renewed every ${dqn.targetInterval} env steps. At this snapshot its values differ from the online network's by ${gap.toFixed(5)} on average.`;
   }
 
   function update() {

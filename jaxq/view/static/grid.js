@@ -1,14 +1,14 @@
 // The grid: four arrows per cell, coloured and labelled by Q-value, the greedy one emphasized.
 
 import { make, svg } from "./dom.js";
-import { greedyAction, maxOf } from "./table.js";
+import { greedyAction } from "./table.js";
 import { colour, inkOn, long, short } from "./scale.js";
 
 const SIZE = 120;
 const GAP = 3;
-// Kites that point up, right, down and left from the middle of a cell, and where their labels stand.
+// Arrows that point up, right, down and left from the middle of a cell, and where their labels stand.
 const TURNS = [0, 90, 180, 270];
-const KITE = "M0 -56 L34 -27 Q20 -22 15 -10 L0 -3 L-15 -10 Q-20 -22 -34 -27 Z";
+const KITE = "M0 -57 L28 -31 L20 -22 L0 -3 L-20 -22 L-28 -31 Z";
 const LABELS = [[0, -29], [33, 6], [0, 41], [-33, 6]];
 const TILES = { G: "goal", C: "pit", "#": "wall" };
 
@@ -45,7 +45,8 @@ export class Grid {
     const arrows = TURNS.map((turn, a) => {
       const kite = svg("path", { d: KITE, transform: `rotate(${turn})` });
       const text = svg("text", { x: LABELS[a][0], y: LABELS[a][1] });
-      group.append(kite, text);
+      // The space keeps the numbers apart where they are read aloud.
+      group.append(kite, text, " ");
       return { kite, text };
     });
     const tell = () => (this.tell(s), chosen?.(s));
@@ -97,7 +98,8 @@ export class Grid {
         if (text.textContent !== short(value)) text.textContent = short(value);
       });
       const place = `row ${Math.floor(s / this.world.columns) + 1}, column ${(s % this.world.columns) + 1}`;
-      group.setAttribute("aria-label", `${place}: best ${this.world.actions[best]}, ${short(maxOf(q, s, this.actions))}`);
+      const spoken = arrows.map(({ text }) => text.textContent).join(" ");
+      group.setAttribute("aria-label", `${place}, best ${this.world.actions[best]}; ${this.world.actions.join(", ")}: ${spoken}`);
     });
   }
 

@@ -49,9 +49,13 @@ export class TableAgent {
     this.actions = world.actions.length;
     this.random = generator(seed);
     this.q = new Float64Array(world.next.length * this.actions);
-    this.state = world.start;
+    this.state = this.begin();
     this.time = 0;
     this.steps = 0;
+  }
+
+  begin() {
+    return this.world.starts[Math.floor(this.random() * this.world.starts.length)];
   }
 
   act(epsilon) {
@@ -72,7 +76,7 @@ export class TableAgent {
     this.steps += 1;
     this.time += 1;
     const over = move.end || this.time >= this.world.maxSteps;
-    this.state = over ? this.world.start : move.next;
+    this.state = over ? this.begin() : move.next;
     if (over) this.time = 0;
     return { ...move, ...terms };
   }
