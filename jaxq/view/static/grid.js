@@ -8,8 +8,8 @@ const SIZE = 120;
 const GAP = 3;
 // Arrows that point up, right, down and left from the middle of a cell, and where their labels stand.
 const TURNS = [0, 90, 180, 270];
-const KITE = "M0 -57 L28 -31 L20 -22 L0 -3 L-20 -22 L-28 -31 Z";
-const LABELS = [[0, -29], [33, 6], [0, 41], [-33, 6]];
+const KITE = "M0 -58 L42 -46 L0 -4 L-42 -46 Z";
+const LABELS = [[0, -31], [33, 6], [0, 44], [-33, 6]];
 const TILES = { G: "goal", C: "pit", "#": "wall" };
 
 export class Grid {
