@@ -161,6 +161,20 @@ class Tune:
 
 
 @dataclasses.dataclass(frozen=True)
+class View:
+    """Write the interactive page: one HTML file that opens from disk without a network."""
+
+    lesson: bool = False
+    """Train a table and a DQN on a small grid world, in seconds, and show how they learn."""
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("view.html")
+    """The file to write; one that is there is replaced."""
+    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0
+    """Seed of the lesson's training."""
+    open: bool = True
+    """Open the page where there is a browser."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Envs:
     """List the environments."""
 

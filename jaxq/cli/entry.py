@@ -17,7 +17,7 @@ import tyro
 
 from jaxq import interruption
 from jaxq.checks import InputError, shortened
-from jaxq.cli import commands, showing, training
+from jaxq.cli import commands, showing, training, viewing
 from jaxq.cli.messages import fail, one_line
 
 COMMANDS: dict[type, Callable] = {
@@ -27,6 +27,7 @@ COMMANDS: dict[type, Callable] = {
     commands.Tune: training.tune,
     commands.Report: showing.report,
     commands.Compare: showing.compare_runs,
+    commands.View: viewing.view,
     commands.Envs: showing.list_environments,
     commands.Algorithms: showing.list_algorithms,
 }
@@ -34,7 +35,7 @@ _TAKES_A_VALUE = {
     f"--{field.name.replace('_', '-')}"
     for kind in (*COMMANDS, commands.Processes)
     for field in dataclasses.fields(kind)
-    if field.name not in ("set", "sweep", "sample", "track")
+    if field.name not in ("set", "sweep", "sample", "track", "lesson", "open")
 }
 
 

@@ -1,0 +1,56 @@
+"""One HTML file with everything inside: modules, style, text, data; it asks nothing of the network."""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from importlib import resources
+from typing import Any
+
+# In the order in which they need each other.
+MODULES = ("table.js", "network.js", "scale.js", "dom.js", "grid.js", "surface.js", "chart.js")
+VIEWS = ("training.js", "bellman.js", "lab.js", "deep.js", "questions.js", "quiz.js", "main.js")
+_IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class|let))", re.MULTILINE)
+
+
+def view_page(data: dict[str, Any], title: str = "Seeing Q-learning") -> str:
+    """Make the page.
+
+    Args:
+        data: What `train_lesson` returns.
+        title: What stands in the window's title; shown as text.
+
+    Returns:
+        HTML whose content-security policy allows its own script and style by their hashes, no request.
+    """
+    script, style = _bundle(), _static("view.css")
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    filled = {
+        "POLICY": policy,
+        "TITLE": html.escape(title),
+        "STYLE": style,
+        "LESSON": _static("lesson.html"),
+        # Text that would end the element must not stand in it.
+        "DATA": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
+        "SCRIPT": script,
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _static("template.html"))
+
+
+def _bundle() -> str:
+    """Join the modules into one, whose names are therefore unique among all of them."""
+    sources = (_static(name) for name in (*MODULES, *VIEWS))
+    return "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
+
+
+def _static(name: str) -> str:
+    return (resources.files("jaxq.view") / "static" / name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
