@@ -12,7 +12,7 @@ ROOT = Path(jaxq.__file__).parent
 LAYERS = [
     ["interruption", "precision", "checks", "types", "hparams", "statistics"],
     ["learning", "envs", "networks", "replay"],
-    ["algorithms", "presets", "dynamic_programming"],
+    ["algorithms", "presets", "dynamic_programming", "constrained_mdps"],
     ["training"],
     ["experiment"],
     ["cli"],
