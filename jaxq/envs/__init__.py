@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
     from jaxq.envs.grids import cliff, four_rooms, from_map, windy_grid
+    from jaxq.envs.incident.environment import Incident
+    from jaxq.envs.incident.params import IncidentParams, incident_params
+    from jaxq.envs.incident.table import IncidentTable, incident_table
     from jaxq.envs.mdps import maximization_bias, random_mdp
     from jaxq.envs.registry import EnvironmentInfo, ids, listing, make
     from jaxq.envs.table import TableEnvironment, from_table
@@ -19,6 +22,9 @@ __all__ = [
     "TIME_LIMITS",
     "EnvironmentInfo",
     "GymnaxEnvironment",
+    "Incident",
+    "IncidentParams",
+    "IncidentTable",
     "TableEnvironment",
     "cliff",
     "four_rooms",
@@ -26,6 +32,8 @@ __all__ = [
     "from_map",
     "from_table",
     "ids",
+    "incident_params",
+    "incident_table",
     "listing",
     "make",
     "maximization_bias",
@@ -37,6 +45,9 @@ _HOMES = {
     "TIME_LIMITS": "time_limits",
     "EnvironmentInfo": "registry",
     "GymnaxEnvironment": "adapter",
+    "Incident": "incident.environment",
+    "IncidentParams": "incident.params",
+    "IncidentTable": "incident.table",
     "TableEnvironment": "table",
     "cliff": "grids",
     "four_rooms": "grids",
@@ -44,6 +55,8 @@ _HOMES = {
     "from_map": "grids",
     "from_table": "table",
     "ids": "registry",
+    "incident_params": "incident.params",
+    "incident_table": "incident.table",
     "listing": "registry",
     "make": "registry",
     "maximization_bias": "mdps",
