@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
+    from jaxq.envs.frames import StackedFrames, stack_frames
     from jaxq.envs.grids import cliff, four_rooms, from_map, windy_grid
     from jaxq.envs.incident.environment import Incident
     from jaxq.envs.incident.params import IncidentParams, incident_params
@@ -25,6 +26,7 @@ __all__ = [
     "Incident",
     "IncidentParams",
     "IncidentTable",
+    "StackedFrames",
     "TableEnvironment",
     "cliff",
     "four_rooms",
@@ -38,6 +40,7 @@ __all__ = [
     "make",
     "maximization_bias",
     "random_mdp",
+    "stack_frames",
     "windy_grid",
 ]
 
@@ -48,6 +51,7 @@ _HOMES = {
     "Incident": "incident.environment",
     "IncidentParams": "incident.params",
     "IncidentTable": "incident.table",
+    "StackedFrames": "frames",
     "TableEnvironment": "table",
     "cliff": "grids",
     "four_rooms": "grids",
@@ -61,6 +65,7 @@ _HOMES = {
     "make": "registry",
     "maximization_bias": "mdps",
     "random_mdp": "mdps",
+    "stack_frames": "frames",
     "windy_grid": "grids",
 }
 

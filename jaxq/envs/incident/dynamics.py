@@ -5,6 +5,7 @@ goes on to the next step with what did. All chance is between the last two, so t
 (`jaxq.envs.incident.table`) is made of the same functions as the simulator.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -131,11 +132,22 @@ def flow(state: IncidentState, params: IncidentParams) -> Flow:
     """
     error = jnp.maximum(symptoms(state, params)[:, 0], params.disruption[state.pending])
     own = jnp.where(state.isolated, 0.0, 1 - error)
-    reaching, calls = weights(state, params), jnp.ones_like(own)
-    # As calls go one way, each pass settles one more service, counted from the back.
-    for _ in range(own.shape[0] - 1):
-        calls = jnp.prod(1 - reaching * (1 - own * calls)[None], axis=1)
+    reaching = weights(state, params)
+
+    def calls_of(_: int, calls: jax.Array) -> jax.Array:
+        return jnp.prod(1 - reaching * (1 - own * calls)[None], axis=1)
+
+    calls = settle(calls_of, jnp.ones_like(own))
     return Flow(own * calls, 1 - calls)
+
+
+def settle(one_pass: Callable[[int, jax.Array], jax.Array], start: jax.Array) -> jax.Array:
+    """Repeat a pass over services `[N]`; as calls go one way, each settles one more, from the back.
+
+    A loop that is not unrolled: XLA would fuse the passes, work out each one anew for every element of
+    the next, and compile a step of five services for minutes.
+    """
+    return jax.lax.fori_loop(0, start.shape[0] - 1, one_pass, start)
 
 
 def _done(state: IncidentState) -> jax.Array:

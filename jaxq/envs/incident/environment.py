@@ -198,8 +198,11 @@ def make(
 def _propagated(state: IncidentState, params: IncidentParams) -> jax.Array:
     """Return symptoms `[N, 4]` as monitoring has them: with the errors and the waiting of calls."""
     own = dynamics.symptoms(state, params)
-    reaching, latency = dynamics.weights(state, params), own[:, 1]
-    for _ in range(latency.shape[0] - 1):
-        latency = jnp.maximum(own[:, 1], jnp.max(reaching * latency[None], axis=1))
+    reaching = dynamics.weights(state, params)
+
+    def latency_of(_: int, latency: jax.Array) -> jax.Array:
+        return jnp.maximum(own[:, 1], jnp.max(reaching * latency[None], axis=1))
+
+    latency = dynamics.settle(latency_of, own[:, 1])
     errors = 1 - dynamics.flow(state, params).availability
     return jnp.stack([errors, latency, own[:, 2], own[:, 3]], axis=1)
