@@ -23,7 +23,7 @@ from jaxq import interruption
 interruption.end_at_once()
 
 # ruff: noqa: E402
-from jaxq import envs, learning, networks
+from jaxq import dataset, envs, learning, networks
 from jaxq.algorithms import (
     Algorithm,
     bootstrapped_dqn,
@@ -112,6 +112,7 @@ __all__ = [
     "configure_sweep",
     "conservative_dqn",
     "constrained_value_iteration",
+    "dataset",
     "double_dqn",
     "double_q_learning",
     "dqn",
