@@ -41,8 +41,7 @@ _SMALL = {
     "restart_limit": 1,
     "oldest": 1,
 }
-# What float32 leaves of a probability of zero.
-_IMPOSSIBLE = 1e-7
+_IMPOSSIBLE = 1e-7  # what float32 leaves of a probability of zero
 # Faults of more services have more combinations than can be looked through.
 _MOST_SERVICES = 3
 _BATCH = {1: 256, 2: 256, 3: 32}
