@@ -10,7 +10,8 @@
 
 In reading order: `envs` is the world; `q_learning` and `dqn` are the first of the recipes; `Trainer`
 trains one agent of a recipe and `Population` many; `Hparams` and `grid` say in what they differ;
-`learning` holds the maths; `value_iteration` says what a table has to come to.
+`learning` holds the maths; `value_iteration` says what a table has to come to, and
+`constrained_value_iteration` what it can come to within budgets.
 """
 
 import importlib
@@ -22,7 +23,7 @@ from jaxq import interruption
 interruption.end_at_once()
 
 # ruff: noqa: E402
-from jaxq import envs, learning, networks
+from jaxq import dataset, envs, learning, networks
 from jaxq.algorithms import (
     Algorithm,
     bootstrapped_dqn,
@@ -48,6 +49,7 @@ from jaxq.algorithms import (
     sarsa,
 )
 from jaxq.checks import InputError
+from jaxq.constrained_mdps import ConstrainedSolution, constrained_value_iteration
 from jaxq.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
 from jaxq.hparams import Hparams, grid
 from jaxq.presets import preset
@@ -89,6 +91,7 @@ __all__ = [
     "AgentState",
     "Algorithm",
     "Config",
+    "ConstrainedSolution",
     "DivergenceError",
     "Experiment",
     "Hparams",
@@ -108,6 +111,8 @@ __all__ = [
     "configure",
     "configure_sweep",
     "conservative_dqn",
+    "constrained_value_iteration",
+    "dataset",
     "double_dqn",
     "double_q_learning",
     "dqn",

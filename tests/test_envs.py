@@ -31,6 +31,7 @@ TABLES = [
     "Cliff-grid",
     "FourRooms-grid",
     "WindyGrid-grid",
+    "Incident-table",
 ]
 STEPS = 40
 
@@ -53,7 +54,7 @@ def play(env, key, num_steps=STEPS, params=None):
     return outputs
 
 
-@pytest.mark.parametrize("id", [*DISCRETE, "Taxi-v4"])
+@pytest.mark.parametrize("id", [*DISCRETE, "Taxi-v4", "Incident-v0"])
 @pytest.mark.filterwarnings("ignore")
 def test_every_discrete_environment_steps_inside_a_scan(id):
     with jax.numpy_rank_promotion("allow"):
@@ -137,7 +138,7 @@ def test_a_time_limit_means_what_it_is_said_to(kind):
 
 
 def test_the_table_of_time_limits_has_every_environment_and_stands_in_the_documentation():
-    assert set(jaxq.envs.TIME_LIMITS) == set(DISCRETE) | {"MNISTBandit-bsuite"}
+    assert set(jaxq.envs.TIME_LIMITS) == set(DISCRETE) | {"MNISTBandit-bsuite", "Incident-v0"}
     page = (Path(__file__).parents[1] / "docs" / "time_limits.md").read_text()
     for id, (kind, reason) in jaxq.envs.TIME_LIMITS.items():
         assert f"| {id} | {kind} | {reason} |" in page
@@ -229,7 +230,7 @@ class Growing(World):
 def test_the_listing_names_every_environment():
     with jax.numpy_rank_promotion("allow"):
         listing = jaxq.envs.listing()
-    assert [info.id for info in listing] == [*gymnax.registered_envs, *TABLES]
+    assert [info.id for info in listing] == [*gymnax.registered_envs, *TABLES, "Incident-v0"]
     assert {info.id: info.observation for info in listing}["Taxi-v4"] == "int32[], 500 states"
     assert {info.id for info in listing if info.actions is None} == CONTINUOUS
     assert all(info.note for info in listing if info.actions is None)

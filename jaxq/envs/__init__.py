@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
+    from jaxq.envs.frames import StackedFrames, stack_frames
     from jaxq.envs.grids import cliff, four_rooms, from_map, windy_grid
+    from jaxq.envs.incident.environment import Incident
+    from jaxq.envs.incident.params import IncidentParams, incident_params
+    from jaxq.envs.incident.table import IncidentTable, incident_table
     from jaxq.envs.mdps import maximization_bias, random_mdp
     from jaxq.envs.registry import EnvironmentInfo, ids, listing, make
     from jaxq.envs.table import TableEnvironment, from_table
@@ -19,6 +23,10 @@ __all__ = [
     "TIME_LIMITS",
     "EnvironmentInfo",
     "GymnaxEnvironment",
+    "Incident",
+    "IncidentParams",
+    "IncidentTable",
+    "StackedFrames",
     "TableEnvironment",
     "cliff",
     "four_rooms",
@@ -26,10 +34,13 @@ __all__ = [
     "from_map",
     "from_table",
     "ids",
+    "incident_params",
+    "incident_table",
     "listing",
     "make",
     "maximization_bias",
     "random_mdp",
+    "stack_frames",
     "windy_grid",
 ]
 
@@ -37,6 +48,10 @@ _HOMES = {
     "TIME_LIMITS": "time_limits",
     "EnvironmentInfo": "registry",
     "GymnaxEnvironment": "adapter",
+    "Incident": "incident.environment",
+    "IncidentParams": "incident.params",
+    "IncidentTable": "incident.table",
+    "StackedFrames": "frames",
     "TableEnvironment": "table",
     "cliff": "grids",
     "four_rooms": "grids",
@@ -44,10 +59,13 @@ _HOMES = {
     "from_map": "grids",
     "from_table": "table",
     "ids": "registry",
+    "incident_params": "incident.params",
+    "incident_table": "incident.table",
     "listing": "registry",
     "make": "registry",
     "maximization_bias": "mdps",
     "random_mdp": "mdps",
+    "stack_frames": "frames",
     "windy_grid": "grids",
 }
 

@@ -60,8 +60,26 @@ def read_dictionary(table: Any) -> Outcomes:
             rows += found
             pairs += [s * num_actions + a] * len(found)
     probability, next_state, reward, terminated = np.array(rows, np.float64).T
-    flat = _Flat(np.array(pairs), probability, next_state, reward, terminated)
-    return _assemble(_merged(flat, num_states, num_actions), num_states, num_actions)
+    return read_rows(
+        np.array(pairs), probability, next_state, reward, terminated, (num_states, num_actions)
+    )
+
+
+def read_rows(
+    pair: np.ndarray,
+    probability: np.ndarray,
+    next_state: np.ndarray,
+    reward: np.ndarray,
+    terminated: np.ndarray,
+    shape: tuple[int, int],
+) -> Outcomes:
+    """Read outcomes that stand in rows `[n]`, where `pair` is `s * A + a` and `shape` is `(S, A)`.
+
+    Raises:
+        InputValueError: If a number is out of range, or probabilities of a pair do not sum to 1.
+    """
+    flat = _Flat(pair, probability, next_state, reward, terminated)
+    return _assemble(_merged(flat, *shape), *shape)
 
 
 def read_arrays(P: Any, rewards: Any, terminated: Any) -> Outcomes:  # noqa: N803

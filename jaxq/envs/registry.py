@@ -1,4 +1,4 @@
-"""Environments by name: gymnax's, gymnasium's that have a table, and the grids."""
+"""Environments by name: gymnax's, gymnasium's that have a table, the grids, and the incidents."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
@@ -10,6 +10,8 @@ from gymnax.environments import spaces
 from jaxq import checks
 from jaxq.envs import grids, toy_text
 from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
+from jaxq.envs.incident import environment as incident
+from jaxq.envs.incident.table import incident_table
 from jaxq.envs.table import TableEnvironment, from_table
 from jaxq.envs.time_limits import OTHERWISE, TERMINATES, TIME_LIMITS
 from jaxq.precision import in_32_bits
@@ -20,6 +22,11 @@ Made = TypeVar("Made")
 _BINARY = "-MinAtar"
 # Building it downloads a data set, so it is not built only to be listed.
 _NEEDS_DOWNLOAD = "MNISTBandit-bsuite"
+_INCIDENT = "Incident-v0"
+_TABLES: dict[str, Callable[..., TableEnvironment]] = {
+    **grids.BUILDERS,
+    "Incident-table": lambda **kwargs: incident_table(**kwargs).env,
+}
 
 
 class EnvironmentInfo(NamedTuple):
@@ -45,12 +52,13 @@ def make(
 
     Args:
         id: Any id in `gymnax.registered_envs`, for example "CartPole-v1"; a toy-text id of gymnasium,
-            "FrozenLake-v1", "Taxi-v4" or "CliffWalking-v1", which is run as a table; or one of the
-            grids "Cliff-grid", "FourRooms-grid" and "WindyGrid-grid".
+            "FrozenLake-v1", "Taxi-v4" or "CliffWalking-v1", which is run as a table; one of the
+            grids "Cliff-grid", "FourRooms-grid" and "WindyGrid-grid"; or "Incident-v0", and a small one
+            as a table, "Incident-table".
         time_limit: Whether a gymnax environment's time limit "truncates" or "terminates", for those who
             disagree with `jaxq.envs.TIME_LIMITS`.
-        **kwargs: Passed to the environment, for example `map_name="8x8"` to "FrozenLake-v1", or
-            `slip=0.1` to "Cliff-grid".
+        **kwargs: Passed to the environment, for example `map_name="8x8"` to "FrozenLake-v1",
+            `slip=0.1` to "Cliff-grid", or `services=5` to "Incident-v0".
 
     Returns:
         The environment as `jaxq.Trainer` takes it.
@@ -68,11 +76,11 @@ def make(
         FrozenLake-v1(4 actions, 64 states)
     """
     checks.known("environment", id, ids())
-    if id not in gymnax.registered_envs:
+    if _is_table(id):
         if time_limit is not None:
             raise checks.InputTypeError(f"{id} is a table and has no time limit; leave out time_limit")
         return _attempt(id, lambda: _table(id, kwargs))
-    env, params = _attempt(id, lambda: gymnax.make(id, **kwargs))
+    env, params = _attempt(id, lambda: _functions(id, kwargs))
     if not _is_discrete(env, params):
         working = ", ".join(info.id for info in listing() if info.actions)
         raise checks.InputValueError(
@@ -90,31 +98,42 @@ def listing() -> list[EnvironmentInfo]:
 def ids() -> list[str]:
     """List every name that `make` knows."""
     # What gymnax has registered under a name is what the name stands for.
-    return list(dict.fromkeys([*gymnax.registered_envs, *toy_text.ids(), *grids.BUILDERS]))
+    return list(dict.fromkeys([*gymnax.registered_envs, *toy_text.ids(), *_TABLES, _INCIDENT]))
 
 
 @in_32_bits()
 def _describe(id: str) -> EnvironmentInfo:
     if id == _NEEDS_DOWNLOAD:
         return EnvironmentInfo(id, 10, "float32[28, 28]", "downloads MNIST when it is made")
-    if id in gymnax.registered_envs:
-        env, params = gymnax.make(id)
+    if _is_table(id):
+        made = _table(id, {})
+    else:
+        env, params = _functions(id, {})
         if not _is_discrete(env, params):
             return EnvironmentInfo(id, None, "", "continuous actions: not for Q-learning")
         made = _adapt(id, env, params)
-    else:
-        made = _table(id, {})
     spec = made.observation_spec
     words = f"{spec.dtype.name}{list(spec.shape)}"
     if spec.num_categories is not None:
         words += f", {spec.num_categories} states"
-    ends = id in gymnax.registered_envs and made.time_limit == TERMINATES
+    ends = getattr(made, "time_limit", None) == TERMINATES
     return EnvironmentInfo(id, made.num_actions, words, "its time limit terminates" if ends else "")
 
 
+def _is_table(id: str) -> bool:
+    return id not in gymnax.registered_envs and id != _INCIDENT
+
+
+def _functions(id: str, kwargs: dict[str, Any]) -> tuple[Any, Any]:
+    """Make an environment that steps by functions, and its parameters."""
+    if id in gymnax.registered_envs:
+        return gymnax.make(id, **kwargs)
+    return incident.make(**kwargs)
+
+
 def _table(id: str, kwargs: dict[str, Any]) -> TableEnvironment:
-    if id in grids.BUILDERS:
-        return grids.BUILDERS[id](**kwargs)
+    if id in _TABLES:
+        return _TABLES[id](**kwargs)
     return from_table(toy_text.make(id, **kwargs), name=id)
 
 

@@ -60,7 +60,8 @@ TIME_LIMITS = {
     ),
     "Pong-misc": TimeLimit(TRUNCATES, _HIDDEN),
     "FrozenLake-misc": TimeLimit(TRUNCATES, _HIDDEN),
+    "Incident-v0": TimeLimit(TRUNCATES, _HIDDEN),
 }
-"""What `jaxq.envs.make` takes the limit of each gymnax environment with discrete actions for."""
+"""What `jaxq.envs.make` takes the limit of each environment with discrete actions for, tables aside."""
 
 OTHERWISE = TimeLimit(TRUNCATES, "unknown to jaxq; `time_limit=` says otherwise")

@@ -3,7 +3,8 @@
 In reading order: `schedules` say how much to explore, and `policies` which action that makes likely;
 `returns` sum rewards over several steps; `targets` add what is still to come, by one formula for every
 algorithm; `values` say what a network's output means, be it a number or a distribution, and how far it
-is from its target, with the maths of `distributions` and `rescaling`.
+is from its target, with the maths of `distributions` and `rescaling`. `off_policy` says from logged
+episodes what a policy would be worth.
 """
 
 from jaxq.learning.distributions import (
@@ -11,6 +12,17 @@ from jaxq.learning.distributions import (
     categorical_projection,
     quantile_huber_loss,
     quantile_midpoints,
+)
+from jaxq.learning.off_policy import (
+    Episodes,
+    Estimate,
+    bootstrap_estimate,
+    doubly_robust,
+    fitted_q_evaluation,
+    fitted_q_value,
+    importance_ratios,
+    per_decision_importance,
+    weighted_importance,
 )
 from jaxq.learning.policies import (
     action_at,
@@ -44,6 +56,8 @@ from jaxq.learning.values import CategoricalValue, Loss, QuantileValue, ScalarVa
 __all__ = [
     "Bootstrap",
     "CategoricalValue",
+    "Episodes",
+    "Estimate",
     "Loss",
     "NStepReturn",
     "QuantileValue",
@@ -53,20 +67,26 @@ __all__ = [
     "Value",
     "action_at",
     "boltzmann_probabilities",
+    "bootstrap_estimate",
     "categorical_projection",
     "conservative_penalty",
+    "doubly_robust",
     "epsilon_greedy",
     "epsilon_ladder",
     "expected_bootstrap",
     "exponential_schedule",
+    "fitted_q_evaluation",
+    "fitted_q_value",
     "greedy_bootstrap",
     "greedy_probabilities",
+    "importance_ratios",
     "lambda_returns",
     "learning_rate_schedule",
     "linear_schedule",
     "mix_uniform",
     "munchausen_bootstrap",
     "n_step_return",
+    "per_decision_importance",
     "quantile_huber_loss",
     "quantile_midpoints",
     "rescale",
@@ -76,4 +96,5 @@ __all__ = [
     "ucb_values",
     "undo_rescale",
     "value_of_action",
+    "weighted_importance",
 ]
