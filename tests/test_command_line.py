@@ -107,12 +107,30 @@ def test_help_can_be_printed_in_ascii(monkeypatch):
     print("\N{BOX DRAWINGS LIGHT HORIZONTAL}", flush=True)
 
 
-def test_ctrl_c_while_importing_ends_the_command():
-    command = [sys.executable, "-X", "importtime", "-m", "jaxq.cli", "algorithms"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        # The longest of imports, and the first of many.
-        while "jax._src" not in process.stderr.readline():
-            assert process.poll() is None
+SLOW_IMPORT = """
+import sys, time
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "jax._src":
+            print("importing", flush=True)
+            time.sleep(60)
+
+sys.meta_path.insert(0, Slow())
+"""
+
+
+def test_ctrl_c_while_importing_ends_the_command(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(SLOW_IMPORT)
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    with subprocess.Popen(
+        [sys.executable, "-m", "jaxq.cli", "algorithms"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as process:
+        assert process.stdout.readline() == "importing\n"
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=60)
     assert process.returncode == interruption.INTERRUPTED
