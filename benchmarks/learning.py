@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from report import RESULTS, accelerator, option_parser, processor, report, versions
 from scores import EPISODES, train
 
-from jaxq.algorithms import DEEP
+from jaxq.agents import DEEP
 
 CONTROL = ("CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Catch-bsuite", "DeepSea-bsuite")
 GAMES = ("Breakout", "Asterix", "Freeway", "Seaquest", "SpaceInvaders")

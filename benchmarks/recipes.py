@@ -19,7 +19,7 @@ from jax.extend import core
 from report import option_parser, report, versions
 
 import jaxq
-from jaxq.algorithms import DEEP
+from jaxq.agents import DEEP
 
 REPEATS = 3
 COMMON = {"hidden_sizes": (64, 64), "num_envs": 10, "batch_size": 128, "train_interval": 10}

@@ -24,7 +24,7 @@ interruption.end_at_once()
 
 # ruff: noqa: E402
 from jaxq import dataset, envs, learning, networks
-from jaxq.algorithms import (
+from jaxq.agents import (
     Algorithm,
     bootstrapped_dqn,
     c51,
@@ -51,15 +51,7 @@ from jaxq.algorithms import (
 from jaxq.checks import InputError
 from jaxq.constrained_mdps import ConstrainedSolution, constrained_value_iteration
 from jaxq.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
-from jaxq.hparams import Hparams, grid
-from jaxq.presets import preset
-from jaxq.statistics import (
-    bootstrap_interval,
-    iqm,
-    performance_profile,
-    probability_of_improvement,
-)
-from jaxq.training import (
+from jaxq.engine import (
     AGENT_AXES,
     AgentState,
     Metrics,
@@ -67,6 +59,14 @@ from jaxq.training import (
     Trainer,
     pbt,
     use_all_cores,
+)
+from jaxq.hparams import Hparams, grid
+from jaxq.presets import preset
+from jaxq.statistics import (
+    bootstrap_interval,
+    iqm,
+    performance_profile,
+    probability_of_improvement,
 )
 from jaxq.types import TimeStep, Transition
 

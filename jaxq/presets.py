@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from jaxq import checks
-from jaxq.algorithms import ALGORITHMS, TABULAR
+from jaxq.agents import ALGORITHMS, TABULAR
 
 
 class Preset(NamedTuple):

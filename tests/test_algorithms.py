@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import pytest
 
 import jaxq
-from jaxq import algorithms
-from jaxq.training.agent import Situation
+from jaxq import agents
+from jaxq.engine.agent import Situation
 
 
 class Mine(nn.Module):
@@ -128,11 +128,11 @@ def test_sensible_mixes_train(cartpole, small, keywords):
 
 
 def test_every_recipe_says_in_one_line_what_it_is():
-    for name in algorithms.ALGORITHMS:
-        line = algorithms.summary(name)
+    for name in agents.ALGORITHMS:
+        line = agents.summary(name)
         assert 20 < len(line) < 105
         assert line.endswith(".")
-        assert "References:" in algorithms.recipe(name).__doc__
+        assert "References:" in agents.recipe(name).__doc__
 
 
 def test_a_target_interval_asks_for_copies_and_a_rate_for_averages():

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
-from jaxq.algorithms import ALGORITHMS, TABULAR
+from jaxq.agents import ALGORITHMS, TABULAR
 
 # Every recipe joins the contract by being in ALGORITHMS; what keeps its test small stands here.
 CASES = {

@@ -13,6 +13,7 @@ from test_resume import final_state, rows
 
 import jaxq
 from jaxq import cli
+from jaxq.engine import Metrics
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.curves import mean_label
 from jaxq.experiment.directory import RunDirectory
@@ -22,7 +23,6 @@ from jaxq.experiment.manifest import read_manifest
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.reports.runs import read_run
 from jaxq.experiment.runner import Progress
-from jaxq.training import Metrics
 
 pytestmark = pytest.mark.optimized
 

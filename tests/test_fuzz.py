@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import jaxq
 from jaxq import cli
-from jaxq.algorithms import ALGORITHMS
+from jaxq.agents import ALGORITHMS
 from jaxq.experiment.groups import check_name
 from jaxq.hparams import Hparams
 

@@ -289,7 +289,7 @@ def test_halvings_from_toml(tmp_path):
 def test_what_halving_takes_beside_the_population_must_fit(monkeypatch):
     config = configured(agents=8, halvings=1, evaluation_episodes=1)
     use = prepare(dataclasses.replace(config, halvings=0)).population.memory()
-    for name in ("jaxq.training.population", "jaxq.experiment.halving"):
+    for name in ("jaxq.engine.population", "jaxq.experiment.halving"):
         monkeypatch.setattr(f"{name}.memory_limit", lambda mesh: int(1.05 * use.total))
     prepare(dataclasses.replace(config, halvings=0))
     with pytest.raises(jaxq.InputError, match="agents take"):

@@ -11,9 +11,10 @@ ROOT = Path(jaxq.__file__).parent
 # Each layer may import those before it; inside a layer, what stands to the left.
 LAYERS = [
     ["interruption", "precision", "checks", "types", "hparams", "statistics"],
+    ["kernels"],
     ["learning", "envs", "networks", "replay"],
-    ["algorithms", "presets", "dynamic_programming", "constrained_mdps", "dataset_checks", "dataset"],
-    ["training"],
+    ["agents", "presets", "dynamic_programming", "constrained_mdps", "dataset_checks", "dataset"],
+    ["engine"],
     ["experiment"],
     ["view"],
     ["cli"],

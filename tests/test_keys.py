@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from jaxq.training.keys import fast
+from jaxq.kernels.keys import fast
 
 KEYS = {
     "typed": jax.random.key(3),

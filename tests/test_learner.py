@@ -9,9 +9,9 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
-from jaxq.training.learner import Batch, Descent, Learner
-from jaxq.training.q_function import make_q_function
-from jaxq.training.replay_learning import ReplayLearning
+from jaxq.engine.learner import Batch, Descent, Learner
+from jaxq.engine.q_function import make_q_function
+from jaxq.engine.replay_learning import ReplayLearning
 from jaxq.types import ObservationSpec, Sample
 
 

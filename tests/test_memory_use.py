@@ -8,11 +8,11 @@ import pytest
 
 import jaxq
 from jaxq import cli
-from jaxq.algorithms import Settings
-from jaxq.training import spreading
-from jaxq.training.devices import _container_memory, memory_limit
-from jaxq.training.memory_use import MemoryUse, check_fits, num_bytes, readable
-from jaxq.training.spreading import Spread, default_chunk, spread_memory
+from jaxq.agents import Settings
+from jaxq.engine import spreading
+from jaxq.engine.devices import _container_memory, memory_limit
+from jaxq.engine.memory_use import MemoryUse, check_fits, num_bytes, readable
+from jaxq.engine.spreading import Spread, default_chunk, spread_memory
 
 MIB = 2**20
 

@@ -16,10 +16,10 @@ import optax
 import pytest
 
 import jaxq
-from jaxq.algorithms import Settings
+from jaxq.agents import Settings
 from jaxq.checks import InputValueError
-from jaxq.training.agent import Experience, Situation
-from jaxq.training.make import make_agent
+from jaxq.engine.agent import Experience, Situation
+from jaxq.engine.make import make_agent
 from jaxq.types import ObservationSpec, Transition
 
 
@@ -87,7 +87,7 @@ OTHERWISE = {
     "count_bits": [5],
     "ensemble_size": [3],
     "prior_scale": [0.5],
-    "optimizer": [jaxq.algorithms.adam],
+    "optimizer": [jaxq.agents.adam],
 }
 CHOICES = [(name, value) for name, values in OTHERWISE.items() for value in values]
 
@@ -233,8 +233,8 @@ def test_what_is_given_as_it_would_be_anyway_is_no_mistake():
 
 def test_a_preset_leaves_out_what_a_recipe_has_no_use_for():
     assert jaxq.preset("Breakout-MinAtar").keywords["loss"] == "huber"
-    for name in jaxq.algorithms.DEEP:
-        jaxq.algorithms.recipe(name)(**jaxq.preset("Breakout-MinAtar", algorithm=name).keywords)
+    for name in jaxq.agents.DEEP:
+        jaxq.agents.recipe(name)(**jaxq.preset("Breakout-MinAtar", algorithm=name).keywords)
     # And what the user sets comes first, also where it leaves the preset's without a use.
     keywords = {"value": "quantile", "epsilon_schedule": "ladder"}
     config = jaxq.configure("Breakout-MinAtar", keywords=keywords)

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from worlds import OneStep
 
 import jaxq
-from jaxq.training.devices import num_cores
+from jaxq.engine.devices import num_cores
 
 
 @pytest.fixture(scope="module")
@@ -256,7 +256,7 @@ def threaded(monkeypatch, trainer):
     """Make a population that some threads share, whatever the cores of this machine."""
 
     def make(size, threads=2, **keywords):
-        monkeypatch.setattr("jaxq.training.population.default_threads", lambda mesh: threads)
+        monkeypatch.setattr("jaxq.engine.population.default_threads", lambda mesh: threads)
         return jaxq.Population(trainer, size, **keywords)
 
     return make
@@ -309,7 +309,7 @@ def test_threads_are_left_where_their_shares_do_not_fit(threaded, monkeypatch):
     use = threaded(4, chunk=2).memory()
     assert use.copies == 3
     room = use.total - use.agents * use.agent // 2
-    monkeypatch.setattr("jaxq.training.population.memory_limit", lambda mesh: room)
+    monkeypatch.setattr("jaxq.engine.population.memory_limit", lambda mesh: room)
     population = threaded(4, chunk=2)
     assert population.memory().copies == 2
     assert population._spread.workers == 1

@@ -1,7 +1,7 @@
 import pytest
 
 import jaxq
-from jaxq.algorithms import ALGORITHMS
+from jaxq.agents import ALGORITHMS
 
 ENVIRONMENTS = ("CartPole-v1", "MountainCar-v0", "DeepSea-bsuite", "Breakout-MinAtar", "Pong-misc")
 

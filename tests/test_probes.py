@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from worlds import PROBES, Probes
 
 import jaxq
-from jaxq.algorithms import DEEP
+from jaxq.agents import DEEP
 
 GAMMA = 0.9
 ONE_STEP, TWO_STEPS, CUE, DELAYED, ENDLESS, COUNTDOWN = range(len(PROBES))

@@ -9,8 +9,8 @@ import pytest
 from numpy.testing import assert_allclose
 
 import jaxq
-from jaxq.algorithms.settings import adam
-from jaxq.networks.products import NARROW, global_norm, product
+from jaxq.agents.settings import adam
+from jaxq.kernels.products import NARROW, global_norm, product
 
 
 @pytest.mark.parametrize(

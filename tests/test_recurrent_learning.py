@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from worlds import Cue, Delayed
 
 import jaxq
-from jaxq.training.recurrent import episode_begin, previous_features
-from jaxq.training.sequence_learning import mixed_priority
+from jaxq.engine.recurrent import episode_begin, previous_features
+from jaxq.engine.sequence_learning import mixed_priority
 
 
 def test_the_action_before_and_its_reward_by_hand():

@@ -7,6 +7,7 @@ from replays import ENVS, NUMBERS, SPEC, add, draw, fill, rows_from
 from scipy import stats
 
 from jaxq import checks
+from jaxq.kernels.random_index import draw_below
 from jaxq.replay import (
     PrioritizedReplay,
     SequenceReplay,
@@ -15,7 +16,6 @@ from jaxq.replay import (
     ring,
     shuffled_minibatches,
 )
-from jaxq.replay.drawing import draw_below
 from jaxq.types import ObservationSpec
 
 

@@ -7,8 +7,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
-from jaxq.training.agent import Experience
-from jaxq.training.make import make_agent
+from jaxq.engine.agent import Experience
+from jaxq.engine.make import make_agent
 from jaxq.types import Transition
 
 STATES, ACTIONS, GAMMA = 3, 2, 0.5

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from jaxq.training.agent import LearningStatistics
-from jaxq.training.rollout import EpisodeTotals
-from jaxq.training.totals import RunningSum, Totals, metrics
+from jaxq.engine.agent import LearningStatistics
+from jaxq.engine.rollout import EpisodeTotals
+from jaxq.engine.totals import RunningSum, Totals, metrics
 
 SHAPES = Totals(
     EpisodeTotals(jnp.int32(0), jnp.float32(0), jnp.int32(0)),

@@ -15,13 +15,13 @@ from rich.console import Console
 from tracked import events, hparams, items, of_kind, scalars, wandb_records
 
 from jaxq import InputError, cli
+from jaxq.engine import Metrics
 from jaxq.experiment import Experiment, configure
 from jaxq.experiment.runner import Progress
 from jaxq.experiment.tracking import Trackers
 from jaxq.experiment.tracking.code_version import code_version
 from jaxq.experiment.tracking.isolation import Isolated
 from jaxq.experiment.tracking.values import agent_values, population_values
-from jaxq.training import Metrics
 
 RATES = [1e-3, 1e-2]
 NAMES = [name for name in ("wandb", "mlflow") if importlib.util.find_spec(name)]

@@ -14,7 +14,7 @@ from jaxq.experiment.tuning import remember, remembered
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr("jaxq.training.devices.num_cores", lambda: 2)
+    monkeypatch.setattr("jaxq.engine.devices.num_cores", lambda: 2)
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_a_chunk_that_does_not_fit_the_memory_is_passed_over(cache, monkeypatch)
     remember(population, 64)
     assert prepare(config).population.chunk == 64
     limit = int(1.05 * population.memory().total)
-    monkeypatch.setattr("jaxq.training.population.memory_limit", lambda mesh: limit)
+    monkeypatch.setattr("jaxq.engine.population.memory_limit", lambda mesh: limit)
     assert prepare(config).population.chunk == 4
     # What would have to be filled up with more agents is not tried either.
     assert sorted(jaxq.tune(population, [4, 64], seconds=0.01).speeds) == [4]

@@ -19,7 +19,7 @@ env = jaxq.envs.make("CartPole-v1")
 steps, keywords = jaxq.preset("CartPole-v1", steps)
 
 
-def train(population: jaxq.Population, num_steps: int) -> tuple[float, jaxq.training.AgentState]:
+def train(population: jaxq.Population, num_steps: int) -> tuple[float, jaxq.engine.AgentState]:
     began = time.perf_counter()
     state = population.init(jax.random.key(seed))
     state, _ = jax.block_until_ready(population.run(state, num_steps))

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from jaxq import algorithms, envs
+from jaxq import agents, envs
 from jaxq.checks import InputError, InputValueError
 from jaxq.cli.commands import Algorithms, Compare, Envs, Processes, Report
 from jaxq.cli.messages import warn
@@ -74,6 +74,6 @@ def list_environments(_: Envs) -> None:
 def list_algorithms(_: Algorithms) -> None:
     """Print the recipes."""
     table = Table("algorithm", "", box=None)
-    for name in algorithms.ALGORITHMS:
-        table.add_row(name, algorithms.summary(name))
+    for name in agents.ALGORITHMS:
+        table.add_row(name, agents.summary(name))
     Console().print(table)

@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
+from jaxq.engine import AgentState
 from jaxq.experiment.distributed import barrier, is_first
 from jaxq.experiment.files import access
 from jaxq.experiment.manifest import DamagedError, read_manifest, verify, write_manifest
-from jaxq.training import AgentState
 from jaxq.types import PyTree
 
 _UNFINISHED = ".unfinished"

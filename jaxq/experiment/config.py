@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxq import algorithms, checks, envs
+from jaxq import agents, checks, envs
 from jaxq.experiment.sampling import EXAMPLE, Distribution
 from jaxq.hparams import check_may_vary, leaf_number
 from jaxq.presets import preset
@@ -168,7 +168,7 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
     if not any(str(error).startswith(_HALVED) for error in mistakes.found):
         with mistakes.noting():
             _check_halvings(config)
-    if config.algorithm in [*algorithms.ALGORITHMS]:
+    if config.algorithm in [*agents.ALGORITHMS]:
         _check_recipe(config, mistakes)
     mistakes.report()
     if config.agents % len(config.combinations):
@@ -228,7 +228,7 @@ def _check_halvings(config: Config) -> None:
 
 def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
     """Check keywords, sweep and sample against the recipe, and note all that is wrong with either."""
-    make = algorithms.recipe(config.algorithm)
+    make = agents.recipe(config.algorithm)
     found, keywords = _wrong(make, dict(config.keywords))
     mistakes.found += found
     if _reason(make, keywords) is not None:
@@ -276,7 +276,7 @@ def _optional_whole_number(name: str, value: Any) -> None:
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "algorithm": lambda name, value: checks.known(name, value, algorithms.ALGORITHMS),
+    "algorithm": lambda name, value: checks.known(name, value, agents.ALGORITHMS),
     "agents": checks.whole_number,
     "steps": checks.whole_number,
     "seed": lambda name, value: checks.whole_number(name, value, minimum=0),

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxq.engine import AGENT_AXES, AgentState, Metrics, Population, Trainer
+from jaxq.engine.state import RESERVED
 from jaxq.experiment.distributed import gathered
 from jaxq.hparams import Hparams
 from jaxq.replay import Memory
-from jaxq.training import AGENT_AXES, AgentState, Metrics, Population, Trainer
-from jaxq.training.state import RESERVED
 from jaxq.types import PyTree
 
 MARGIN = 10.0

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from jaxq import algorithms, checks
+from jaxq import agents, checks
+from jaxq.engine.memory_use import readable
 from jaxq.experiment.checkpoints import Checkpoints, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
@@ -36,7 +37,6 @@ from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
 from jaxq.precision import in_32_bits
-from jaxq.training.memory_use import readable
 
 MOST_TRACKED = 2**30
 """Bytes of a final checkpoint that trackers are still given."""
@@ -283,7 +283,7 @@ def extended(config: Config, steps: int | None) -> Config:
     def stretched(length: float) -> float:
         return length * steps / config.steps
 
-    hparams = algorithms.recipe(config.algorithm)(**config.keywords).hparams
+    hparams = agents.recipe(config.algorithm)(**config.keywords).hparams
     keywords, sweep, sample = dict(config.keywords), dict(config.sweep), dict(config.sample)
     for name in schedules(hparams):
         if name in sweep:

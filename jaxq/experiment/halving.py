@@ -18,12 +18,12 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxq import checks
-from jaxq.algorithms import TableSettings
+from jaxq.agents import TableSettings
+from jaxq.engine import AgentState, Metrics, Population
+from jaxq.engine.devices import memory_limit
+from jaxq.engine.memory_use import check_fits
+from jaxq.engine.spreading import default_chunk
 from jaxq.experiment.config import Config
-from jaxq.training import AgentState, Metrics, Population
-from jaxq.training.devices import memory_limit
-from jaxq.training.memory_use import check_fits
-from jaxq.training.spreading import default_chunk
 
 _MOST_NAMED = 16
 

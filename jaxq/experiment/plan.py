@@ -4,13 +4,13 @@ import contextlib
 import dataclasses
 from typing import Any
 
-from jaxq import algorithms, checks, envs
+from jaxq import agents, checks, envs
+from jaxq.engine import Population, Trainer
 from jaxq.experiment.config import Config
 from jaxq.experiment.halving import check_memory, check_rungs
 from jaxq.experiment.plain import is_plain, plain, plain_settings
 from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, check_may_vary, names, validated
-from jaxq.training import Population, Trainer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,7 +38,7 @@ def prepare(config: Config) -> Plan:
         InputValueError: If a value is out of range, or two do not fit together.
     """
     env = envs.make(config.environment)
-    trainer = Trainer(env, algorithms.recipe(config.algorithm)(**config.keywords))
+    trainer = Trainer(env, agents.recipe(config.algorithm)(**config.keywords))
     if config.steps <= trainer.warmup_steps:
         raise checks.InputValueError(
             f"steps must be more than the {trainer.warmup_steps} that fill the replay before "

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.checks import MOST
+from jaxq.engine import AgentState, Metrics
 from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.divergence import Watch
@@ -21,7 +22,6 @@ from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, segment_steps
 from jaxq.hparams import Hparams, schedules
 from jaxq.statistics import Interval, bootstrap_interval, iqm
-from jaxq.training import AgentState, Metrics
 
 
 @dataclasses.dataclass(frozen=True)

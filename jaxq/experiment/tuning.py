@@ -11,13 +11,13 @@ from importlib import metadata
 import jax
 
 from jaxq import checks
+from jaxq.engine import AgentState, Population, Trainer
+from jaxq.engine.devices import num_workers
 from jaxq.experiment.distributed import is_first, of_first
 from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import json_of
 from jaxq.experiment.plain import plain_settings
 from jaxq.experiment.programs import machine_directory, machine_path
-from jaxq.training import AgentState, Population, Trainer
-from jaxq.training.devices import num_workers
 
 SECONDS = 1.0
 REPEATS = 3

@@ -7,7 +7,7 @@ from flax.linen.dtypes import promote_dtype
 from flax.typing import Dtype
 
 from jaxq import checks
-from jaxq.networks.products import dense_product, materialized, product
+from jaxq.kernels.products import dense_product, materialized, product
 
 SMALL_BATCH = 32
 

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from jaxq import checks
+from jaxq.kernels.random_index import draw_below
 from jaxq.learning.returns import n_step_return
-from jaxq.replay.drawing import draw_below
 from jaxq.replay.packing import pack, stored_spec, unpack
 from jaxq.types import ObservationSpec, PyTree, Sample, Transition
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from jaxq import checks
-from jaxq.training.memory_use import readable
+from jaxq.engine.memory_use import readable
 
 # Each checkpoint is passed by where it holds a link, and said to be damaged; and wandb's own files are
 # links to each other.

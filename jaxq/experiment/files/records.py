@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxq import checks
+from jaxq.engine import Metrics
+from jaxq.engine.memory_use import readable
 from jaxq.experiment.files.access import open_to_read
 from jaxq.experiment.files.json_values import brief, json_of, mapping, names_of, numbers_of, object_of
-from jaxq.training import Metrics
-from jaxq.training.memory_use import readable
 
 # Of a line, beside what a number of each agent takes in all the lists it may have.
 _LINE_BYTES = 2**20

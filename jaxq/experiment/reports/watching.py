@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
+from jaxq.engine import AgentState, Trainer
+from jaxq.engine.state import check_key, check_state
 from jaxq.experiment.files import access
 from jaxq.experiment.reports.drawings import painter
-from jaxq.training import AgentState, Trainer
-from jaxq.training.state import check_key, check_state
 
 _LAST_MILLISECONDS = 1_000
 

@@ -3,13 +3,13 @@
 import jax
 import jax.numpy as jnp
 
-from jaxq.algorithms import Settings
+from jaxq.agents import Settings
+from jaxq.engine.agent import Experience, LearningStatistics
+from jaxq.engine.learner import Batch, Descent, Learner
+from jaxq.engine.rhythm import Rhythm
 from jaxq.hparams import Hparams
 from jaxq.learning import Bootstrap, greedy_bootstrap, linear_schedule, munchausen_bootstrap
 from jaxq.replay import Memory, PrioritizedReplay, UniformReplay
-from jaxq.training.agent import Experience, LearningStatistics
-from jaxq.training.learner import Batch, Descent, Learner
-from jaxq.training.rhythm import Rhythm
 from jaxq.types import PyTree, Sample, Transition
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxq import checks
-from jaxq.algorithms import Settings
+from jaxq.agents import Settings
 from jaxq.hparams import Hparams
 from jaxq.learning import CategoricalValue, QuantileValue, RescaledValue, ScalarValue, Value
 from jaxq.networks import (

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxq.training.agent import LearningStatistics
-from jaxq.training.rollout import EpisodeTotals
-from jaxq.training.state import Metrics
+from jaxq.engine.agent import LearningStatistics
+from jaxq.engine.rollout import EpisodeTotals
+from jaxq.engine.state import Metrics
 from jaxq.types import PyTree
 
 

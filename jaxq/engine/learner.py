@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import optax
 
 from jaxq import checks
-from jaxq.algorithms import Settings
+from jaxq.agents import Settings
+from jaxq.engine.agent import LearningStatistics
+from jaxq.engine.q_function import QFunction
 from jaxq.hparams import Hparams
+from jaxq.kernels.products import global_norm
 from jaxq.learning import conservative_penalty, value_of_action
-from jaxq.networks.products import global_norm
-from jaxq.training.agent import LearningStatistics
-from jaxq.training.q_function import QFunction
 from jaxq.types import ObservationSpec, PyTree
 
 

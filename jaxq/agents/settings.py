@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import optax
 
 from jaxq import checks
-from jaxq.algorithms.mixes import out_of_range, senseless
+from jaxq.agents.mixes import out_of_range, senseless
 from jaxq.hparams import Hparams
-from jaxq.networks.products import global_norm
+from jaxq.kernels.products import global_norm
 from jaxq.types import PyTree
 
 LOSSES = ("huber", "squared")

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from jaxq.algorithms import Settings
+from jaxq.agents import Settings
+from jaxq.engine import behaviour
+from jaxq.engine.agent import Decision, Situation
+from jaxq.engine.learner import Learner
+from jaxq.engine.q_function import QFunction
+from jaxq.engine.recurrent import RecurrentState, episode_begin, previous_features
 from jaxq.hparams import Hparams
 from jaxq.networks import encode
-from jaxq.training import behaviour
-from jaxq.training.agent import Decision, Situation
-from jaxq.training.learner import Learner
-from jaxq.training.q_function import QFunction
-from jaxq.training.recurrent import RecurrentState, episode_begin, previous_features
 from jaxq.types import ObservationSpec, PyTree
 
 

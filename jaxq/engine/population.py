@@ -17,9 +17,7 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
-from jaxq.hparams import Hparams, validated
-from jaxq.precision import in_32_bits
-from jaxq.training.devices import (
+from jaxq.engine.devices import (
     AXIS,
     SavedMesh,
     checked_mesh,
@@ -29,14 +27,14 @@ from jaxq.training.devices import (
     restored_mesh,
     saved_mesh,
 )
-from jaxq.training.memory_use import (
+from jaxq.engine.memory_use import (
     MemoryUse,
     check_episodes_fit,
     check_fits,
     num_bytes,
 )
-from jaxq.training.spreading import Spread, default_chunk, spread_memory
-from jaxq.training.state import (
+from jaxq.engine.spreading import Spread, default_chunk, spread_memory
+from jaxq.engine.state import (
     AGENT_AXES,
     AgentState,
     Metrics,
@@ -44,7 +42,9 @@ from jaxq.training.state import (
     check_state,
     env_params_like,
 )
-from jaxq.training.trainer import Trainer
+from jaxq.engine.trainer import Trainer
+from jaxq.hparams import Hparams, validated
+from jaxq.precision import in_32_bits
 from jaxq.types import PyTree
 
 # Where the parts of a population's state are: spread over the devices, but for the clock.

@@ -15,8 +15,8 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from jaxq.training.devices import AXIS, num_cores
-from jaxq.training.programs import Program, is_top_level
+from jaxq.engine.devices import AXIS, num_cores
+from jaxq.engine.programs import Program, is_top_level
 
 
 class Threads:

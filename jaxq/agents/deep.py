@@ -6,8 +6,8 @@ settings have a use for.
 
 from typing import Any
 
-from jaxq.algorithms.algorithm import Algorithm, fill
-from jaxq.algorithms.settings import Settings, radam
+from jaxq.agents.algorithm import Algorithm, fill
+from jaxq.agents.settings import Settings, radam
 
 # What explores by itself has no need of random actions.
 _NO_EPSILON = {"epsilon_start": 0.0, "epsilon_end": 0.0}
@@ -26,7 +26,7 @@ def dqn(**keywords: Any) -> Algorithm:
     end are then outvoted, and values grow without bound.
 
     Args:
-        **keywords: Fields of `jaxq.algorithms.Settings`, and starting values of the leaves.
+        **keywords: Fields of `jaxq.agents.Settings`, and starting values of the leaves.
 
     Returns:
         The recipe.

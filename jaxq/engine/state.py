@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
-from jaxq.algorithms import Algorithm
+from jaxq.agents import Algorithm
+from jaxq.engine.rollout import Actors
 from jaxq.hparams import Hparams
-from jaxq.training.rollout import Actors
 from jaxq.types import ObservationSpec, PyTree
 
 RESERVED = checks.MOST - 1

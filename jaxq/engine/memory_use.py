@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from jaxq import checks
-from jaxq.algorithms import Algorithm, Settings, TableSettings
-from jaxq.training.learner import Learner
-from jaxq.training.state import AgentState
+from jaxq.agents import Algorithm, Settings, TableSettings
+from jaxq.engine.learner import Learner
+from jaxq.engine.state import AgentState
 from jaxq.types import PyTree
 
 # A gradient step holds the gradient, its clipped copy and the moments' updates beside the weights, and

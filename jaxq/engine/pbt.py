@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
+from jaxq.engine.state import AgentState, check_alive, check_key, describe
 from jaxq.hparams import Hparams, allowed, check_may_vary
 from jaxq.precision import in_32_bits
-from jaxq.training.state import AgentState, check_alive, check_key, describe
 from jaxq.types import PyTree
 
 

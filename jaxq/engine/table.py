@@ -7,12 +7,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxq.algorithms import TableSettings
+from jaxq.agents import TableSettings
+from jaxq.engine import behaviour
+from jaxq.engine.agent import Decision, Experience, LearningStatistics, Situation
+from jaxq.engine.model import Step, empty_model, no_step, observe, recall
 from jaxq.hparams import Hparams
 from jaxq.learning import Bootstrap, expected_bootstrap, greedy_bootstrap, td_target
-from jaxq.training import behaviour
-from jaxq.training.agent import Decision, Experience, LearningStatistics, Situation
-from jaxq.training.model import Step, empty_model, no_step, observe, recall
 from jaxq.types import PyTree, StateNumbers, Transition
 
 Rule = Callable[[jax.Array], Bootstrap]

@@ -4,9 +4,9 @@ import dataclasses
 from typing import Any
 
 from jaxq import checks
-from jaxq.algorithms.mixes import without_use
-from jaxq.algorithms.settings import Settings
-from jaxq.algorithms.table_settings import TableSettings
+from jaxq.agents.mixes import without_use
+from jaxq.agents.settings import Settings
+from jaxq.agents.table_settings import TableSettings
 from jaxq.hparams import Hparams, leaf_number
 
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from jaxq.algorithms import Settings, TableSettings
+from jaxq.agents import Settings, TableSettings
 from jaxq.hparams import Hparams
 from jaxq.learning import (
     action_at,

@@ -8,20 +8,16 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxq import checks
-from jaxq.algorithms import Algorithm
-from jaxq.hparams import Hparams, validated
-from jaxq.learning import learning_rate_schedule
-from jaxq.precision import in_32_bits
-from jaxq.training import behaviour, evaluation
-from jaxq.training.agent import Experience
-from jaxq.training.devices import SavedMesh, first_device, memory_limit, restored_mesh, saved_mesh
-from jaxq.training.keys import fast
-from jaxq.training.make import make_agent
-from jaxq.training.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
-from jaxq.training.programs import Program
-from jaxq.training.rollout import Actor, EpisodeTotals, rollout, start
-from jaxq.training.splitting import checked_data_mesh, state_shardings
-from jaxq.training.state import (
+from jaxq.agents import Algorithm
+from jaxq.engine import behaviour, evaluation
+from jaxq.engine.agent import Experience
+from jaxq.engine.devices import SavedMesh, first_device, memory_limit, restored_mesh, saved_mesh
+from jaxq.engine.make import make_agent
+from jaxq.engine.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
+from jaxq.engine.programs import Program
+from jaxq.engine.rollout import Actor, EpisodeTotals, rollout, start
+from jaxq.engine.splitting import checked_data_mesh, state_shardings
+from jaxq.engine.state import (
     RESERVED,
     AgentState,
     Metrics,
@@ -32,7 +28,11 @@ from jaxq.training.state import (
     describe,
     env_params_like,
 )
-from jaxq.training.totals import RunningSum, Totals, metrics, zeros
+from jaxq.engine.totals import RunningSum, Totals, metrics, zeros
+from jaxq.hparams import Hparams, validated
+from jaxq.kernels.keys import fast
+from jaxq.learning import learning_rate_schedule
+from jaxq.precision import in_32_bits
 from jaxq.types import Environment, PyTree, Transition
 
 # Iterations whose keys are drawn at once, and how many keys that may be.

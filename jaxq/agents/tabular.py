@@ -6,8 +6,8 @@ settings have a use for.
 
 from typing import Any
 
-from jaxq.algorithms.algorithm import Algorithm, fill
-from jaxq.algorithms.table_settings import TableSettings
+from jaxq.agents.algorithm import Algorithm, fill
+from jaxq.agents.table_settings import TableSettings
 
 
 def q_learning(**keywords: Any) -> Algorithm:
@@ -24,7 +24,7 @@ def q_learning(**keywords: Any) -> Algorithm:
     random.
 
     Args:
-        **keywords: Fields of `jaxq.algorithms.TableSettings`, and starting values of the leaves.
+        **keywords: Fields of `jaxq.agents.TableSettings`, and starting values of the leaves.
 
     Returns:
         The recipe.

@@ -9,12 +9,12 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
-from jaxq.algorithms import TableSettings
-from jaxq.training.devices import AXIS, first_device, memory_limit, num_workers
-from jaxq.training.memory_use import MemoryUse, memory_use, num_bytes
-from jaxq.training.programs import Program
-from jaxq.training.threads import Threads, chunks_of, is_spec, map_agents, pad
-from jaxq.training.trainer import Trainer
+from jaxq.agents import TableSettings
+from jaxq.engine.devices import AXIS, first_device, memory_limit, num_workers
+from jaxq.engine.memory_use import MemoryUse, memory_use, num_bytes
+from jaxq.engine.programs import Program
+from jaxq.engine.threads import Threads, chunks_of, is_spec, map_agents, pad
+from jaxq.engine.trainer import Trainer
 from jaxq.types import PyTree
 
 # On CPU a few small agents share the cost of dispatching an operation, while their weights and the

@@ -3,7 +3,7 @@
 import dataclasses
 
 from jaxq import checks
-from jaxq.algorithms.settings import SCHEDULES
+from jaxq.agents.settings import SCHEDULES
 
 RULES = ("greedy", "expected", "sampled")
 EXPLORATIONS = ("epsilon_greedy", "boltzmann", "ucb")

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxq.engine.agent import Acting, Situation
 from jaxq.hparams import Hparams
-from jaxq.training.agent import Acting, Situation
 from jaxq.types import Environment, PyTree, TimeStep, Transition
 
 

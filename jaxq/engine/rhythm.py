@@ -5,7 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from jaxq.algorithms import Settings
+from jaxq.agents import Settings
 
 
 class Rhythm:

@@ -3,14 +3,14 @@
 import jax
 import jax.numpy as jnp
 
+from jaxq.engine.agent import Experience, LearningStatistics
+from jaxq.engine.learner import Batch, Descent, Learner
+from jaxq.engine.recurrent import episode_begin, previous_features
+from jaxq.engine.replay_learning import importance_exponent
+from jaxq.engine.rhythm import Rhythm
 from jaxq.hparams import Hparams
 from jaxq.learning import greedy_bootstrap, n_step_return
 from jaxq.replay import Memory, PrioritizedSequenceReplay, SequenceReplay, Steps
-from jaxq.training.agent import Experience, LearningStatistics
-from jaxq.training.learner import Batch, Descent, Learner
-from jaxq.training.recurrent import episode_begin, previous_features
-from jaxq.training.replay_learning import importance_exponent
-from jaxq.training.rhythm import Rhythm
 from jaxq.types import PyTree, Transition
 
 ETA = 0.9

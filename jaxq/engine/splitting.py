@@ -12,11 +12,11 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
-from jaxq.algorithms import Settings, TableSettings
+from jaxq.agents import Settings, TableSettings
+from jaxq.engine.devices import checked_mesh
+from jaxq.engine.state import AgentState
 from jaxq.replay import Memory
 from jaxq.replay.ring import Ring
-from jaxq.training.devices import checked_mesh
-from jaxq.training.state import AgentState
 from jaxq.types import PyTree
 
 AXIS = "data"

@@ -3,18 +3,18 @@
 from jax.sharding import Mesh
 
 from jaxq import checks
-from jaxq.algorithms import Algorithm, Settings, TableSettings
-from jaxq.algorithms.settings import OPTIMIZERS
+from jaxq.agents import Algorithm, Settings, TableSettings
+from jaxq.agents.settings import OPTIMIZERS
+from jaxq.engine.acting import CountingActing, EnsembleActing, NetworkActing, RecurrentActing
+from jaxq.engine.agent import Acting, Agent, Learning
+from jaxq.engine.learner import Descent, check_optimizer
+from jaxq.engine.q_function import QFunction, check_network, make_q_function
+from jaxq.engine.replay_learning import ReplayLearning
+from jaxq.engine.sequence_learning import SequenceLearning
+from jaxq.engine.splitting import batch_splitter
+from jaxq.engine.table import TableActing, TableLearning
+from jaxq.engine.window_learning import WindowLearning
 from jaxq.hparams import validated
-from jaxq.training.acting import CountingActing, EnsembleActing, NetworkActing, RecurrentActing
-from jaxq.training.agent import Acting, Agent, Learning
-from jaxq.training.learner import Descent, check_optimizer
-from jaxq.training.q_function import QFunction, check_network, make_q_function
-from jaxq.training.replay_learning import ReplayLearning
-from jaxq.training.sequence_learning import SequenceLearning
-from jaxq.training.splitting import batch_splitter
-from jaxq.training.table import TableActing, TableLearning
-from jaxq.training.window_learning import WindowLearning
 from jaxq.types import Environment
 
 

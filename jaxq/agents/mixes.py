@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jaxq.algorithms.settings import Settings
+    from jaxq.agents.settings import Settings
 
 
 def senseless(s: "Settings") -> list[tuple[bool, str]]:

@@ -8,8 +8,8 @@ import inspect
 from collections.abc import Callable
 
 from jaxq import checks
-from jaxq.algorithms.algorithm import Algorithm
-from jaxq.algorithms.deep import (
+from jaxq.agents.algorithm import Algorithm
+from jaxq.agents.deep import (
     bootstrapped_dqn,
     c51,
     conservative_dqn,
@@ -26,9 +26,9 @@ from jaxq.algorithms.deep import (
     r2d2,
     rainbow,
 )
-from jaxq.algorithms.settings import Settings, adam, radam
-from jaxq.algorithms.table_settings import TableSettings
-from jaxq.algorithms.tabular import (
+from jaxq.agents.settings import Settings, adam, radam
+from jaxq.agents.table_settings import TableSettings
+from jaxq.agents.tabular import (
     double_q_learning,
     dyna_q,
     expected_sarsa,

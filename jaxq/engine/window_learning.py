@@ -3,12 +3,12 @@
 import jax
 import jax.numpy as jnp
 
+from jaxq.engine.agent import Experience, LearningStatistics
+from jaxq.engine.learner import Batch, Descent, Learner
+from jaxq.engine.rhythm import Rhythm
 from jaxq.hparams import Hparams
 from jaxq.learning import greedy_probabilities, lambda_returns
 from jaxq.replay import shuffled_minibatches
-from jaxq.training.agent import Experience, LearningStatistics
-from jaxq.training.learner import Batch, Descent, Learner
-from jaxq.training.rhythm import Rhythm
 from jaxq.types import PyTree, Transition
 
 
