@@ -16,7 +16,7 @@ SEGMENTS = 40
 # Each gradient step then learns from the ten transitions of one step of all environments, once.
 _NO_REPLAY = {
     "memory": "window",
-    "trace_decay": 0.0,
+    "lambda_": 0.0,
     "buffer_size": 10,
     "batch_size": 10,
     "train_interval": 10,

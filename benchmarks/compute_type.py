@@ -6,7 +6,7 @@ python benchmarks/compute_type.py [--agents 16] [--write]
 from report import option_parser, report, versions
 from scores import EPISODES, train
 
-from jaxq.agents.settings import COMPUTE_TYPES
+from jaxq.agents.network import COMPUTE_TYPES
 
 ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1")
 

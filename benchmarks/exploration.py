@@ -34,7 +34,7 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
         "q_learning",
         {**_STEP, **_NOTHING, "exploration": "boltzmann", "temperature_end": 0.05},
     ),
-    "table, UCB": ("q_learning", {**_STEP, **_NOTHING, "exploration": "ucb", "count_bonus": 0.1}),
+    "table, UCB": ("q_learning", {**_STEP, **_NOTHING, "exploration": "ucb", "ucb_coefficient": 0.1}),
     "table, optimistic": ("q_learning", {**_STEP, **_NOTHING, "initial_value": 1.0}),
     "DQN, epsilon-greedy": ("dqn", {**_DEEP, **_LITTLE}),
     "DQN, Boltzmann": (
@@ -43,7 +43,7 @@ STRATEGIES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "DQN, UCB on hashed counts": (
         "dqn",
-        {**_DEEP, **_NOTHING, "exploration": "ucb", "count_bonus": 0.1},
+        {**_DEEP, **_NOTHING, "exploration": "ucb", "ucb_coefficient": 0.1},
     ),
     "DQN, optimistic": ("dqn", {**_DEEP, **_NOTHING, "initial_value": 1.0}),
     "noisy DQN": ("noisy_dqn", _DEEP),

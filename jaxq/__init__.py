@@ -25,6 +25,7 @@ interruption.end_at_once()
 # ruff: noqa: E402
 from jaxq import dataset, envs, learning, networks
 from jaxq.agents import (
+    Agent,
     Algorithm,
     bootstrapped_dqn,
     c51,
@@ -48,6 +49,7 @@ from jaxq.agents import (
     rainbow,
     sarsa,
 )
+from jaxq.agents.protocol import LearningStatistics, PolicyInput, PolicyOutput
 from jaxq.checks import InputError
 from jaxq.constrained_mdps import ConstrainedSolution, constrained_value_iteration
 from jaxq.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
@@ -60,7 +62,7 @@ from jaxq.engine import (
     pbt,
     use_all_cores,
 )
-from jaxq.hparams import Hparams, grid
+from jaxq.hparams import Hparams, Hyperparameter, grid
 from jaxq.presets import preset
 from jaxq.statistics import (
     bootstrap_interval,
@@ -88,6 +90,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AGENT_AXES",
+    "Agent",
     "AgentState",
     "Algorithm",
     "Config",
@@ -95,8 +98,12 @@ __all__ = [
     "DivergenceError",
     "Experiment",
     "Hparams",
+    "Hyperparameter",
     "InputError",
+    "LearningStatistics",
     "Metrics",
+    "PolicyInput",
+    "PolicyOutput",
     "Population",
     "StoppedError",
     "Sweep",

@@ -3,108 +3,152 @@
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import struct
 
 from jaxq import checks
 from jaxq.precision import in_32_bits
 
-Leaf = Any  # a number, or an array with one element per agent
 
-
-def _leaf(low: float, high: float = math.inf, *, open_low: bool = False) -> Any:
-    allowed = {"low": low, "high": high, "open_low": open_low}
-    return struct.field(default=None, metadata={"allowed": allowed})
-
-
-@struct.dataclass
-class Hparams:
-    """The numbers of a recipe; a leaf that a recipe has no use for is `None`, and then no leaf.
+@dataclasses.dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter, as a component of an agent declares it.
 
     Attributes:
-        learning_rate: Step size at env step 0, > 0; of a table, its factor before the visit count.
-        learning_rate_steps: Env steps of the agent over which the step size falls linearly to zero,
-            >= 0; with 0 it stays constant. Zero is reached behind the last update, not before it.
-        visit_exponent: omega of a table's step size `learning_rate / N(s, a)^omega`, in [0, 1]; 0
-            is a constant step size.
-        discount: gamma, what a reward one step later counts for, in [0, 1].
-        initial_value: What every action is thought to be worth at first, finite; more than can be
-            had makes an agent try everything.
-        epsilon_start: Probability of a random action at env step 0, in [0, 1].
-        epsilon_end: The same once the schedule has ended, in [0, 1]; of a ladder, that of the last
-            environment.
-        epsilon_steps: Env steps of the agent over which epsilon falls, >= 0.
-        temperature_start: Temperature of Boltzmann exploration at env step 0, > 0, in units of value.
-        temperature_end: The same once the schedule has ended, > 0.
-        temperature_steps: Env steps of the agent over which the temperature falls, >= 0.
-        count_bonus: Weight of what is added to the value of actions that were tried seldom, >= 0.
-        target_rate: How far the target network moves toward the online one at each target update,
-            in (0, 1]; 1 is a hard copy, less is Polyak averaging. 0.05 by default, and 1 where
-            `target_interval` is given.
-        max_gradient_norm: Gradients with a larger global norm are scaled down to it, > 0; a huge
-            value turns that off.
-        priority_exponent: How much priorities count in the draw from the replay, in [0, 1]; 0 draws
-            uniformly.
-        importance_start: How much of the bias of that draw is corrected at env step 0, in [0, 1].
-        importance_steps: Env steps of the agent over which that rises linearly to 1, >= 0.
-        munchausen_scale: Weight of the log-policy that is added to the reward, in [0, 1].
-        munchausen_clip: The least that the log-policy may add before it is weighted, <= 0.
-        munchausen_temperature: Temperature of the policy, > 0, in units of value.
-        conservatism: Weight of the pull toward low values of actions that were not taken, >= 0.
-        trace_decay: lambda, what a longer return counts for against a shorter one, in [0, 1].
-        mask_probability: Probability that a member of an ensemble learns from a transition, (0, 1].
+        default: What it is unless the recipe or the user says.
+        low: The lowest that it may be.
+        high: The highest; every finite number with `inf`.
+        open_low: Whether `low` itself is excluded.
+        schedule_length: Whether it is a number of env steps over which something else changes.
+
+    Example:
+        >>> Hyperparameter(0.05, 0, 1, open_low=True).default
+        0.05
     """
 
-    learning_rate: Leaf = _leaf(0, open_low=True)
-    learning_rate_steps: Leaf = _leaf(0)
-    visit_exponent: Leaf = _leaf(0, 1)
-    discount: Leaf = _leaf(0, 1)
-    initial_value: Leaf = _leaf(-math.inf)
-    epsilon_start: Leaf = _leaf(0, 1)
-    epsilon_end: Leaf = _leaf(0, 1)
-    epsilon_steps: Leaf = _leaf(0)
-    temperature_start: Leaf = _leaf(0, open_low=True)
-    temperature_end: Leaf = _leaf(0, open_low=True)
-    temperature_steps: Leaf = _leaf(0)
-    count_bonus: Leaf = _leaf(0)
-    target_rate: Leaf = _leaf(0, 1, open_low=True)
-    max_gradient_norm: Leaf = _leaf(0, open_low=True)
-    priority_exponent: Leaf = _leaf(0, 1)
-    importance_start: Leaf = _leaf(0, 1)
-    importance_steps: Leaf = _leaf(0)
-    munchausen_scale: Leaf = _leaf(0, 1)
-    munchausen_clip: Leaf = _leaf(-math.inf, 0)
-    munchausen_temperature: Leaf = _leaf(0, open_low=True)
-    conservatism: Leaf = _leaf(0)
-    trace_decay: Leaf = _leaf(0, 1)
-    mask_probability: Leaf = _leaf(0, 1, open_low=True)
+    default: float
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    schedule_length: bool = False
+
+    def check(self, name: str, value: Any) -> None:
+        """Check every element of a number or array against the range.
+
+        Raises:
+            InputTypeError: If the value is not numeric.
+            InputValueError: If an element is not finite or lies outside.
+        """
+        checks.in_range(name, value, self.low, self.high, open_low=self.open_low)
 
 
-SCHEDULE_LENGTHS = ("learning_rate_steps", "epsilon_steps", "temperature_steps", "importance_steps")
-"""The leaves that say over how many env steps a schedule goes."""
+@jax.tree_util.register_pytree_with_keys_class
+class Hparams:
+    """The numbers of an agent: a pytree of leaves that its components declare, read as attributes.
 
-_FIELDS = {field.name: field for field in dataclasses.fields(Hparams)}
+    Every leaf may differ between the agents of a population. `hparams.replace(discount=0.9)` changes
+    some; `vars(hparams)` is all of them by name.
+
+    Args:
+        declared: What the leaves may be, by name; without it nothing is known about them.
+        **leaves: Numbers, or arrays with one element per agent.
+
+    Example:
+        >>> Hparams(discount=0.99).replace(discount=0.9).discount
+        0.9
+    """
+
+    def __init__(self, declared: Mapping[str, Hyperparameter] | None = None, /, **leaves: Any) -> None:
+        known = {} if declared is None else declared
+        vars(self).update(leaves)
+        object.__setattr__(self, "_declared", tuple(known.get(name) for name in leaves))
+
+    @classmethod
+    def of(cls, **declared: Hyperparameter) -> "Hparams":
+        """Make the leaves that are declared, with their defaults."""
+        return cls(declared, **{name: leaf.default for name, leaf in declared.items()})
+
+    @property
+    def declared(self) -> dict[str, Hyperparameter | None]:
+        """What each leaf may be, by name."""
+        return dict(zip(names(self), vars(self)["_declared"], strict=True))
+
+    def replace(self, **leaves: Any) -> "Hparams":
+        """Return the same with other values of some leaves.
+
+        Raises:
+            InputTypeError: If there is no such leaf.
+        """
+        for name in leaves:
+            getattr(self, name)
+        return Hparams(self.declared, **{**leaves_of(self), **leaves})
+
+    def with_values(self, **values: Any) -> "Hparams":
+        """Return the same with further leaves, such as what a schedule has come to."""
+        return Hparams(self.declared, **{**leaves_of(self), **values})
+
+    def tree_flatten_with_keys(self) -> tuple[tuple, tuple]:
+        """Give JAX the leaves with their names."""
+        found = leaves_of(self)
+        leaves = tuple((jax.tree_util.GetAttrKey(name), leaf) for name, leaf in found.items())
+        return leaves, (tuple(found), vars(self)["_declared"])
+
+    @classmethod
+    def tree_unflatten(cls, structure: tuple, leaves: Iterable[Any]) -> "Hparams":
+        """Make it again of leaves of any kind."""
+        found, declared = structure
+        return cls(dict(zip(found, declared, strict=True)), **dict(zip(found, leaves, strict=True)))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse: leaves are replaced, not changed."""
+        raise dataclasses.FrozenInstanceError(f"use hparams.replace({name}=...)")
+
+    def __getattr__(self, name: str) -> Any:
+        """Say which leaves there are, where one is asked for that there is not."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise MissingLeafError(
+            f"hparams have no leaf {name!r}; {checks.nearest(name, [*leaves_of(self)] or ['none'])}"
+        )
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether there is a leaf of this name."""
+        return name in leaves_of(self)
+
+    def __eq__(self, other: Any) -> bool:
+        """Compare leaves and what they may be."""
+        return isinstance(other, Hparams) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        """Hash leaves that are plain numbers."""
+        return hash(tuple(vars(self).items()))
+
+    def __repr__(self) -> str:
+        """Say the leaves."""
+        return f"Hparams({', '.join(f'{name}={leaf!r}' for name, leaf in leaves_of(self).items())})"
+
+
+class MissingLeafError(checks.InputTypeError, AttributeError):
+    """A leaf that hyperparameters do not have."""
+
+
+def leaves_of(hparams: Hparams) -> dict[str, Any]:
+    """Return the leaves by their names."""
+    return {name: leaf for name, leaf in vars(hparams).items() if name != "_declared"}
 
 
 def names(hparams: Hparams) -> list[str]:
-    """List the leaves that a recipe uses, which are those that may vary over a population."""
-    return [name for name in _FIELDS if getattr(hparams, name) is not None]
+    """List the leaves, which are what may vary over a population."""
+    return [*leaves_of(hparams)]
 
 
 def schedules(hparams: Hparams) -> list[str]:
-    """List the leaves that a recipe uses and that are lengths of schedules."""
-    return [name for name in names(hparams) if name in SCHEDULE_LENGTHS]
-
-
-def allowed(name: str) -> tuple[float, float]:
-    """Return the lowest and the highest value that a leaf may have."""
-    limits = _FIELDS[name].metadata["allowed"]
-    return limits["low"], limits["high"]
+    """List the leaves that are lengths of schedules."""
+    return [name for name, leaf in hparams.declared.items() if leaf and leaf.schedule_length]
 
 
 @in_32_bits()
@@ -126,7 +170,9 @@ def validated(hparams: Any, template: Hparams, shape: tuple[int, ...] = ()) -> H
             f"hparams must have the leaves {', '.join(names(template))}, "
             f"got {', '.join(names(hparams))}; start from trainer.hparams"
         )
-    return Hparams(**{name: _checked_leaf(name, hparams, shape) for name in names(template)})
+    declared = template.declared
+    leaves = {name: _checked_leaf(name, hparams, declared[name], shape) for name in names(template)}
+    return Hparams(declared, **leaves)
 
 
 def _check_kind(hparams: Any) -> None:
@@ -137,9 +183,11 @@ def _check_kind(hparams: Any) -> None:
         )
 
 
-def _checked_leaf(name: str, hparams: Hparams, shape: tuple[int, ...]) -> jax.Array:
+def _checked_leaf(
+    name: str, hparams: Hparams, declared: Hyperparameter, shape: tuple[int, ...]
+) -> jax.Array:
     value = getattr(hparams, name)
-    checks.in_range(name, value, **_FIELDS[name].metadata["allowed"])
+    declared.check(name, value)
     array = jnp.asarray(value, jnp.float32)
     if array.shape not in ((), shape):
         expected = f"shape {shape} or a single number" if shape else "a single number"
@@ -147,9 +195,9 @@ def _checked_leaf(name: str, hparams: Hparams, shape: tuple[int, ...]) -> jax.Ar
     return jnp.broadcast_to(array, shape)
 
 
-def leaf_number(name: str, value: Any) -> float:
+def leaf_number(name: str, value: Any, declared: Hyperparameter) -> float:
     """Return one value of one leaf as a float, checked against its range."""
-    checks.in_range(name, value, **_FIELDS[name].metadata["allowed"])
+    declared.check(name, value)
     if np.ndim(value) != 0:
         raise checks.InputValueError(
             f"{name} must be a single number here, got shape {np.shape(value)}; "
@@ -186,7 +234,7 @@ def grid(hparams: Hparams, *, seeds: int = 1, **values: Iterable[float]) -> Hpar
     seeds = checks.whole_number("seeds", seeds)
     for name in values:
         check_may_vary(name, hparams)
-    columns = [_sequence(name, column) for name, column in values.items()]
+    columns = [_sequence(name, column, hparams.declared[name]) for name, column in values.items()]
     combinations = list(itertools.product(*columns))
     shape = (len(combinations) * seeds,)
     leaves = {
@@ -211,12 +259,12 @@ def check_may_vary(name: str, hparams: Hparams) -> None:
         )
 
 
-def _sequence(name: str, values: Any) -> Sequence[float]:
+def _sequence(name: str, values: Any, declared: Hyperparameter) -> Sequence[float]:
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise checks.InputTypeError(f"{name} must be a sequence, got {values!r}; {name}=[{values}]")
     values = list(values)
     if not values:
         raise checks.InputValueError(f"{name} must have at least one value, got none")
     for value in values:
-        leaf_number(name, value)
+        leaf_number(name, value, declared)
     return values

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from jaxq import checks
 from jaxq.agents import ALGORITHMS, TABULAR
+from jaxq.agents.components import declared_leaves
+from jaxq.agents.composition import EXPLORATIONS
 
 
 class Preset(NamedTuple):
@@ -98,7 +100,6 @@ _WINDOW = _Plan(
         "buffer_size": 512,
         "batch_size": 128,
         "train_interval": 8,
-        "target_interval": 1,
         "learning_starts": 0,
         "learning_rate": 1e-3,
     },
@@ -166,7 +167,7 @@ def preset(
     family = environment.rpartition("-")[2]
     plan = _BY_ENVIRONMENT.get(environment) or _BY_FAMILY.get(family, _OTHERWISE)
     steps = plan.steps if steps is None else steps
-    trained = {**vars(ALGORITHMS[algorithm]().settings), **keywords}
+    trained = {**ALGORITHMS[algorithm]().settings, **keywords}
     if algorithm in TABULAR:
         found = {"epsilon_steps": steps, **_of_exploration(trained, steps, 1.0)}
     else:
@@ -182,7 +183,7 @@ def _deep(
 ) -> dict[str, Any]:
     """Return the keywords for a deep recipe, whose settings are `trained`."""
     widths = {"hidden_sizes": plan.keywords["hidden_sizes"]}
-    if trained["memory"] == "window":
+    if trained.get("memory") == "window":
         plan = _WINDOW_MINATAR if family == "MinAtar" else _WINDOW
     found = widths | plan.keywords
     found |= {
@@ -191,39 +192,51 @@ def _deep(
         **_of_exploration(trained, steps, plan.exploring),
         **_of_value(environment, family, trained),
     }
-    if trained["prioritized"] is True:
+    if trained.get("prioritized") is True:
         found["importance_steps"] = steps
-    if trained["recurrent_size"]:
+    if trained.get("recurrent_size"):
         # One update learns from sequences of many steps. On CartPole half as many left agents behind.
         often = environment == "CartPole-v1"
-        found = {**_without(found, "batch_size"), "train_interval": 10 if often else 20}
+        windowed = trained.get("memory") == "window"
+        sequences = {"batch_size": 8} if windowed else {"train_interval": 10 if often else 20}
+        found = {**_without(found, "batch_size"), **sequences}
     return _without(found, *_without_use(trained))
 
 
 def _without_use(trained: Mapping[str, Any]) -> list[str]:
     """Name what has no use beside what is trained, which a recipe would refuse."""
-    own_network, numbers = trained["network"] is not None, trained["value"] in ("scalar", "rescaled")
+    own_layers = any(trained.get(name) is not None for name in ("network", "torso"))
+    own_target = trained.get("target") is not None
     names = {
-        "hidden_sizes": own_network,
-        "loss": not numbers,
-        "epsilon_steps": trained["epsilon_schedule"] == "ladder",
+        "hidden_sizes": own_layers,
+        "loss": trained.get("value") not in ("scalar", "rescaled"),
+        "epsilon_steps": trained.get("epsilon_schedule") == "ladder",
+        "target_interval": own_target,
+        "target_rate": own_target,
     }
+    exploration = trained.get("exploration")
+    if not isinstance(exploration, str):
+        leaves = declared_leaves(exploration)
+        names |= {
+            f"epsilon_{part}": f"epsilon_{part}" not in leaves for part in ("start", "end", "steps")
+        }
     return [name for name, without in names.items() if without]
 
 
 def _of_exploration(trained: Mapping[str, Any], steps: int, share: float) -> dict[str, Any]:
     """Return what exploration asks for: what explores by itself has no need of random actions."""
     found: dict[str, Any] = {}
-    if trained["exploration"] != "epsilon_greedy" or trained.get("noisy") is True:
+    others = [name for name in EXPLORATIONS if name != "epsilon_greedy"]
+    if trained.get("exploration") in others or trained.get("noisy") is True:
         found |= {"epsilon_start": 0.0, "epsilon_end": 0.0}
-    if trained["exploration"] == "boltzmann":
+    if trained.get("exploration") == "boltzmann":
         found["temperature_steps"] = share * steps
     return found
 
 
 def _of_value(environment: str, family: str, trained: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the representation of values asks for, and the rule that it is learned by."""
-    value, ensemble = trained["value"], trained["exploration"] == "ensemble"
+    value, ensemble = trained.get("value"), trained.get("exploration") == "ensemble"
     found: dict[str, Any] = {}
     if value == "categorical" and (ends := _RETURNS.get(environment) or _RETURNS.get(family)):
         found |= {"value_min": ends[0], "value_max": ends[1]}
@@ -231,13 +244,15 @@ def _of_value(environment: str, family: str, trained: Mapping[str, Any]) -> dict
         # An update compares all fractions with all.
         found["num_quantiles"] = 8
     costly = (
-        ensemble or value == "implicit_quantile" or (value == "categorical" and trained["noisy"] is True)
+        ensemble
+        or value == "implicit_quantile"
+        or (value == "categorical" and trained.get("noisy") is True)
     )
     if environment == "MountainCar-v0" and costly:
         found["train_interval"] = 6
     # Some agents of these unlearned everything behind a fast target network.
     if environment == "CartPole-v1" and (
-        ensemble or value == "quantile" or trained["munchausen"] is True
+        ensemble or value == "quantile" or trained.get("munchausen") is True
     ):
         found["target_rate"] = 0.02
     return found

@@ -79,26 +79,41 @@ class Transition(NamedTuple):
     extras: PyTree = ()
 
 
-class Sample(NamedTuple):
-    """What a learner is given: from `s_tm1` by action `a_tm1` to `s_t`, one or n steps later.
+class Trajectory(NamedTuple):
+    """A batch of B runs of T steps, as learners are given them; T is 1 where steps are learned alone.
+
+    Of n-step returns a step spans up to n of the environment's: `reward` is their discounted sum, and
+    `next_observation` the one to bootstrap from.
 
     Attributes:
-        s_tm1: Observation acted on, `[B, ...]`.
-        a_tm1: Action taken, int32 `[B]`.
-        r_t: Discounted sum of the rewards on the way, float32 `[B]`.
-        discount_t: What the value of `s_t` counts for; zero where the episode terminated, `[B]`.
-        s_t: Observation to bootstrap from, `[B, ...]`.
-        weight: Importance weight of the loss, float32 `[B]`, in (0, 1]; ones where all are alike.
-        index: Where in the ring the transition begins, `row * E + env`, int32 `[B]`.
+        observation: Observations acted on, `[B, T, ...]`.
+        action: Actions taken, int32 `[B, T]`.
+        reward: Rewards on the way to `next_observation`, float32 `[B, T]`.
+        discount: What the value of `next_observation` counts for; zero where the episode terminated,
+            float32 `[B, T]`.
+        terminated: Whether the episode reached a terminal state, bool `[B, T]`.
+        truncated: Whether it was cut off, bool `[B, T]`.
+        next_observation: Observations they led to, never those from after a reset, `[B, T, ...]`.
+        mask: Whether `next_observation` is known, so that there is something to learn, bool `[B, T]`.
+        extras: What the agent kept beside the first step of each run, leaves `[B, ...]`.
+        weight: Importance weight of each run, float32 `[B]`, in (0, 1]; ones where all are alike.
+        index: Where in the replay each run begins, int32 `[B]`; `()` where nobody asks.
+        returns: What the actions turned out to be worth, where that is known beforehand, as of
+            lambda-returns, float32 `[B, T]`; otherwise `()`.
     """
 
-    s_tm1: jax.Array
-    a_tm1: jax.Array
-    r_t: jax.Array
-    discount_t: jax.Array
-    s_t: jax.Array
-    weight: PyTree = ()
+    observation: jax.Array
+    action: jax.Array
+    reward: jax.Array
+    discount: jax.Array
+    terminated: jax.Array
+    truncated: jax.Array
+    next_observation: jax.Array
+    mask: jax.Array
+    extras: PyTree
+    weight: jax.Array
     index: PyTree = ()
+    returns: PyTree = ()
 
 
 class Environment(Protocol):

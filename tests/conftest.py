@@ -41,9 +41,9 @@ def cartpole():
 
 
 def small(**keywords):
-    """Keywords of a recipe that compiles and runs fast."""
+    """Keywords of a recipe that compiles and runs fast, without those that are given as `None`."""
     widths = {} if "network" in keywords else {"hidden_sizes": (16,)}
-    return {
+    found = {
         **widths,
         "num_envs": 4,
         "buffer_size": 200,
@@ -53,6 +53,7 @@ def small(**keywords):
         "target_interval": 20,
         **keywords,
     }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @pytest.fixture(scope="session", name="small")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxq.types import ObservationSpec, Transition
+from jaxq.types import ObservationSpec, Trajectory, Transition
 
 SPEC = ObservationSpec((), jnp.dtype("float32"))
 ENVS = 3
@@ -17,9 +17,39 @@ class Numbers(NamedTuple):
 
     discount: jax.Array
     priority_exponent: jax.Array
+    importance: jax.Array = jnp.float32(0)
 
 
 NUMBERS = Numbers(jnp.float32(0.5), jnp.float32(1.0))
+
+
+class Drawn(NamedTuple):
+    """Runs of one step without the axis of time; the weight is zero where there is nothing to learn."""
+
+    s_tm1: jax.Array
+    a_tm1: jax.Array
+    r_t: jax.Array
+    discount_t: jax.Array
+    s_t: jax.Array
+    weight: jax.Array
+    index: jax.Array
+
+
+def drawn(replay, runs):
+    """Sequences as they are, runs of one step without the axis of time."""
+    if hasattr(replay, "length"):
+        return runs
+    steps = runs.observation, runs.action, runs.reward, runs.discount, runs.next_observation
+    return Drawn(*[leaf[:, 0] for leaf in steps], runs.weight * runs.mask[:, 0], runs.index)
+
+
+def undrawn(sample):
+    """What `drawn` was made of, as far as reprioritizing reads it."""
+    if isinstance(sample, Trajectory):
+        return sample
+    known = (sample.weight > 0)[:, None]
+    blank = Trajectory(*[None] * 7, mask=known, extras=(), weight=sample.weight)
+    return blank._replace(index=sample.index)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -29,18 +59,19 @@ def add(replay, memory, rows, rows_written):
 
 @functools.partial(jax.jit, static_argnums=0)
 def sample(replay, key, memory, rows_written, hparams, importance):
-    return replay.sample(key, memory, rows_written, hparams, importance)
+    hparams = hparams._replace(importance=importance)
+    return drawn(replay, replay.sample(key, memory, rows_written, hparams))
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def reprioritize(replay, priorities, sample, priority, hparams):
-    return replay.reprioritize(priorities, sample, priority, hparams)
+    return replay.reprioritize(priorities, undrawn(sample), priority, hparams)
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def samples(replay, keys, memory, rows_written, hparams, importance):
     """Samples with several keys, leaves `[keys, B, ...]`."""
-    return jax.vmap(lambda key: replay.sample(key, memory, rows_written, hparams, importance))(keys)
+    return jax.vmap(lambda key: sample(replay, key, memory, rows_written, hparams, importance))(keys)
 
 
 @functools.partial(jax.jit, static_argnums=(1, 2, 3, 4))

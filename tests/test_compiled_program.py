@@ -36,7 +36,7 @@ def lines(cartpole, small):
     mesh = jax.make_mesh((1,), ("agents",), devices=jax.devices()[:1])
     population = jaxq.Population(trainer, AGENTS, chunk=CHUNK, mesh=mesh)
     state = population.init(jax.random.key(0))
-    assert state.memory.ring.elsewhere.shape[:3] == (AGENTS, PLACES, ENVS)
+    assert state.memory.ring.final_observations.shape[:3] == (AGENTS, PLACES, ENVS)
     return outside_entry(population._run.lower(state, trainer.iterations(40)).compile())
 
 

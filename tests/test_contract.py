@@ -20,7 +20,8 @@ CASES = {
     "double expected Sarsa": ("expected_sarsa", {"double": True, "epsilon_schedule": "exponential"}),
 }
 SMALL = {
-    "pqn": {"buffer_size": 40, "batch_size": 20, "train_interval": 10, "learning_starts": 0},
+    "pqn": {"buffer_size": 40, "batch_size": 20, "train_interval": 10, "learning_starts": 0}
+    | {"target_interval": None},
     "r2d2": {"sequence_length": 4, "burn_in": 2, "batch_size": 4, "prioritized": True}
     | {"recurrent_size": 8},
     "bootstrapped_dqn": {"ensemble_size": 3},

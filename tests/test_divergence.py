@@ -18,7 +18,7 @@ from jaxq.experiment.config_file import config_of
 from jaxq.experiment.curves import mean_label
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display
-from jaxq.experiment.divergence import Watch, largest_value
+from jaxq.experiment.divergence import Watch
 from jaxq.experiment.manifest import read_manifest
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.reports.runs import read_run
@@ -111,12 +111,12 @@ def test_a_restarted_agent_learns_anew(tmp_path):
     assert np.isfinite(returns).all()
     # What it samples are steps that it has taken: no cart stands still in the middle, upright.
     plan = prepare(config_of(RunDirectory.open(tmp_path / "run").read_config()))
-    learning = plan.population.trainer.agent.learning
-    rows = state.steps // learning.replay.num_envs
+    replay = plan.population.trainer.agent.source.replay
+    rows = state.steps // replay.num_envs
 
     def observations(key, memory, hparams):
-        sample = learning.replay.sample(key, memory, rows, hparams, jnp.float32(0))
-        return sample.s_tm1, sample.s_t
+        sample = replay.sample(key, memory, rows, hparams)
+        return sample.observation, sample.next_observation
 
     sampled = jax.jit(jax.vmap(observations))(state.key, state.memory, state.hparams)
     assert np.any(np.stack(sampled) != 0, axis=-1).all()
@@ -129,8 +129,8 @@ def test_a_restarted_agent_keeps_all_but_what_it_learned(cartpole, small):
     template = population.template._replace(key=None)
     before = jax.tree.map(lambda leaf: np.full(leaf.shape, 7, leaf.dtype), template)
     before = before._replace(key=jax.random.split(jax.random.key(0), 3))
-    before.actors.carry.hidden[:] = np.nan
-    before.memory.ring.extras.hidden[:, 0] = np.nan
+    before.actors.carry.network[:] = np.nan
+    before.memory.ring.extras.carry[:, 0] = np.nan
     after = Watch(population).restarted(np.array([False, True, False]), before)
     assert after.steps == 7
     before, after = (state._replace(steps=None) for state in (before, after))
@@ -139,9 +139,9 @@ def test_a_restarted_agent_keeps_all_but_what_it_learned(cartpole, small):
     new, old = agent(after, 1), agent(before, 1)
     assert all(leaf.max() < 7 for leaf in jax.tree.leaves(new.learner.params))
     same(new.learner.params, new.learner.target_params)
-    assert not new.actors.carry.hidden.any()
-    assert not new.memory.ring.extras.hidden[0].any()
-    assert (new.memory.ring.extras.hidden[1:] == 7).all()
+    assert not new.actors.carry.network.any()
+    assert not new.memory.ring.extras.carry[0].any()
+    assert (new.memory.ring.extras.carry[1:] == 7).all()
     same(*(state._replace(learner=(), actors=(), memory=()) for state in (new, old)))
     same(*(state.actors._replace(carry=()) for state in (new, old)))
     same(*(state.memory.ring._replace(extras=()) for state in (new, old)))
@@ -213,10 +213,11 @@ def test_large_rewards_that_add_up_to_nothing_are_no_divergence():
         assert watch.diverged(state._replace(learner=values), quiet).tolist() == [diverged, False]
 
 
-def test_the_largest_value_counts_what_is_paid_beyond_the_reward():
-    hparams = jaxq.munchausen_dqn(
+def test_the_largest_value_counts_what_is_paid_beyond_the_reward(cartpole):
+    recipe = jaxq.munchausen_dqn(
         discount=0.9, munchausen_scale=0.5, munchausen_clip=-4.0, munchausen_temperature=10.0
-    ).hparams
+    )
+    largest_value = jaxq.Trainer(cartpole, recipe).agent.largest_value
     # (3 + 0.5 * 4 + 10 * log 2) / (1 - 0.9)
-    assert largest_value(hparams, jnp.float32(3), 2) == pytest.approx(119.3147, rel=1e-4)
-    assert largest_value(hparams.replace(discount=1.0), jnp.float32(3), 2) == np.inf
+    assert largest_value(recipe.hparams, jnp.float32(3)) == pytest.approx(119.3147, rel=1e-4)
+    assert largest_value(recipe.hparams.replace(discount=1.0), jnp.float32(3)) == np.inf

@@ -9,13 +9,12 @@ from hypothesis import strategies as st
 
 import jaxq
 from jaxq import cli
-from jaxq.agents import ALGORITHMS
+from jaxq.agents import ALGORITHMS, leaf_names
 from jaxq.experiment.groups import check_name
-from jaxq.hparams import Hparams
 
 STATIC = ["algorithm", "environment", "hidden_sizes", "batch_size", "optimizer", "double"]
 NAMES = [
-    *Hparams.__dataclass_fields__,
+    *sorted(leaf_names()),
     *("hidden_sizes", "num_envs", "buffer_size", "batch_size", "n_step", "double", "value", "network"),
     *("train_interval", "optimizer", "prioritized", "recurrent_size", "memory", "exploration"),
 ]

@@ -1,5 +1,7 @@
 """One gradient step against numbers worked out by hand."""
 
+from typing import NamedTuple
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -9,10 +11,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
-from jaxq.engine.learner import Batch, Descent, Learner
-from jaxq.engine.q_function import make_q_function
-from jaxq.engine.replay_learning import ReplayLearning
-from jaxq.types import ObservationSpec, Sample
+from jaxq.agents.gradient_update import LearnerState
+from jaxq.agents.protocol import first_input
+from jaxq.agents.q_function import StepExtras
+from jaxq.types import ObservationSpec, Trajectory
 
 
 class Table(nn.Module):
@@ -30,28 +32,39 @@ def gradient_descent(hparams):
     )
 
 
+class World(NamedTuple):
+    """As much of an environment as an agent asks for."""
+
+    name: str = "world"
+    num_actions: int = 2
+    observation_spec: ObservationSpec = ObservationSpec((1,), jnp.dtype("float32"))
+
+
+def update_of(recipe):
+    return recipe.bind(World(), lambda batch: batch).update
+
+
+def transitions(s_tm1, a_tm1, r_t, discount_t, s_t, weight=None, extras=()):
+    """A batch of runs of one step each."""
+    count, zeros = len(a_tm1), jnp.zeros((len(a_tm1), 1), bool)
+    columns = [jnp.asarray(column)[:, None] for column in (s_tm1, a_tm1, r_t, discount_t, s_t)]
+    weight = jnp.ones(count) if weight is None else weight
+    return Trajectory(*columns[:4], zeros, zeros, columns[4], ~zeros, extras, weight)
+
+
 def step(target_due=False, target_rate=1.0, max_gradient_norm=1e9, weight=1.0, **keywords):
     """One step from online [[1, 2], [3, 1]] and target [[0, 0], [2, 4]] on one transition."""
     recipe = jaxq.dqn(network=Table(), optimizer=gradient_descent, **keywords)
     numbers = {"learning_rate": 0.5, "target_rate": target_rate, "max_gradient_norm": max_gradient_norm}
     hparams = jax.tree.map(jnp.float32, recipe.hparams.replace(**numbers))
-    spec = ObservationSpec((1,), jnp.dtype(jnp.float32))
-    q_function = make_q_function(recipe.settings, spec, num_actions=2)
-    descent = Descent(q_function, recipe.settings, spec, split=lambda batch: batch)
     online = {"params": {"table": jnp.array([[1.0, 2.0], [3.0, 1.0]])}}
     target = {"params": {"table": jnp.array([[0.0, 0.0], [2.0, 4.0]])}}
-    learned = Learner(online, target, recipe.settings.optimizer(hparams).init(online))
-    sample = Sample(
-        s_tm1=jnp.array([[0.0]]),
-        a_tm1=jnp.array([1]),
-        r_t=jnp.array([1.0]),
-        discount_t=jnp.array([0.5]),
-        s_t=jnp.array([[1.0]]),
-        weight=jnp.array([weight]),
+    learned = LearnerState(online, target, gradient_descent(hparams).init(online))
+    batch = transitions([[0.0]], [1], [1.0], [0.5], [[1.0]], jnp.array([weight]))
+    learned, statistics, priority = update_of(recipe).step(
+        jax.random.key(0), learned, hparams, batch, lambda interval: jnp.bool_(target_due)
     )
-    batch = ReplayLearning(descent)._batch(learned, hparams, sample, jax.random.key(0))
-    learned, statistics, priority = descent.step(learned, hparams, batch, jnp.bool_(target_due))
-    assert_allclose(priority, [statistics.td_error])
+    assert_allclose(priority, [[statistics.td_error]])
     return learned.params["params"]["table"], learned.target_params["params"]["table"], statistics
 
 
@@ -87,7 +100,7 @@ def test_munchausen_dqn():
 
 def test_conservative_dqn():
     # The penalty is logsumexp(1, 2) - 2 = 0.313262, its gradient softmax(1, 2) - (0, 1).
-    table, _, statistics = step(loss="squared", conservative=True, conservatism=0.2)
+    table, _, statistics = step(loss="squared", conservative=True, cql_alpha=0.2)
     low, high = 0.268941, 0.731059
     assert_allclose(table[0], [1 - 0.5 * 0.2 * low, 2 + 0.5 * (1 - 0.2 * (high - 1))], rtol=1e-5)
     assert_allclose(statistics.loss, 0.5 + 0.2 * 0.313262, rtol=1e-5)
@@ -115,21 +128,18 @@ def test_each_member_of_an_ensemble_is_clipped_by_its_own_norm():
     recipe = jaxq.bootstrapped_dqn(
         network=Table(), ensemble_size=2, prior_scale=0.0, optimizer=gradient_descent
     )
-    assert recipe.settings.double
     hparams = recipe.hparams.replace(learning_rate=0.5, max_gradient_norm=1.0)
-    q_function = make_q_function(recipe.settings, ObservationSpec((1,), jnp.dtype(jnp.float32)), 2)
-    descent = Descent(q_function, recipe.settings, None, split=lambda batch: batch)
     params = {"params": {"members": {"table": jnp.zeros((2, 2, 2))}}}
-    opt_state = jax.vmap(recipe.settings.optimizer(hparams).init)(params)
-    batch = Batch(
-        lambda params: q_function.output(params, jnp.zeros((2, 1))),
-        jnp.array([0, 1]),
-        # Two transitions, of which each member learns from one: with a mean over both, errors halve.
-        jnp.array([[8.0, 0.0], [0.0, 1.0]]),
-        jnp.eye(2),
-    )
-    learner, statistics, _ = descent.step(
-        Learner(params, params, opt_state), hparams, batch, jnp.bool_(False)
+    opt_state = jax.vmap(gradient_descent(hparams).init)(params)
+    # Two transitions, of which each member learns from one: with a mean over both, errors halve.
+    mask = StepExtras(mask=jnp.eye(2, dtype=bool))
+    batch = transitions(jnp.zeros((2, 1)), [0, 1], [8.0, 1.0], [0.0, 0.0], jnp.zeros((2, 1)), None, mask)
+    learner, statistics, _ = update_of(recipe).step(
+        jax.random.key(0),
+        LearnerState(params, params, opt_state),
+        hparams,
+        batch,
+        lambda interval: jnp.bool_(False),
     )
     table = learner.params["params"]["members"]["table"][:, 0]
     # Gradients -4 and -0.5: clipped to -1 the first, and the second as it is.
@@ -188,19 +198,20 @@ def test_implicit_quantiles_choose_bootstrap_and_predict_with_fractions_of_their
     """N = 3, N' = 5, K = 2: the midpoints choose the action whose random quantiles are the target."""
     sizes = {"num_quantiles": 3, "num_target_quantiles": 5, "num_policy_quantiles": 2}
     trainer = jaxq.Trainer(cartpole, jaxq.iqn(**small(**sizes)))
-    learning, r_t = trainer.agent.learning, jnp.arange(64.0)
+    agent, r_t = trainer.agent, jnp.arange(64.0)
+    q_function = agent.q_function
 
     @jax.jit
     def outputs():
-        learner, _ = learning.init(jax.random.key(0), trainer.hparams)
-        s_t, key = jax.random.normal(jax.random.key(1), (64, 4)), jax.random.key(2)
-        sample = Sample(s_t, jnp.zeros(64, jnp.int32), r_t, jnp.full(64, 0.5), s_t, jnp.ones(64))
-        batch = learning._batch(learner, trainer.hparams, sample, key)
-        q_function, params = learning._q_function, learner.params
-        drawn = q_function.target_output(params, s_t, jax.random.split(key, 3)[1])
-        midpoints = q_function.network.clone(num_quantiles=2).apply(params, s_t)
-        acting = trainer.agent.values(learner, s_t, ())[0]
-        return batch.outputs(params), batch.targets, drawn, midpoints, acting
+        learner, _ = agent.init(jax.random.key(0), trainer.hparams)
+        s_t, keys = jax.random.normal(jax.random.key(1), (64, 4)), jax.random.split(jax.random.key(2), 3)
+        batch = transitions(s_t, jnp.zeros(64, jnp.int32), r_t, jnp.full(64, 0.5), s_t)
+        targets = agent.update.targets(learner, trainer.hparams, batch, *keys[1:]).targets
+        prediction = q_function.predictions(learner.params, batch, keys[0])
+        drawn = q_function.following(learner.params, batch, keys[1])
+        midpoints = q_function.network.clone(num_quantiles=2).apply(learner.params, s_t)
+        acting = agent.q_values(learner, first_input(s_t, agent.initial_carry(64)))[0]
+        return prediction, targets, drawn, midpoints, acting
 
     prediction, targets, drawn, midpoints, acting = outputs()
     assert prediction.values.shape == (64, 2, 3)

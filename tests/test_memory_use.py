@@ -8,7 +8,6 @@ import pytest
 
 import jaxq
 from jaxq import cli
-from jaxq.agents import Settings
 from jaxq.engine import spreading
 from jaxq.engine.devices import _container_memory, memory_limit
 from jaxq.engine.memory_use import MemoryUse, check_fits, num_bytes, readable
@@ -108,7 +107,7 @@ def test_the_parts_are_those_of_one_agent(cartpole, small):
     assert "per agent (replay" in str(use)
 
 
-SETTINGS = Settings(hidden_sizes=(100, 50), buffer_size=10_000)
+SETTINGS = {"hidden_sizes": (100, 50), "buffer_size": 10_000}
 
 
 def use(**parts):

@@ -16,10 +16,11 @@ import optax
 import pytest
 
 import jaxq
-from jaxq.agents import Settings
+from jaxq.agents.composition import OWNERS
+from jaxq.agents.protocol import first_input
+from jaxq.agents.target_params import TargetNetwork
 from jaxq.checks import InputValueError
-from jaxq.engine.agent import Experience, Situation
-from jaxq.engine.make import make_agent
+from jaxq.replay import UniformReplay
 from jaxq.types import ObservationSpec, Transition
 
 
@@ -39,6 +40,25 @@ class World(NamedTuple):
 
 def sgd(hparams):
     return optax.sgd(hparams.learning_rate)
+
+
+class Torso(nn.Module):
+    @nn.compact
+    def __call__(self, observation):
+        return nn.Dense(2)(observation)
+
+
+class OtherReplay(UniformReplay):
+    def sample(self, key, state, rows_written, hparams):
+        return super().sample(jax.random.fold_in(key, 1), state, rows_written, hparams)
+
+
+def average(q_target_t):
+    return jaxq.learning.expected_bootstrap(jnp.full(q_target_t.shape, 1 / q_target_t.size))
+
+
+def smaller(q_tm1):
+    return jnp.mean(q_tm1**2)
 
 
 BASE = {
@@ -88,6 +108,11 @@ OTHERWISE = {
     "ensemble_size": [3],
     "prior_scale": [0.5],
     "optimizer": [jaxq.agents.adam],
+    "torso": [Torso()],
+    "bootstrap": [average],
+    "target": [TargetNetwork(7)],
+    "auxiliary": [(smaller,)],
+    "replay": [OtherReplay],
 }
 CHOICES = [(name, value) for name, values in OTHERWISE.items() for value in values]
 
@@ -96,8 +121,10 @@ CHOICES = [(name, value) for name, values in OTHERWISE.items() for value in valu
 def recipe(*chosen):
     """The recipe with some settings otherwise than at the base, or why there is none."""
     keywords = {**BASE, **dict(chosen)}
-    if "network" in keywords and "hidden_sizes" not in dict(chosen):
+    if {"network", "torso"} & {*keywords} and "hidden_sizes" not in dict(chosen):
         del keywords["hidden_sizes"]
+    if {"memory", "target"} & {*dict(chosen)} and "target_interval" not in dict(chosen):
+        del keywords["target_interval"]
     try:
         return jaxq.dqn(**keywords)
     except InputValueError as error:
@@ -123,39 +150,39 @@ def constants(program):
 def parts(*chosen):
     """An agent and what its parts are given."""
     algorithm = recipe(*chosen)
-    agent, num_envs = make_agent(World(), algorithm), algorithm.settings.num_envs
+    agent = algorithm.bind(World(), lambda batch: batch)
     hparams = jax.tree.map(jnp.float32, algorithm.hparams)
-    return agent, num_envs, (jax.random.key(0), hparams, jnp.ones((num_envs, 1)), jnp.int32(0))
+    return agent, (jax.random.key(0), hparams, jnp.ones((agent.num_envs, 1)), jnp.int32(0))
 
 
 @functools.cache
 def beginning(*chosen):
     """How an agent begins and acts: a part of its program that is traced fast."""
-    agent, num_envs, arguments = parts(*chosen)
+    agent, arguments = parts(*chosen)
 
     def begin_and_act(key, hparams, observation, steps):
-        learner, memory = agent.learning.init(key, hparams)
-        begins, carry = observation[:, 0] > 0, agent.acting.start(num_envs)
-        situation = Situation(observation, begins, carry, steps)
-        return learner, memory, agent.acting.act(key, learner, hparams, situation)
+        learner, replay = agent.init(key, hparams)
+        inputs = first_input(observation, agent.initial_carry(agent.num_envs))
+        inputs = inputs._replace(first=observation[:, 0] > 0, steps=steps)
+        return learner, replay, agent.act(key, learner, hparams, inputs)
 
     program, returned = written(begin_and_act, *arguments)
-    return (*program, agent.learning.iteration_steps, agent.learning.warmup_steps), returned
+    return (*program, agent.iteration_steps, agent.warmup_steps), returned
 
 
 @functools.cache
 def learning(*chosen):
     """How an agent learns from what it did."""
-    agent, num_envs, arguments = parts(*chosen)
-    rows = agent.learning.iteration_steps // num_envs
+    agent, arguments = parts(*chosen)
+    rows = agent.iteration_steps // agent.num_envs
 
     def learn(key, hparams, observation, steps, begun):
-        learner, memory, decision = begun
+        learner, replay, output = begun
         number, flag = observation[:, 0], observation[:, 0] > 0
-        row = Transition(observation, decision.action, number, flag, flag, observation, decision.extras)
+        row = Transition(observation, output.action, number, flag, flag, observation, output.extras)
         newest = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (rows, *leaf.shape)), row)
-        memory = agent.learning.remember(memory, newest, steps)
-        return agent.learning.learn(key, learner, hparams, Experience(memory, newest, steps))
+        replay = agent.observe(replay, newest, steps)
+        return agent.learn(key, learner, replay, hparams, newest, steps)
 
     return written(learn, *arguments, beginning(*chosen)[1])[0]
 
@@ -165,7 +192,8 @@ def same_program(left, right):
 
 
 def test_every_setting_is_walked_through():
-    assert {*OTHERWISE} == {*Settings.__dataclass_fields__}
+    fields = {name for owner in OWNERS for name in owner.fields}
+    assert {*OTHERWISE} == {*jaxq.dqn().settings} | fields
 
 
 def test_what_is_accepted_has_an_effect_beside_every_other_setting():
@@ -186,7 +214,7 @@ def test_single_settings_have_an_effect_or_need_another_one():
     assert needed == {
         *("num_atoms", "value_min", "value_max"),
         *("num_quantiles", "num_target_quantiles", "num_policy_quantiles"),
-        *("count_bits", "ensemble_size", "prior_scale", "sequence_length", "burn_in"),
+        *("count_bits", "prior_scale", "sequence_length", "burn_in"),
     }
     for choice in CHOICES:
         if choice[0] not in needed:
@@ -204,13 +232,12 @@ def test_single_settings_have_an_effect_or_need_another_one():
         ({"num_target_quantiles": 7, "value": "quantile"}, "set value='implicit_quantile' too"),
         ({"loss": "huber", "value": "categorical"}, "set value='scalar' too; or leave out loss"),
         ({"count_bits": 7}, "set exploration='ucb' too"),
-        ({"ensemble_size": 2}, "set exploration='ensemble' too"),
         ({"prior_scale": 1.0}, "set exploration='ensemble' too"),
         ({"burn_in": 99}, "set recurrent_size=64 too"),
         ({"sequence_length": 99}, "set recurrent_size=64 too"),
         ({"network": Blind(), "hidden_sizes": (8,)}, "leave out network"),
         ({"epsilon_schedule": "ladder", "epsilon_steps": 5}, "set epsilon_schedule='linear'"),
-        ({"recurrent_size": 8, "munchausen": True}, "leave out munchausen, or recurrent_size"),
+        ({"memory": "window", "munchausen": True}, "there is no log-policy of the steps between"),
         ({"recurrent_size": 8, "exploration": "ucb"}, "'boltzmann', or leave out recurrent_size"),
     ],
 )
@@ -228,7 +255,7 @@ def test_there_must_be_layers_to_normalize(cartpole):
 
 
 def test_what_is_given_as_it_would_be_anyway_is_no_mistake():
-    assert jaxq.dqn(num_atoms=51, loss="squared").settings == Settings()
+    assert jaxq.dqn(num_atoms=51, loss="squared") == jaxq.dqn()
 
 
 def test_a_preset_leaves_out_what_a_recipe_has_no_use_for():

@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jaxq.checks import InputTypeError, InputValueError
+from jaxq.learning import Quantiles
 from jaxq.networks import DuelingHead, Ensemble, Head, LinearHead, QNetwork, QuantileNetwork, Torso
 from jaxq.types import ObservationSpec
 
@@ -122,6 +123,17 @@ def test_a_module_of_the_users_own_can_be_a_member():
     assert np.abs(q[0] - q[1]).max() > 0.01
 
 
+class Single(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(1)(x)[..., 0]
+
+
+def pick(members):
+    """The weights of the second member."""
+    return jax.tree.map(lambda leaf: leaf[1], members)
+
+
 def test_ensembles_say_what_they_cannot_take():
     class Normalized(nn.Module):
         @nn.compact
@@ -135,8 +147,16 @@ def test_ensembles_say_what_they_cannot_take():
     with pytest.raises(InputValueError, match="prior_scale"):
         Ensemble(MEMBER, 3, prior_scale=-1.0)
     torso = Torso(VECTOR, (8,))
-    for member in (QNetwork(torso, Head(3, outputs=5)), QuantileNetwork(torso, Head(3, outputs=5))):
-        with pytest.raises(InputValueError, match=r"action values \[B, A\]"):
-            Ensemble(member, 2).init(jax.random.key(0), OBSERVATION)
+    with pytest.raises(InputValueError, match=r"action values \[B, A\]"):
+        Ensemble(Single(), 2).init(jax.random.key(0), OBSERVATION)
+    distributions = QNetwork(torso, Head(3, outputs=5)), QuantileNetwork(torso, Head(3, outputs=5))
+    for member in distributions:
+        outputs, variables = Ensemble(member, 2, 1.0).init_with_output(jax.random.key(0), OBSERVATION)
+        alone = member.apply({"params": pick(variables["params"]["members"])}, OBSERVATION)
+        prior = member.apply({"params": pick(variables["params"]["priors"])}, OBSERVATION)
+        if isinstance(alone, Quantiles):
+            assert_allclose(outputs.taus[1], alone.taus)
+            outputs, alone, prior = outputs.values, alone.values, prior.values
+        assert_allclose(outputs[1], alone + prior, rtol=1e-5, atol=1e-6)
     with pytest.raises(InputValueError, match="batch_stats"):
         Ensemble(Normalized(), 2).init(jax.random.key(0), OBSERVATION)

@@ -106,7 +106,7 @@ CALLS = {
     "static field": (
         lambda t: jaxq.grid(t.hparams, batch_size=[1, 2]),
         TypeError,
-        "These may vary: learning_rate, .*static",
+        "These may vary: .*learning_rate, .*static",
     ),
     "no sequence": (lambda t: jaxq.grid(t.hparams, discount=0.5), TypeError, r"discount=\[0.5\]"),
     "no values": (lambda t: jaxq.grid(t.hparams, discount=[]), ValueError, "at least one"),

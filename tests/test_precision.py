@@ -168,9 +168,10 @@ def test_a_replay_gives_the_same_sample():
 
     def drawn():
         memory = replay.add(replay.init(), rows, jnp.int32(0))
-        hparams = jaxq.Hparams(discount=jnp.float32(0.9), priority_exponent=jnp.float32(0.5))
-        sample = replay.sample(jax.random.key(0), memory, jnp.int32(4), hparams, jnp.float32(1))
-        return sample, replay.reprioritize(memory.priorities, sample, sample.r_t, hparams)
+        numbers = {"discount": 0.9, "priority_exponent": 0.5, "importance": 1}
+        hparams = jaxq.Hparams(**{name: jnp.float32(number) for name, number in numbers.items()})
+        sample = replay.sample(jax.random.key(0), memory, jnp.int32(4), hparams)
+        return sample, replay.reprioritize(memory.priorities, sample, sample.reward[:, 0], hparams)
 
     expected = jax.jit(drawn)()
     with settings():

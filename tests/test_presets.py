@@ -1,7 +1,14 @@
+from typing import ClassVar
+
+import flax.linen as nn
 import pytest
 
 import jaxq
 from jaxq.agents import ALGORITHMS
+from jaxq.agents.bootstraps import Double
+from jaxq.agents.exploration import EpsilonGreedy
+from jaxq.agents.target_params import OnlineTarget
+from jaxq.replay import PrioritizedReplay
 
 ENVIRONMENTS = ("CartPole-v1", "MountainCar-v0", "DeepSea-bsuite", "Breakout-MinAtar", "Pong-misc")
 
@@ -19,7 +26,7 @@ def test_every_recipe_takes_its_preset(name, environment):
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_a_preset_never_makes_another_algorithm_of_a_recipe(name, environment):
     plain, with_preset = (
-        vars(ALGORITHMS[name](**keywords).settings)
+        ALGORITHMS[name](**keywords).settings
         for keywords in ({}, jaxq.preset(environment, algorithm=name).keywords)
     )
     for trait in ("n_step", "double", "dueling", "value", "exploration", "noisy", "munchausen", "rule"):
@@ -99,3 +106,28 @@ def test_an_interval_of_the_users_own_means_whole_copies():
         made = jaxq.dqn(**found(environment, target_interval=500), target_interval=500)
         assert made.hparams.target_rate == 1
     assert found(target_interval=500, target_rate=0.5) == found(target_interval=500)
+
+
+class MyTorso(nn.Module):
+    @nn.compact
+    def __call__(self, observation):
+        return nn.relu(nn.Dense(8)(observation))
+
+
+class Uniform(EpsilonGreedy):
+    leaves: ClassVar = {}
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [
+        {"torso": MyTorso(), "value": "quantile", "dueling": True},
+        {"exploration": EpsilonGreedy()},
+        {"exploration": Uniform()},
+        {"target": OnlineTarget()},
+        {"memory": "window", "recurrent_size": 8},
+        {"replay": PrioritizedReplay, "bootstrap": Double()},
+    ],
+)
+def test_components_go_with_presets(keywords):
+    jaxq.dqn(**jaxq.preset("CartPole-v1", keywords=keywords).keywords, **keywords)

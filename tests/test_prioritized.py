@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from replays import ENVS, NUMBERS, SPEC, Numbers, add, draw, fill, reprioritize, rows_from, samples
 from scipy import stats
 
-from jaxq.replay import Memory, PrioritizedReplay, UniformReplay
+from jaxq.replay import PrioritizedReplay, ReplayState, UniformReplay
 
 ROWS = 8
 
@@ -177,7 +177,7 @@ def test_with_exponent_zero_all_are_alike():
     uniform = UniformReplay(SPEC, ROWS, ENVS, batch_size=64, n_step=3)
     keys = jax.random.split(jax.random.key(0), 500)
     mine = samples(replay, keys, memory, 13, zero, 1.0)
-    theirs = samples(uniform, keys, Memory(memory.ring), 13, zero, 1.0)
+    theirs = samples(uniform, keys, ReplayState(memory.ring), 13, zero, 1.0)
     assert_array_equal(mine.weight, theirs.weight)
     seen, counts = np.unique(mine.index, return_counts=True)
     assert_array_equal(seen, np.unique(theirs.index))
@@ -210,7 +210,7 @@ def test_a_sample_from_before_a_write_gives_no_mass_to_what_the_write_cut_off():
     sample = of_all(replay, memory)
     memory = add(replay, memory, rows_from(8), 8)
     before = mass_by_start(replay, memory) > 0
-    priorities = replay.reprioritize(memory.priorities, sample, jnp.ones(24), NUMBERS)
+    priorities = reprioritize(replay, memory.priorities, sample, jnp.ones(24), NUMBERS)
     assert_array_equal(mass_by_start(replay, memory._replace(priorities=priorities)) > 0, before)
 
 
@@ -219,9 +219,9 @@ def training(replay, updates=2):
 
     def run(key, hparams, memory, clock, end):
         def update(ring, priorities, key):
-            memory = Memory(ring, priorities)
-            sample = replay.sample(key, memory, clock, hparams, jnp.float32(0.4))
-            error = jax.random.normal(key, (replay.batch_size,)) * sample.discount_t
+            memory = ReplayState(ring, priorities)
+            sample = replay.sample(key, memory, clock, hparams)
+            error = jax.random.normal(key, (replay.batch_size,)) * sample.discount[:, 0]
             return replay.reprioritize(priorities, sample, error, hparams), sample
 
         def iteration(step, carry):
@@ -229,7 +229,7 @@ def training(replay, updates=2):
             keys = jax.random.split(jax.random.fold_in(key, step), updates)
             learn = functools.partial(update, memory.ring)
             priorities, sample = jax.lax.scan(learn, memory.priorities, keys)
-            return Memory(memory.ring, priorities), sample
+            return ReplayState(memory.ring, priorities), sample
 
         shapes = jax.eval_shape(iteration, clock, (memory, None))[1]
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -245,7 +245,7 @@ def test_vmap_over_agents_equals_a_loop():
     replay = prioritized(n_step=3, num_rows=40)
     run, memory, clock = training(replay), fill(replay, 5), (jnp.int32(5), jnp.int32(60))
     keys = jax.random.split(jax.random.key(0), 3)
-    hparams = Numbers(jnp.array([0.9, 0.5, 0.1]), jnp.array([0.0, 0.6, 1.0]))
+    hparams = Numbers(jnp.array([0.9, 0.5, 0.1]), jnp.array([0.0, 0.6, 1.0]), jnp.full(3, 0.4))
     memories = jax.tree.map(lambda leaf: jnp.stack([leaf] * 3), memory)
     together = jax.jit(jax.vmap(run, in_axes=ONE_CLOCK))(keys, hparams, memories, *clock)
     run = jax.jit(run)
@@ -263,7 +263,7 @@ def loops(request):
     replay = prioritized(request.param, num_rows=LONG)
     run = jax.jit(jax.vmap(training(replay), in_axes=ONE_CLOCK))
     memory = jax.vmap(lambda _: replay.init())(jnp.arange(AGENTS))
-    hparams = Numbers(jnp.full(AGENTS, 0.9), jnp.full(AGENTS, 0.6))
+    hparams = Numbers(jnp.full(AGENTS, 0.9), jnp.full(AGENTS, 0.6), jnp.full(AGENTS, 0.4))
     keys = jax.random.split(jax.random.key(0), AGENTS)
     compiled = run.lower(keys, hparams, memory, jnp.int32(0), jnp.int32(9)).compile()
     lines, inside = [], True

@@ -13,6 +13,7 @@ from worlds import PROBES, Probes
 
 import jaxq
 from jaxq.agents import DEEP
+from jaxq.agents.protocol import PolicyInput, first_input
 
 GAMMA = 0.9
 ONE_STEP, TWO_STEPS, CUE, DELAYED, ENDLESS, COUNTDOWN = range(len(PROBES))
@@ -22,6 +23,12 @@ CASES = {
     "dqn with averaged targets": ("dqn", {"target_interval": 4, "target_rate": 0.1}),
     "dqn, a mix": ("dqn", {"dueling": True, "prioritized": True, "n_step": 3, "value": "quantile"}),
     "Munchausen IQN": ("munchausen_dqn", {"value": "implicit_quantile", "num_quantiles": 8}),
+    "ensemble of distributions": ("bootstrapped_dqn", {"value": "quantile", "num_quantiles": 8}),
+    "recurrent quantiles": ("r2d2", {"value": "quantile", "num_quantiles": 8, "prioritized": True}),
+    "recurrent PQN": (
+        "pqn",
+        {"recurrent_size": 16, "sequence_length": 8, "batch_size": 8, "train_interval": 8},
+    ),
 }
 COMMON = {
     "hidden_sizes": (64,),
@@ -45,7 +52,7 @@ RECIPES = {
     "iqn": {"num_quantiles": 8},
     "munchausen_dqn": {"munchausen_scale": 0.0, "munchausen_temperature": 1e-3},
     "bootstrapped_dqn": {"ensemble_size": 4},
-    "conservative_dqn": {"conservatism": 1e-3},
+    "conservative_dqn": {"cql_alpha": 1e-3},
     "pqn": {"buffer_size": 128, "batch_size": 64, "train_interval": 4, "layer_norm": False},
     "r2d2": {"recurrent_size": 16, "batch_size": 16, "sequence_length": 6, "burn_in": 2},
 }
@@ -74,10 +81,10 @@ def values(request):
         learner = jax.tree.map(lambda leaf: leaf[world], learners)
         padded = np.zeros((len(observations), 1, 5), np.float32)
         padded[:, 0, : np.shape(observations)[1]] = observations
-        carry, q = trainer.agent.carry(1), []
+        inputs, q = first_input(padded[0], trainer.agent.initial_carry(1)), []
         for observation in padded:
-            values, carry = trainer.agent.values(learner, observation, carry)
-            carry = trainer.agent.acting.receive(carry, *done)
+            values, carry = trainer.agent.q_values(learner, inputs._replace(observation=observation))
+            inputs = PolicyInput(observation, jnp.zeros(1, bool), *done, carry, inputs.steps)
             q.append(np.asarray(values[0]))
         return np.stack(q)
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import jaxq
-from jaxq.agents.settings import adam
+from jaxq.agents import adam
 from jaxq.kernels.products import NARROW, global_norm, product
 
 

@@ -7,8 +7,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from worlds import Cue, Delayed
 
 import jaxq
-from jaxq.engine.recurrent import episode_begin, previous_features
-from jaxq.engine.sequence_learning import mixed_priority
+from jaxq.agents.experience import mixed_priority
+from jaxq.agents.protocol import first_input
+from jaxq.agents.q_function import previous_features
 
 
 def test_the_action_before_and_its_reward_by_hand():
@@ -29,25 +30,24 @@ def test_a_sequence_is_unrolled_through_what_acting_went_through(small):
     env = jaxq.envs.from_gymnax(Delayed())
     keywords = small(recurrent_size=6, sequence_length=10, burn_in=3, batch_size=32)
     trainer = jaxq.Trainer(env, jaxq.r2d2(**{**keywords, "learning_starts": 100}))
-    learning = trainer.agent.learning
+    agent = trainer.agent
 
     @jax.jit
     def unrolled(state):
         rows = state.steps // 4
-        drawn = learning.replay.sample(
-            jax.random.key(1), state.memory, rows, state.hparams, jnp.float32(0)
-        )
-        hidden, output = learning._unroll(state.learner.params, drawn.transition)
+        drawn = agent.source.replay.sample(jax.random.key(1), state.memory, rows, state.hparams)
+        q_function = agent.q_function
+        hidden, output = q_function._unroll(q_function.network, state.learner.params, drawn, {})
         return hidden, output, drawn, state.memory.ring
 
     state = trainer.init(jax.random.key(0))
     hidden, output, drawn, ring = jax.device_get(unrolled(state))
     assert output.shape == (32, 13, 2)
     # Where a sequence begins in the ring, by the state before it.
-    stored, actions, rewards = ring.extras.hidden, ring.extras.action, ring.extras.reward
+    stored, actions, rewards, _ = ring.extras
     written = int(state.steps) // 4
     for sequence in range(32):
-        first = drawn.transition.extras.hidden[sequence]
+        first = drawn.extras.carry[sequence]
         rows, envs = np.nonzero((stored == first).all(axis=-1)[: written - 12])
         # Of windows that begin an episode, several begin with the same state: nothing.
         after = hidden[sequence, :-1]
@@ -71,11 +71,10 @@ def test_what_was_done_changes_what_a_recurrent_agent_values(small):
 
     @jax.jit
     def values(action, reward):
-        learner, _ = trainer.agent.learning.init(jax.random.key(0), trainer.hparams)
-        carry = trainer.agent.acting.receive(
-            episode_begin((1,), 6), action[None], reward[None].astype(jnp.float32)
-        )
-        return trainer.agent.values(learner, jnp.ones((1, 1)), carry)[0][0]
+        learner, _ = trainer.agent.init(jax.random.key(0), trainer.hparams)
+        inputs = first_input(jnp.ones((1, 1)), trainer.agent.initial_carry(1))
+        before = {"previous_action": action[None], "previous_reward": reward[None].astype(jnp.float32)}
+        return trainer.agent.q_values(learner, inputs._replace(**before))[0][0]
 
     pairs = (-1, 0), (0, 0), (1, 0), (1, 5)
     seen = [tuple(np.asarray(values(*map(jnp.asarray, pair)))) for pair in pairs]

@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
-from replays import ENVS, NUMBERS, SPEC, add, draw, fill, rows_from
+from replays import ENVS, NUMBERS, SPEC, add, draw, fill, reprioritize, rows_from
 from scipy import stats
 
 from jaxq import checks
@@ -121,7 +121,7 @@ def test_a_uniform_replay_has_nothing_to_reprioritize():
     memory = fill(replay, 4)
     sample = draw(replay, memory, 4)
     assert memory.priorities == ()
-    assert replay.reprioritize(memory.priorities, sample, jnp.ones(5), NUMBERS) == ()
+    assert reprioritize(replay, memory.priorities, sample, jnp.ones(5), NUMBERS) == ()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,8 @@ def test_what_a_step_led_to_is_read_back(num_rows, length):
     random = np.random.default_rng(num_rows)
     memory, history = ring.empty(spec, num_rows, ENVS), []
     add_rows = jax.jit(lambda memory, rows, at: ring.write(spec, memory, rows, at))
-    read = jax.jit(lambda memory, row, env, written: ring.read(spec, memory, row, env, written))
+    one_step = 1, jnp.float32(0.5)
+    read = jax.jit(lambda *places: ring.run_steps(spec, *places, *one_step))
     for at in range(0, 4 * num_rows, length):
         rows = rows_from(at, length)
         terminated, truncated = random.random((2, length, ENVS)) < 0.15
@@ -190,7 +191,9 @@ def check_ring(read, memory, history, written):
     # As many places each time, so that it is one program: all there are, some of them more than once.
     places = np.arange(num_rows * ENVS) % (min(written, num_rows) * ENVS)
     row, env = np.divmod(places, ENVS)
-    steps, known, *_ = jax.device_get(read(memory, row, env, jnp.int32(written)))
+    runs = jax.device_get(read(memory, row, env, jnp.int32(written)))
+    steps = jax.tree.map(lambda leaf: leaf[:, 0], runs._replace(weight=(), index=()))
+    known = steps.mask
     number = written - 1 - (written - 1 - row) % num_rows
     past = jax.tree.map(
         lambda *leaves: np.concatenate(leaves), *[rows._replace(extras=()) for rows in history]
@@ -219,7 +222,7 @@ def test_what_is_lost_counts_nothing(kind):
     assert_array_equal((sample.s_t - sample.s_tm1)[known], np.where(row % 5 == 4, 0.5, 1)[known])
     priorities = fill(replay, 40).priorities
     if kind is PrioritizedReplay:
-        priorities = replay.reprioritize(priorities, sample, jnp.ones(4_000), NUMBERS)
+        priorities = reprioritize(replay, priorities, sample, jnp.ones(4_000), NUMBERS)
         mass = priorities.tree.leaves[sample.index]
         assert_array_equal(mass > 0.5, known)
 

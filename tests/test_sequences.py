@@ -20,7 +20,7 @@ def sequences(length, batch_size=2_000):
 @pytest.mark.parametrize("num_rows", range(ROWS, 2 * ROWS + 1))
 def test_windows_are_consecutive_rows_wherever_the_write_head_is(length, num_rows):
     replay = sequences(length)
-    windows = draw(replay, fill(replay, num_rows), num_rows).transition
+    windows = draw(replay, fill(replay, num_rows), num_rows)
     assert windows.observation.shape == (2_000, length)
     assert_array_equal(windows.observation - windows.observation[:, :1], [np.arange(length)] * 2_000)
     assert_array_equal(windows.next_observation, windows.observation + 1)
@@ -32,7 +32,7 @@ def test_windows_are_consecutive_rows_wherever_the_write_head_is(length, num_row
 @pytest.mark.parametrize("num_rows", [5, 11])
 def test_all_starts_are_equally_likely(num_rows):
     replay = sequences(length=4, batch_size=30_000)
-    windows = draw(replay, fill(replay, num_rows), num_rows).transition
+    windows = draw(replay, fill(replay, num_rows), num_rows)
     _, counts = np.unique(windows.observation[:, 0], return_counts=True)
     assert len(counts) == ENVS * (min(num_rows, ROWS) - 3)
     assert stats.chisquare(counts).pvalue > 1e-3
@@ -40,13 +40,13 @@ def test_all_starts_are_equally_likely(num_rows):
 
 def test_windows_cross_the_ends_of_episodes_and_say_so():
     replay = sequences(length=3)
-    windows, known, *_ = draw(replay, fill(replay, 10, terminated=(4,), truncated=(7,)), 10)
+    windows = draw(replay, fill(replay, 10, terminated=(4,), truncated=(7,)), 10)
     row = np.asarray(windows.observation) % 1000
     assert_array_equal(windows.terminated, row == 4)
     assert_array_equal(windows.truncated, row == 7)
     led_to = np.where(row == 7, row + 0.5, row + 1)
     assert_array_equal((windows.next_observation % 1000)[row != 4], led_to[row != 4])
-    assert known.all()
+    assert windows.mask.all()
     assert windows.terminated[:, 0].any()
     assert windows.terminated[:, 1].any()
 
@@ -58,7 +58,7 @@ def test_extras_are_those_of_the_windows_first_row():
         number = rows_from(row).action
         extras = (number[..., None] + jnp.array([[[0.25, 0.75]]]), number)
         memory = add(replay, memory, rows_from(row, extras=extras), row)
-    windows = draw(replay, memory, 11).transition
+    windows = draw(replay, memory, 11)
     carry, number = windows.extras
     assert carry.shape == (2_000, 2)
     assert_array_equal(number, windows.action[:, 0])
@@ -89,7 +89,7 @@ def prioritized(**sizes):
 @pytest.mark.parametrize("num_rows", [4, 9, 25])
 def test_prioritized_windows_begin_at_every_stride_th_row_written(num_rows):
     replay = prioritized()
-    windows = draw(replay, fill(replay, num_rows), num_rows).transition
+    windows = draw(replay, fill(replay, num_rows), num_rows)
     first, counts = np.unique(windows.observation[:, 0], return_counts=True)
     oldest = max(num_rows - ROWS, 0)
     starts = [row for row in range(oldest, num_rows - 3) if row % 2 == 0]
@@ -102,11 +102,11 @@ def test_windows_are_drawn_by_the_priorities_of_whole_windows():
     replay = prioritized()
     memory = fill(replay, 8)
     windows = draw(replay, memory, 8)
-    errors = jnp.where(windows.transition.observation[:, 0] % 1000 == 2, 3.0, 0.5)
+    errors = jnp.where(windows.observation[:, 0] % 1000 == 2, 3.0, 0.5)
     priorities = reprioritize(replay, memory.priorities, windows, errors, NUMBERS)
     key, full = jax.random.key(1), jnp.float32(1)
     again = sample(replay, key, memory._replace(priorities=priorities), 8, NUMBERS, full)
-    first = again.transition.observation[:, 0] % 1000
+    first = again.observation[:, 0] % 1000
     # Starts 0, 2 and 4 of each environment have 0.5, 3 and 0.5.
     assert_allclose([(first == row).mean() for row in (0, 2, 4)], [1 / 8, 6 / 8, 1 / 8], atol=0.005)
     assert_allclose(again.weight, np.where(first == 2, 1 / 6, 1.0), rtol=1e-5)

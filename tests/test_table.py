@@ -7,17 +7,15 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
-from jaxq.engine.agent import Experience
-from jaxq.engine.make import make_agent
 from jaxq.types import Transition
 
 STATES, ACTIONS, GAMMA = 3, 2, 0.5
 
 
-def learning_of(recipe):
-    """The learning of a recipe in a world of three states, which the tests never step."""
+def agent_of(recipe):
+    """The agent of a recipe in a world of three states, which the tests never step."""
     env = jaxq.envs.random_mdp(seed=0, num_states=STATES, num_actions=ACTIONS, branching=2)
-    return make_agent(env, recipe).learning
+    return recipe.bind(env, lambda batch: batch)
 
 
 def hparams_of(recipe):
@@ -33,17 +31,17 @@ def steps(*rows):
 
 def learn(recipe, learner, *transitions, key=0):
     """Learn from one row of transitions after another."""
-    learning, hparams = learning_of(recipe), hparams_of(recipe)
+    agent, hparams = agent_of(recipe), hparams_of(recipe)
     statistics = []
     for number, newest in enumerate(transitions):
-        experience = Experience((), newest, jnp.int32(1 + number))
-        learner, _, seen = learning.learn(jax.random.key(key), learner, hparams, experience)
+        now = newest, jnp.int32(1 + number)
+        learner, _, seen = agent.learn(jax.random.key(key), learner, (), hparams, *now)
         statistics.append(seen)
     return learner, statistics
 
 
 def start(recipe, table=((1.0, 2.0), (3.0, 1.0), (0.0, 0.0))):
-    learner, memory = learning_of(recipe).init(jax.random.key(0), hparams_of(recipe))
+    learner, memory = agent_of(recipe).init(jax.random.key(0), hparams_of(recipe))
     assert memory == ()
     return learner._replace(q=jnp.broadcast_to(jnp.array(table), learner.q.shape))
 
@@ -128,7 +126,7 @@ def test_double_q_learning_moves_one_table_by_the_other():
 
 
 def test_q_lambda_passes_errors_back_along_greedy_actions():
-    recipe = jaxq.q_lambda(**CONSTANT, trace_decay=0.8)
+    recipe = jaxq.q_lambda(**CONSTANT, lambda_=0.8)
     table = ((1.0, 2.0), (3.0, 1.0), (0.0, 0.0))
     # First 0 -> 1 as above: error 0.5, trace 1 at (0, 1).
     # Then action 0 at state 1, which is greedy: the trace of (0, 1) is 0.5 * 0.8 = 0.4; it ends with
@@ -188,7 +186,7 @@ def test_keywords_of_deep_recipes_are_refused():
     with pytest.raises(TypeError, match="no keyword 'hidden_sizes'"):
         jaxq.q_learning(hidden_sizes=(64,))
     with pytest.raises(TypeError, match="belongs to traces=True"):
-        jaxq.q_learning(trace_decay=0.5)
+        jaxq.q_learning(lambda_=0.5)
 
 
 def test_an_environment_without_numbered_states_is_refused(cartpole):

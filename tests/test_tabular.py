@@ -175,7 +175,7 @@ def test_other_explorations_solve_the_lake_too(exploration):
     env = jaxq.envs.make("FrozenLake-v1")
     leaves = {
         "boltzmann": {"temperature_start": 0.1, "temperature_end": 0.01},
-        "ucb": {"count_bonus": 0.5},
+        "ucb": {"ucb_coefficient": 0.5},
     }
     recipe = jaxq.q_learning(
         exploration=exploration, epsilon_start=0.0, epsilon_end=0.0, **leaves[exploration]

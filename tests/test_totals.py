@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from jaxq.engine.agent import LearningStatistics
+from jaxq.agents.protocol import LearningStatistics
 from jaxq.engine.rollout import EpisodeTotals
 from jaxq.engine.totals import RunningSum, Totals, metrics
 

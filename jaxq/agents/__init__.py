@@ -1,14 +1,17 @@
-"""The recipes: each fills the slots of an `Algorithm` in a few lines.
+"""Agents: the protocol, the components they are made of, and the recipes that put these together.
 
-Read `q_learning` and `dqn` first; what shapes a program is documented at `TableSettings` and
-`Settings`, and the hyperparameters that may vary inside a population at `jaxq.Hparams`.
+Read `dqn` first: a recipe fills the slots of `DeepQLearning`, whose components stand in modules of their
+own: `network` and `representations`, `bootstraps`, `returns` and `target_params`, `experience` and
+`window`, `exploration`, `auxiliary`, `optimizers`, `update_schedule`. `deep_agent` puts them together,
+with the step of `gradient_update`. `q_learning` fills those of `TabularQLearning`.
 """
 
 import inspect
 from collections.abc import Callable
 
 from jaxq import checks
-from jaxq.agents.algorithm import Algorithm
+from jaxq.agents import composition, tabular_algorithm
+from jaxq.agents.algorithm import Algorithm, DeepQLearning
 from jaxq.agents.deep import (
     bootstrapped_dqn,
     c51,
@@ -26,8 +29,8 @@ from jaxq.agents.deep import (
     r2d2,
     rainbow,
 )
-from jaxq.agents.settings import Settings, adam, radam
-from jaxq.agents.table_settings import TableSettings
+from jaxq.agents.optimizers import adam, radam
+from jaxq.agents.protocol import Agent
 from jaxq.agents.tabular import (
     double_q_learning,
     dyna_q,
@@ -36,6 +39,7 @@ from jaxq.agents.tabular import (
     q_learning,
     sarsa,
 )
+from jaxq.agents.tabular_algorithm import TabularQLearning
 
 TABULAR: dict[str, Callable[..., Algorithm]] = {
     recipe.__name__: recipe
@@ -72,11 +76,13 @@ __all__ = [
     "ALGORITHMS",
     "DEEP",
     "TABULAR",
+    "Agent",
     "Algorithm",
-    "Settings",
-    "TableSettings",
+    "DeepQLearning",
+    "TabularQLearning",
     "adam",
     "radam",
+    "leaf_names",
     "recipe",
     "summary",
     *ALGORITHMS,
@@ -95,3 +101,10 @@ def recipe(name: str) -> Callable[..., Algorithm]:
 def summary(name: str) -> str:
     """Return the one line that says what a recipe is."""
     return (inspect.getdoc(recipe(name)) or "").splitlines()[0]
+
+
+def leaf_names() -> set[str]:
+    """Return the names of all leaves that built-in components declare."""
+    declared = [algorithm().leaves for algorithm in ALGORITHMS.values()]
+    owners = [owner.leaves for owner in (*composition.OWNERS, *tabular_algorithm.OWNERS)]
+    return {name for leaves in (*declared, *owners) for name in leaves}

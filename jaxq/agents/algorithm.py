@@ -1,151 +1,201 @@
-"""What a recipe makes: settings, and the leaves that these settings have a use for."""
+"""What a recipe makes: components for every slot, and starting values of the leaves they declare."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from jaxq import checks
-from jaxq.agents.mixes import without_use
-from jaxq.agents.settings import Settings
-from jaxq.agents.table_settings import TableSettings
-from jaxq.hparams import Hparams, leaf_number
+from jaxq.agents.auxiliary import ARGUMENTS as LOSS_ARGUMENTS
+from jaxq.agents.bootstraps import ARGUMENTS as RULE_ARGUMENTS
+from jaxq.agents.components import arguments, declared_leaves, require
+from jaxq.agents.deep_agent import DeepAgent
+from jaxq.agents.gradient_update import GradientUpdate, check_optimizer
+from jaxq.agents.network import EnsembleOf, Network
+from jaxq.agents.optimizers import Optimizer
+from jaxq.agents.protocol import Agent
+from jaxq.agents.q_function import check_network, make_q_function
+from jaxq.agents.returns import Sequences
+from jaxq.agents.update_schedule import Iteration, UpdateSchedule
+from jaxq.hparams import Hparams, Hyperparameter, validated
+from jaxq.types import Environment, PyTree
+
+DISCOUNT = Hyperparameter(0.99, 0, 1)
+"""gamma, what a reward one step later counts for."""
+INITIAL_VALUE = Hyperparameter(0.0)
+"""What actions are thought to be worth at first; more than can be had makes an agent try everything."""
 
 
-@dataclasses.dataclass(frozen=True)
-class Algorithm:
+class Algorithm(Protocol):
     """A recipe, ready to be given an environment by `jaxq.Trainer`.
 
     Attributes:
         name: What the command line calls it.
         hparams: Starting values of the leaves.
-        settings: What shapes the program.
+        settings: Every keyword that shapes the program, with its value.
     """
 
     name: str
     hparams: Hparams
-    settings: Settings | TableSettings
+    settings: dict[str, Any]
+
+    def bind(self, env: Environment, split: Callable[[PyTree], PyTree]) -> Agent:
+        """Make the agent for an environment; see `Agent.bind`."""
+        ...
 
 
-_EPSILON = {"epsilon_start": 1.0, "epsilon_end": 0.05, "epsilon_steps": 20_000}
-# Found by `benchmarks/defaults.py`.
-_DEEP = {
-    "learning_rate": 1e-3,
-    "learning_rate_steps": 0,
-    "discount": 0.99,
-    **_EPSILON,
-    "epsilon_steps": 10_000,
-    "target_rate": 0.05,
-    "max_gradient_norm": 10.0,
-}
-_TABLE = {
-    "learning_rate": 1.0,
-    "visit_exponent": 0.6,
-    "discount": 0.99,
-    "initial_value": 0.0,
-    **_EPSILON,
-}
+@dataclasses.dataclass(frozen=True)
+class DeepQLearning:
+    """Q-learning with a network, as a composition of components.
 
-# The leaves that belong to one value of one setting.
-_CONDITIONAL: list[tuple[str, Any, dict[str, float]]] = [
-    (
-        "exploration",
-        "boltzmann",
-        {"temperature_start": 1.0, "temperature_end": 0.05, "temperature_steps": 20_000},
-    ),
-    ("exploration", "ucb", {"count_bonus": 1.0}),
-    ("exploration", "ensemble", {"mask_probability": 0.5}),
-    (
-        "prioritized",
-        True,
-        {"priority_exponent": 0.6, "importance_start": 0.4, "importance_steps": 100_000},
-    ),
-    (
-        "munchausen",
-        True,
-        {"munchausen_scale": 0.9, "munchausen_clip": -1.0, "munchausen_temperature": 0.03},
-    ),
-    ("conservative", True, {"conservatism": 0.1}),
-    ("memory", "window", {"trace_decay": 0.65}),
-    ("traces", True, {"trace_decay": 0.9}),
-]
-
-
-def fill(
-    name: str,
-    settings_type: type[Settings] | type[TableSettings],
-    defaults: dict[str, Any],
-    keywords: dict[str, Any],
-) -> Algorithm:
-    """Fill the settings and the leaves of a recipe.
-
-    Args:
-        name: The recipe's name.
-        settings_type: Its kind of settings.
-        defaults: What the recipe sets otherwise than the settings and leaves by themselves.
-        keywords: What the user sets.
-
-    Returns:
-        The recipe.
-
-    Raises:
-        InputTypeError: If a keyword does not exist or has the wrong type.
-        InputValueError: If a value is out of range, or two do not fit together.
+    Attributes:
+        name: What it is called.
+        network: How observations become what heads make values of.
+        value: How values are represented; see `jaxq.agents.representations`.
+        bootstrap: How what follows enters a target; see `jaxq.agents.bootstraps`.
+        returns: Over how many steps rewards are summed.
+        target: The target parameters; see `jaxq.agents.target_params`.
+        experience: What is kept of the steps, and its batches.
+        sequences: Runs of steps of a recurrent agent, or `None`.
+        ensemble: Members, or `None`.
+        exploration: How actions are chosen; see `jaxq.agents.exploration`.
+        auxiliary: Auxiliary losses.
+        optimizer: The optimizer.
+        schedule: How often it learns from how many environments.
+        hparams: Starting values of the leaves that these declare.
+        settings: Every keyword that shapes the program, with its value.
     """
-    known = [field.name for field in dataclasses.fields(settings_type)]
-    merged = {**defaults, **keywords}
-    settings = settings_type(**{key: value for key, value in merged.items() if key in known})
-    leaves = _leaves(settings)
-    if "target_interval" in keywords:
-        # Who says how often copies are made means copies, as in the paper.
-        merged = {**merged, "target_rate": keywords.get("target_rate", 1.0)}
-    for key in keywords:
-        if key not in known and key not in leaves:
-            raise _no_keyword(name, key, settings, [*known, *leaves])
-    _check_used(name, settings, [key for key in keywords if key in known])
-    for key in leaves:
-        leaves[key] = leaf_number(key, merged.get(key, leaves[key]))
-    return Algorithm(name, Hparams(**leaves), settings)
 
+    name: str
+    network: Network
+    value: Any
+    bootstrap: Any
+    returns: Any
+    target: Any
+    experience: Any
+    sequences: Sequences | None
+    ensemble: EnsembleOf | None
+    exploration: Any
+    auxiliary: tuple[Any, ...]
+    optimizer: Optimizer
+    schedule: UpdateSchedule
+    hparams: Hparams = dataclasses.field(default_factory=Hparams)
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
-def _check_used(name: str, settings: Settings | TableSettings, given: list[str]) -> None:
-    """Check that settings have a use, unless they are given as they would be anyway."""
-    if isinstance(settings, TableSettings):
-        return
-    reasons = without_use(settings)
-    for key in given:
-        value = getattr(settings, key)
-        if key in reasons and value != getattr(Settings, key):
+    def __post_init__(self) -> None:
+        """Check that the components go together."""
+        arguments(self.bootstrap, "bootstrap", RULE_ARGUMENTS)
+        for loss in self.auxiliary:
+            arguments(loss, "auxiliary", LOSS_ARGUMENTS)
+        require(self.exploration, "exploration", ("bind", "init", "act", "epsilons"))
+        require(self.target, "target", ("init", "update", "evaluate", "is_online"))
+        require(self.value, "value", ("networks", "make_value", "is_number"))
+        self._check_sequences()
+        if self.network.torso is not None and not self.network.head_size(self.value.needs_hidden_layer):
+            self.network.check_normalizes(0)
+        # The rule first: what it goes with says more than what the rest would.
+        for component in (self.bootstrap, *self.components):
+            check = getattr(component, "check", None)
+            if check is not None:
+                check(self)
+
+    def _check_sequences(self) -> None:
+        if self.sequences is None:
+            return
+        length = self.sequences.sequence_length
+        if self.returns.n_step > length:
             raise checks.InputValueError(
-                f"{name}() makes no use of {key}={value!r} as it is set up: it is for {reasons[key]}; "
-                f"or leave out {key}"
+                f"n_step must fit into the sequence, got {self.returns.n_step} > {length}; "
+                f"for example sequence_length={2 * self.returns.n_step}"
+            )
+        if self.ensemble is not None:
+            raise checks.InputValueError(
+                "each member of an ensemble would need a recurrent carry of its own; "
+                "leave out recurrent_size, or use another exploration"
             )
 
-
-def _leaves(settings: Settings | TableSettings) -> dict[str, float]:
-    """Return the leaves that settings have a use for, with what they are unless a recipe says."""
-    deep = isinstance(settings, Settings)
-    leaves = dict(_DEEP if deep else _TABLE)
-    if deep and settings.network is None and settings.value != "categorical":
-        leaves["initial_value"] = 0.0
-    for setting, value, conditional in _CONDITIONAL:
-        if getattr(settings, setting, None) == value:
-            leaves |= conditional
-    if settings.epsilon_schedule == "ladder":
-        # Constant in time, and another one for each environment.
-        del leaves["epsilon_steps"]
-    return leaves
-
-
-def _no_keyword(
-    name: str, key: str, settings: Settings | TableSettings, choices: list[str]
-) -> checks.InputError:
-    """Say why a keyword is none of a recipe's, as it is set up."""
-    if key == "epsilon_steps":
-        return checks.InputValueError(
-            f"{name}() makes no use of epsilon_steps as it is set up: a ladder of epsilons is constant "
-            "in time; leave it out, or set epsilon_schedule='linear'"
+    @property
+    def components(self) -> tuple[Any, ...]:
+        """All components, in the order in which their leaves are listed."""
+        optional = [part for part in (self.sequences, self.ensemble) if part is not None]
+        return (
+            self.optimizer,
+            self.network,
+            self.value,
+            self.exploration,
+            self.target,
+            self.experience,
+            self.bootstrap,
+            self.returns,
+            *self.auxiliary,
+            *optional,
+            self.schedule,
         )
-    for setting, value, conditional in _CONDITIONAL:
-        if key in conditional and hasattr(settings, setting):
-            message = f"{name}() has no keyword {key!r} by itself; it belongs to {setting}={value!r}"
-            return checks.InputTypeError(message)
-    return checks.InputTypeError(f"{name}() has no keyword {key!r}; {checks.nearest(key, choices)}")
+
+    @property
+    def leaves(self) -> dict[str, Hyperparameter]:
+        """The hyperparameters that the components declare."""
+        found = {"discount": DISCOUNT}
+        if self.value.has_initial_value and not self.network.is_own:
+            found["initial_value"] = INITIAL_VALUE
+        return joined_leaves([found, *map(declared_leaves, self.components)])
+
+    def bind(self, env: Environment, split: Callable[[PyTree], PyTree]) -> DeepAgent:
+        """Put the components together for an environment.
+
+        Raises:
+            InputValueError: If a network of the user's own does not fit it, or an optimizer needs more
+                than gradients.
+        """
+        network, schedule, experience = self.network, self.schedule, self.experience
+        window = experience.window
+        burn_in = 0 if self.sequences is None or window is not None else self.sequences.burn_in
+        q_function = make_q_function(env, network, self.value, self.ensemble, burn_in)
+        batch_size, rows = experience.batch_size, self._rows_of_run
+        if network.is_own or network.torso is not None:
+            check_network(env, q_function, (schedule.num_envs, 1, batch_size))
+        update = GradientUpdate(
+            q_function,
+            self.bootstrap,
+            self.target,
+            self.auxiliary,
+            self.optimizer.optimizer,
+            self.returns.n_step,
+        )
+        if not self.optimizer.is_built_in:
+            check_optimizer(update, validated(self.hparams, self.hparams))
+        needed = experience.rows_needed(self.returns, self.sequences)
+        iteration = Iteration.of(schedule, window, needed)
+        return DeepAgent(
+            name=self.name,
+            hparams=self.hparams,
+            num_envs=schedule.num_envs,
+            batch_size=batch_size,
+            update_rows=window if window is not None else batch_size * rows,
+            iteration=iteration,
+            exploration=self.exploration.bind(env),
+            source=experience.bind(self, env.observation_spec, iteration),
+            update=update,
+            scheduled=tuple(part for part in self.components if hasattr(part, "at_step")),
+            split=split,
+        )
+
+    @property
+    def _rows_of_run(self) -> int:
+        return 1 if self.sequences is None else self.sequences.rows
+
+
+def joined_leaves(declarations: list[dict[str, Hyperparameter]]) -> dict[str, Hyperparameter]:
+    """Put the leaves of components together.
+
+    Raises:
+        InputValueError: If two components declare one leaf with other ranges.
+    """
+    found: dict[str, Hyperparameter] = {}
+    for declared in declarations:
+        for name, leaf in declared.items():
+            if found.setdefault(name, leaf) != leaf:
+                raise checks.InputValueError(
+                    f"two components declare the leaf {name} with other defaults or ranges, "
+                    f"{found[name]} and {leaf}; call one of them by another name"
+                )
+    return found

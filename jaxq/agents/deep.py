@@ -1,13 +1,16 @@
 """The deep recipes: each is what it sets otherwise than `dqn`.
 
-Keywords of all of them are the fields of `Settings` and the leaves of `jaxq.Hparams` that those
-settings have a use for.
+Keywords of all of them are the fields and leaves of the components in use, and the names that choose
+components: `value`, `exploration`, `memory`, `prioritized`, `double`, `munchausen`, `conservative`; or a
+component itself: `network`, `torso`, `value`, `bootstrap`, `target`, `exploration`, `replay`,
+`auxiliary`, `optimizer`.
 """
 
 from typing import Any
 
-from jaxq.agents.algorithm import Algorithm, fill
-from jaxq.agents.settings import Settings, radam
+from jaxq.agents.algorithm import Algorithm
+from jaxq.agents.composition import compose
+from jaxq.agents.optimizers import radam
 
 # What explores by itself has no need of random actions.
 _NO_EPSILON = {"epsilon_start": 0.0, "epsilon_end": 0.0}
@@ -26,7 +29,7 @@ def dqn(**keywords: Any) -> Algorithm:
     end are then outvoted, and values grow without bound.
 
     Args:
-        **keywords: Fields of `jaxq.agents.Settings`, and starting values of the leaves.
+        **keywords: Fields of the components in use, starting values of their leaves, and components.
 
     Returns:
         The recipe.
@@ -46,7 +49,7 @@ def dqn(**keywords: Any) -> Algorithm:
         >>> jaxq.dqn(double=True, learning_rate=1e-3).hparams.learning_rate
         0.001
     """
-    return fill("dqn", Settings, {}, keywords)
+    return compose("dqn", {}, keywords)
 
 
 def double_dqn(**keywords: Any) -> Algorithm:
@@ -57,7 +60,7 @@ def double_dqn(**keywords: Any) -> Algorithm:
     References:
         van Hasselt et al., Deep Reinforcement Learning with Double Q-learning, 2016, equation 4.
     """
-    return fill("double_dqn", Settings, {"double": True}, keywords)
+    return compose("double_dqn", {"double": True}, keywords)
 
 
 def dueling_dqn(**keywords: Any) -> Algorithm:
@@ -69,7 +72,7 @@ def dueling_dqn(**keywords: Any) -> Algorithm:
     References:
         Wang et al., Dueling Network Architectures, 2016, equation 9 and section 4.2.
     """
-    return fill("dueling_dqn", Settings, {"dueling": True, "double": True}, keywords)
+    return compose("dueling_dqn", {"dueling": True, "double": True}, keywords)
 
 
 def n_step_dqn(**keywords: Any) -> Algorithm:
@@ -81,7 +84,7 @@ def n_step_dqn(**keywords: Any) -> Algorithm:
         Sutton, Learning to Predict by the Methods of Temporal Differences, 1988; Hessel et al.,
         Rainbow, 2018, section "Multi-step learning", and its table 1 for n = 3.
     """
-    return fill("n_step_dqn", Settings, {"n_step": 3}, keywords)
+    return compose("n_step_dqn", {"n_step": 3}, keywords)
 
 
 def prioritized_dqn(**keywords: Any) -> Algorithm:
@@ -93,7 +96,7 @@ def prioritized_dqn(**keywords: Any) -> Algorithm:
         Schaul et al., Prioritized Experience Replay, 2016, equation 1 and algorithm 1; alpha 0.6 and
         beta from 0.4 as in its table 3, proportional variant.
     """
-    return fill("prioritized_dqn", Settings, {"prioritized": True, "double": True}, keywords)
+    return compose("prioritized_dqn", {"prioritized": True, "double": True}, keywords)
 
 
 def c51(**keywords: Any) -> Algorithm:
@@ -109,7 +112,7 @@ def c51(**keywords: Any) -> Algorithm:
     References:
         Bellemare et al., A Distributional Perspective on Reinforcement Learning, 2017, algorithm 1.
     """
-    return fill("c51", Settings, {"value": "categorical"}, keywords)
+    return compose("c51", {"value": "categorical"}, keywords)
 
 
 def qr_dqn(**keywords: Any) -> Algorithm:
@@ -123,7 +126,7 @@ def qr_dqn(**keywords: Any) -> Algorithm:
         Dabney et al., Distributional Reinforcement Learning with Quantile Regression, 2018,
         equation 10 and algorithm 1.
     """
-    return fill("qr_dqn", Settings, {"value": "quantile"}, keywords)
+    return compose("qr_dqn", {"value": "quantile"}, keywords)
 
 
 def iqn(**keywords: Any) -> Algorithm:
@@ -141,7 +144,7 @@ def iqn(**keywords: Any) -> Algorithm:
     References:
         Dabney et al., Implicit Quantile Networks, 2018, equations 1 to 4, figures 1 and 4.
     """
-    return fill("iqn", Settings, {"value": "implicit_quantile", "num_quantiles": 8}, keywords)
+    return compose("iqn", {"value": "implicit_quantile", "num_quantiles": 8}, keywords)
 
 
 def munchausen_dqn(**keywords: Any) -> Algorithm:
@@ -154,7 +157,7 @@ def munchausen_dqn(**keywords: Any) -> Algorithm:
         Vieillard et al., Munchausen Reinforcement Learning, 2020, equation 1; scale 0.9, tau 0.03 and
         clip -1 as in its section 4.
     """
-    return fill("munchausen_dqn", Settings, {"munchausen": True}, keywords)
+    return compose("munchausen_dqn", {"munchausen": True}, keywords)
 
 
 def noisy_dqn(**keywords: Any) -> Algorithm:
@@ -163,7 +166,7 @@ def noisy_dqn(**keywords: Any) -> Algorithm:
     References:
         Fortunato et al., Noisy Networks for Exploration, 2018, equations 9 to 11, factorised noise.
     """
-    return fill("noisy_dqn", Settings, {"noisy": True, **_NO_EPSILON}, keywords)
+    return compose("noisy_dqn", {"noisy": True, **_NO_EPSILON}, keywords)
 
 
 def bootstrapped_dqn(**keywords: Any) -> Algorithm:
@@ -178,7 +181,7 @@ def bootstrapped_dqn(**keywords: Any) -> Algorithm:
         targets); Osband et al., Randomized Prior Functions, 2018, algorithm 1, for the priors.
     """
     defaults = {"exploration": "ensemble", "double": True, **_NO_EPSILON}
-    return fill("bootstrapped_dqn", Settings, defaults, keywords)
+    return compose("bootstrapped_dqn", defaults, keywords)
 
 
 def conservative_dqn(**keywords: Any) -> Algorithm:
@@ -189,7 +192,7 @@ def conservative_dqn(**keywords: Any) -> Algorithm:
     References:
         Kumar et al., Conservative Q-Learning, 2020, equation 4.
     """
-    return fill("conservative_dqn", Settings, {"conservative": True, "double": True}, keywords)
+    return compose("conservative_dqn", {"conservative": True, "double": True}, keywords)
 
 
 def rainbow(**keywords: Any) -> Algorithm:
@@ -209,7 +212,7 @@ def rainbow(**keywords: Any) -> Algorithm:
         "priority_exponent": 0.5,
         **_NO_EPSILON,
     }
-    return fill("rainbow", Settings, defaults, keywords)
+    return compose("rainbow", defaults, keywords)
 
 
 def pqn(**keywords: Any) -> Algorithm:
@@ -231,11 +234,9 @@ def pqn(**keywords: Any) -> Algorithm:
         "buffer_size": 512,
         "batch_size": 128,
         "train_interval": 32,
-        "target_interval": 1,
-        "target_rate": 1.0,
         "learning_starts": 0,
     }
-    return fill("pqn", Settings, defaults, keywords)
+    return compose("pqn", defaults, keywords)
 
 
 def r2d2(**keywords: Any) -> Algorithm:
@@ -270,4 +271,4 @@ def r2d2(**keywords: Any) -> Algorithm:
         "priority_exponent": 0.9,
         "importance_start": 0.6,
     }
-    return fill("r2d2", Settings, defaults, keywords)
+    return compose("r2d2", defaults, keywords)

@@ -1,13 +1,13 @@
 """The tabular recipes, for environments whose states can be numbered.
 
-Keywords of all of them are the fields of `TableSettings` and the leaves of `jaxq.Hparams` that those
-settings have a use for.
+Keywords of all of them are the fields of `TabularQLearning`, those of its exploration, and the leaves
+that the two declare.
 """
 
 from typing import Any
 
-from jaxq.agents.algorithm import Algorithm, fill
-from jaxq.agents.table_settings import TableSettings
+from jaxq.agents.algorithm import Algorithm
+from jaxq.agents.tabular_algorithm import compose_table
 
 
 def q_learning(**keywords: Any) -> Algorithm:
@@ -24,7 +24,7 @@ def q_learning(**keywords: Any) -> Algorithm:
     random.
 
     Args:
-        **keywords: Fields of `jaxq.agents.TableSettings`, and starting values of the leaves.
+        **keywords: Fields of `jaxq.agents.TabularQLearning`, and starting values of the leaves.
 
     Returns:
         The recipe.
@@ -39,10 +39,10 @@ def q_learning(**keywords: Any) -> Algorithm:
 
     Example:
         >>> import jaxq
-        >>> jaxq.q_learning(learning_rate=0.1, visit_exponent=0).settings.rule
+        >>> jaxq.q_learning(learning_rate=0.1, visit_exponent=0).settings["rule"]
         'greedy'
     """
-    return fill("q_learning", TableSettings, {}, keywords)
+    return compose_table("q_learning", {}, keywords)
 
 
 def double_q_learning(**keywords: Any) -> Algorithm:
@@ -54,7 +54,7 @@ def double_q_learning(**keywords: Any) -> Algorithm:
     References:
         van Hasselt, Double Q-learning, 2010, algorithm 1.
     """
-    return fill("double_q_learning", TableSettings, {"double": True}, keywords)
+    return compose_table("double_q_learning", {"double": True}, keywords)
 
 
 def sarsa(**keywords: Any) -> Algorithm:
@@ -68,7 +68,7 @@ def sarsa(**keywords: Any) -> Algorithm:
         Rummery and Niranjan, 1994; Sutton and Barto, 2018, section 6.4; Singh et al., Convergence
         Results for Single-Step On-Policy Algorithms, 2000, for its convergence as epsilon vanishes.
     """
-    return fill("sarsa", TableSettings, {"rule": "sampled"}, keywords)
+    return compose_table("sarsa", {"rule": "sampled"}, keywords)
 
 
 def expected_sarsa(**keywords: Any) -> Algorithm:
@@ -79,7 +79,7 @@ def expected_sarsa(**keywords: Any) -> Algorithm:
     References:
         van Seijen et al., A Theoretical and Empirical Analysis of Expected Sarsa, 2009, equation 5.
     """
-    return fill("expected_sarsa", TableSettings, {"rule": "expected"}, keywords)
+    return compose_table("expected_sarsa", {"rule": "expected"}, keywords)
 
 
 def q_lambda(**keywords: Any) -> Algorithm:
@@ -92,7 +92,7 @@ def q_lambda(**keywords: Any) -> Algorithm:
         Watkins, Learning from Delayed Rewards, 1989; Sutton and Barto, 2018, section 12.10.
     """
     defaults = {"traces": True, "learning_rate": 0.1, "visit_exponent": 0.0}
-    return fill("q_lambda", TableSettings, defaults, keywords)
+    return compose_table("q_lambda", defaults, keywords)
 
 
 def dyna_q(**keywords: Any) -> Algorithm:
@@ -105,4 +105,4 @@ def dyna_q(**keywords: Any) -> Algorithm:
         Sutton, Integrated Architectures for Learning, Planning, and Reacting, 1990; Sutton and
         Barto, 2018, section 8.2.
     """
-    return fill("dyna_q", TableSettings, {"planning_steps": 10}, keywords)
+    return compose_table("dyna_q", {"planning_steps": 10}, keywords)

@@ -1,7 +1,7 @@
 """How much memory a population takes, worked out from shapes before anything is compiled."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -9,8 +9,6 @@ import jax.numpy as jnp
 from jax.extend import core
 
 from jaxq import checks
-from jaxq.agents import Algorithm, Settings, TableSettings
-from jaxq.engine.learner import Learner
 from jaxq.engine.state import AgentState
 from jaxq.types import PyTree
 
@@ -75,11 +73,11 @@ def memory_use(template: AgentState, agents: int, copies: int, working: int) -> 
         working: Bytes that all devices need besides.
     """
     learner = template.learner
-    deep = isinstance(learner, Learner)
+    optimizer = num_bytes(getattr(learner, "opt_state", ()))
     return MemoryUse(
         replay=num_bytes(template.memory),
-        parameters=num_bytes((learner.params, learner.target_params) if deep else learner),
-        optimizer=num_bytes(learner.opt_state) if deep else 0,
+        parameters=num_bytes(learner) - optimizer,
+        optimizer=optimizer,
         environments=num_bytes((template.actors, template.env_params, template.hparams, template.key)),
         agents=agents,
         copies=copies,
@@ -87,49 +85,41 @@ def memory_use(template: AgentState, agents: int, copies: int, working: int) -> 
     )
 
 
-def working_bytes(algorithm: Algorithm, template: AgentState, values: Any, num_keys: int) -> int:
+def working_bytes(rows: int, template: AgentState, policy: Any, num_keys: int) -> int:
     """Estimate what training one agent takes beside its state.
 
     Args:
-        algorithm: The recipe.
+        rows: Observations that one update holds at once.
         template: The shapes and types of the agent's state.
-        values: Maps what was learned and observations `[B, ...]` to action values `[B, A]`.
+        policy: Maps what was learned and observations `[B, ...]` to actions, by all of the network.
         num_keys: Keys that are drawn at once.
     """
     keys = _KEYS * 8 * num_keys
-    if isinstance(algorithm.settings, TableSettings):
+    if not rows:
         return keys
-    rows = _rows(algorithm.settings)
     observation = template.actors.observation
     batch = jax.ShapeDtypeStruct((rows, *observation.shape[1:]), observation.dtype)
-    program = jax.make_jaxpr(values)(template.learner, batch).jaxpr
-    params = num_bytes(template.learner.params)
+    program = jax.make_jaxpr(policy)(template.learner, batch).jaxpr
+    params = num_bytes(getattr(template.learner, "params", template.learner))
     return _GRADIENTS * params + _ACTIVATIONS * _products(program) + keys
 
 
-def episode_bytes(template: AgentState, game: PyTree, values: Any) -> int:
+def episode_bytes(template: AgentState, game: PyTree, policy: Any) -> int:
     """Estimate what one episode takes that is played beside others, from the network's products.
 
     Args:
         template: The shapes and types of the agent's state.
         game: Those of one environment: its state, what it shows, and what a recurrent agent carries.
-        values: Maps what was learned and observations `[B, ...]` to action values `[B, A]`.
+        policy: Maps what was learned and observations `[B, ...]` to actions.
     """
     observation = template.actors.observation
 
     def products(rows: int) -> int:
         batch = jax.ShapeDtypeStruct((rows, *observation.shape[1:]), observation.dtype)
-        return _products(jax.make_jaxpr(values)(template.learner, batch).jaxpr, operands=True)
+        return _products(jax.make_jaxpr(policy)(template.learner, batch).jaxpr, operands=True)
 
     # The weights are there once, whatever the number of episodes.
     return _GAMES * num_bytes(game) + _EPISODE_KEYS + products(2) - products(1)
-
-
-def _rows(settings: Settings) -> int:
-    """Return how many observations one gradient step looks at."""
-    if settings.memory == "window":
-        return settings.buffer_size
-    return settings.batch_size * (settings.sequence_rows if settings.recurrent_size else 1)
 
 
 def _products(program: core.Jaxpr, operands: bool = False) -> int:
@@ -165,13 +155,13 @@ def readable(number: int) -> str:
     return f"{amount:.3g} {unit}" if amount < 1000 else f"{amount:,.0f} {unit}"
 
 
-def check_fits(use: MemoryUse, limit: int | None, settings: Settings | TableSettings) -> None:
+def check_fits(use: MemoryUse, limit: int | None, settings: Mapping[str, Any]) -> None:
     """Check that a population fits the memory there is.
 
     Args:
         use: What it takes.
         limit: Bytes there are; `None` if nobody knows.
-        settings: The recipe's, which could be made smaller.
+        settings: Keywords of the recipe, of which some could be made smaller.
 
     Raises:
         InputValueError: If it does not fit, with what would.
@@ -183,14 +173,13 @@ def check_fits(use: MemoryUse, limit: int | None, settings: Settings | TableSett
     if use.copies > 2 and use._replace(copies=2).total <= limit:
         fitting = [f"{use.agents} agents, which fill the devices evenly"]
     excess = (use.total - limit) / (use.copies * use.agents)
-    if isinstance(settings, Settings):
-        if excess < use.replay:
-            rows = int(settings.buffer_size * (1 - excess / use.replay))
-            fitting.append(f"buffer_size={rows}")
-        learner = use.parameters + use.optimizer
-        if excess < learner and settings.network is None:
-            widths = tuple(int(width * (1 - excess / learner)) for width in settings.hidden_sizes)
-            fitting += [f"hidden_sizes={widths}"] if min(widths, default=0) else []
+    if "buffer_size" in settings and excess < use.replay:
+        rows = int(settings["buffer_size"] * (1 - excess / use.replay))
+        fitting.append(f"buffer_size={rows}")
+    learner, own = use.parameters + use.optimizer, settings.get("network") or settings.get("torso")
+    if excess < learner and own is None:
+        widths = tuple(int(x * (1 - excess / learner)) for x in settings.get("hidden_sizes", ()))
+        fitting += [f"hidden_sizes={widths}"] if min(widths, default=0) else []
     raise checks.InputValueError(
         f"{use.agents} agents take {use}, but there are {readable(limit)}"
         + (f"; what would fit: {', or '.join(fitting)}" if fitting else "")

@@ -9,7 +9,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.engine.state import AgentState, check_alive, check_key, describe
-from jaxq.hparams import Hparams, allowed, check_may_vary
+from jaxq.hparams import Hparams, check_may_vary
 from jaxq.precision import in_32_bits
 from jaxq.types import PyTree
 
@@ -95,7 +95,9 @@ def _next_round(
         up = jax.random.bernoulli(jax.random.fold_in(vary_key, number), shape=source.shape)
         change = jnp.where(up, factor, 1 / factor)
         hparams = _varied(hparams, name, source != jnp.arange(source.size), change)
-    learner = state.learner.inherit(_taken(state.learner, source))
+    donor = _taken(state.learner, source)
+    inherit = getattr(state.learner, "inherit", None)
+    learner = donor if inherit is None else inherit(donor)
     return state._replace(learner=learner, hparams=hparams)
 
 
@@ -136,6 +138,6 @@ def _varied(hparams: Hparams, name: str, replaced: jax.Array, change: jax.Array)
     """Multiply a leaf of the agents that were replaced, and leave that of the others to the bit."""
     leaf = getattr(hparams, name)
     new = 1 - (1 - leaf) / change if name == "discount" else leaf * change
-    low, high = allowed(name)
-    new = jax.device_put(jnp.clip(new, low, high), leaf.sharding)
+    declared = hparams.declared[name]
+    new = jax.device_put(jnp.clip(new, declared.low, declared.high), leaf.sharding)
     return hparams.replace(**{name: jnp.where(replaced, new, leaf)})

@@ -209,7 +209,7 @@ class Population:
         if spread.in_shares and limit is not None and use.total > limit:
             spread = Spread(self.size, self.chunk, self.mesh, threads=1)
             use = spread_memory(self.trainer, spread, self.donate)
-        check_fits(use, limit, self.trainer.algorithm.settings)
+        check_fits(use, limit, getattr(self.trainer.algorithm, "settings", {}))
         return spread
 
     @in_32_bits()

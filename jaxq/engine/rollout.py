@@ -5,12 +5,12 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxq.engine.agent import Acting, Situation
+from jaxq.agents.protocol import Agent, PolicyInput
 from jaxq.hparams import Hparams
 from jaxq.types import Environment, PyTree, TimeStep, Transition
 
 
-class Actors(NamedTuple):
+class RolloutState(NamedTuple):
     """The E environments of one agent, in the middle of their episodes.
 
     Attributes:
@@ -19,7 +19,9 @@ class Actors(NamedTuple):
         episode_return: Undiscounted rewards of the running episodes so far, `[E]`.
         episode_length: Steps of the running episodes so far, int32 `[E]`.
         max_abs_reward: Largest absolute reward of any step so far, `[E]`.
-        carry: What acting remembers from step to step.
+        previous_action: Actions of the last step, int32 `[E]`; -1 where an episode begins.
+        previous_reward: Their rewards, `[E]`; 0 where an episode begins.
+        carry: What the policy carries from step to step.
     """
 
     env_state: PyTree
@@ -27,6 +29,8 @@ class Actors(NamedTuple):
     episode_return: jax.Array
     episode_length: jax.Array
     max_abs_reward: jax.Array
+    previous_action: jax.Array
+    previous_reward: jax.Array
     carry: PyTree
 
 
@@ -41,41 +45,46 @@ class EpisodeTotals(NamedTuple):
     episode_length: jax.Array
 
 
-def start(env: Environment, env_params: PyTree, acting: Acting, key: jax.Array, num_envs: int) -> Actors:
-    """Begin an episode in each of E environments."""
+def start(env: Environment, env_params: PyTree, agent: Agent, key: jax.Array) -> RolloutState:
+    """Begin an episode in each of an agent's E environments."""
+    num_envs = agent.num_envs
     keys = jax.random.split(key, num_envs)
     env_state, observation = jax.vmap(env.reset, in_axes=(0, None))(keys, env_params)
     zeros = jnp.zeros(num_envs)
     lengths = zeros.astype(jnp.int32)
-    return Actors(env_state, observation, zeros, lengths, zeros, acting.start(num_envs))
+    no_action = jnp.full(num_envs, -1, jnp.int32)
+    carry = agent.initial_carry(num_envs)
+    return RolloutState(
+        env_state, observation, zeros, lengths, zeros, no_action, jnp.zeros(num_envs), carry
+    )
 
 
-class Actor(NamedTuple):
-    """Who acts, and where.
+class RolloutContext(NamedTuple):
+    """What stays the same during a rollout.
 
     Attributes:
         env: The environment.
         env_params: Its parameters.
-        acting: How actions are chosen.
-        learner: What was learned so far.
-        hparams: The agent's hyperparameters.
+        agent: The agent that acts.
+        learner: What it has learned.
+        hparams: Its hyperparameters.
     """
 
     env: Environment
     env_params: PyTree
-    acting: Acting
+    agent: Agent
     learner: PyTree
     hparams: Hparams
 
 
 def rollout(
-    actor: Actor, actors: Actors, keys: jax.Array, steps: jax.Array
-) -> tuple[Actors, Transition, EpisodeTotals]:
+    context: RolloutContext, state: RolloutState, keys: jax.Array, steps: jax.Array
+) -> tuple[RolloutState, Transition, EpisodeTotals]:
     """Step E environments T times.
 
     Args:
-        actor: Who acts, and where.
-        actors: The environments as they are.
+        context: What stays the same.
+        state: The environments as they are.
         keys: PRNG keys, for each step one to act and one for each environment, `[T, 1 + E]`.
         steps: Env steps of the agent so far, int32 `[]`.
 
@@ -83,49 +92,66 @@ def rollout(
         The environments after T steps, what happened, leaves `[T, E, ...]`, and the totals of the
         episodes that ended on the way.
     """
-    num_envs = actors.episode_length.shape[0]
+    num_envs = state.episode_length.shape[0]
 
-    def step(actors: Actors, inputs: tuple) -> tuple[Actors, tuple[Transition, EpisodeTotals]]:
+    def step(state: RolloutState, inputs: tuple) -> tuple[RolloutState, tuple]:
         number, keys = inputs
-        begins = actors.episode_length == 0
-        situation = Situation(actors.observation, begins, actors.carry, steps + number * num_envs)
-        decision = actor.acting.act(keys[0], actor.learner, actor.hparams, situation)
-        env_state, timestep = jax.vmap(actor.env.step, in_axes=(0, 0, 0, None))(
-            keys[1:], actors.env_state, decision.action, actor.env_params
+        given = policy_input(state, steps + number * num_envs)
+        output = context.agent.act(keys[0], context.learner, context.hparams, given)
+        env_state, timestep = jax.vmap(context.env.step, in_axes=(0, 0, 0, None))(
+            keys[1:], state.env_state, output.action, context.env_params
         )
         transition = Transition(
-            actors.observation,
-            decision.action,
+            state.observation,
+            output.action,
             timestep.reward,
             timestep.terminated,
             timestep.truncated,
             timestep.final_observation,
-            decision.extras,
+            output.extras,
         )
-        counted, totals = _count(actors, timestep)
-        carry = actor.acting.receive(decision.carry, decision.action, timestep.reward)
-        after = counted._replace(env_state=env_state, observation=timestep.observation, carry=carry)
+        counted, totals = _count(state, timestep)
+        ended = timestep.terminated | timestep.truncated
+        after = counted._replace(
+            env_state=env_state,
+            observation=timestep.observation,
+            previous_action=jnp.where(ended, -1, output.action),
+            previous_reward=jnp.where(ended, 0, timestep.reward),
+            carry=output.carry,
+        )
         return after, (transition, totals)
 
     numbers = jnp.arange(keys.shape[0], dtype=jnp.int32)
-    actors, (transitions, totals) = jax.lax.scan(step, actors, (numbers, keys))
-    return actors, transitions, jax.tree.map(lambda x: x.sum(axis=0), totals)
+    state, (transitions, totals) = jax.lax.scan(step, state, (numbers, keys))
+    return state, transitions, jax.tree.map(lambda x: x.sum(axis=0), totals)
 
 
-def _count(actors: Actors, timestep: TimeStep) -> tuple[Actors, EpisodeTotals]:
+def policy_input(state: RolloutState, steps: jax.Array) -> PolicyInput:
+    """Return what a policy chooses by, after `steps` env steps of the agent."""
+    return PolicyInput(
+        state.observation,
+        state.episode_length == 0,
+        state.previous_action,
+        state.previous_reward,
+        state.carry,
+        steps,
+    )
+
+
+def _count(state: RolloutState, timestep: TimeStep) -> tuple[RolloutState, EpisodeTotals]:
     """Add a step to the running episodes, and sum up those that it ended."""
     ended = timestep.terminated | timestep.truncated
-    episode_return = actors.episode_return + timestep.reward
-    episode_length = actors.episode_length + 1
+    episode_return = state.episode_return + timestep.reward
+    episode_length = state.episode_length + 1
     totals = EpisodeTotals(
         ended.sum(dtype=jnp.int32),
         jnp.sum(ended * episode_return),
         jnp.sum(ended * episode_length),
     )
-    running = actors._replace(
+    running = state._replace(
         episode_return=jnp.where(ended, 0, episode_return),
         episode_length=jnp.where(ended, 0, episode_length),
         # One that is no number says nothing about how large the others may be.
-        max_abs_reward=jnp.fmax(actors.max_abs_reward, jnp.abs(timestep.reward)),
+        max_abs_reward=jnp.fmax(state.max_abs_reward, jnp.abs(timestep.reward)),
     )
     return running, totals

@@ -9,7 +9,6 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxq import checks
-from jaxq.agents import TableSettings
 from jaxq.engine.devices import AXIS, first_device, memory_limit, num_workers
 from jaxq.engine.memory_use import MemoryUse, memory_use, num_bytes
 from jaxq.engine.programs import Program
@@ -220,7 +219,7 @@ def default_chunk(trainer: Trainer, size: int, mesh: Mesh, donate: bool = False)
         return _fitting_chunk(trainer, size, mesh, donate)
     learned = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(trainer.template.learner))
     fitting = CPU_CHUNK_BYTES // learned
-    if isinstance(trainer.algorithm.settings, TableSettings):
+    if trainer.agent.elementwise:
         whole = -(-share // CPU_VECTOR) * CPU_VECTOR
         return max(min(whole, CPU_CHUNK_TABLES, fitting // CPU_VECTOR * CPU_VECTOR), CPU_VECTOR)
     # No core trains agents that nobody asked for while others wait.

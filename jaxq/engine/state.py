@@ -7,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
-from jaxq.agents import Algorithm
-from jaxq.engine.rollout import Actors
+from jaxq.engine.rollout import RolloutState
 from jaxq.hparams import Hparams
 from jaxq.types import ObservationSpec, PyTree
 
@@ -33,7 +32,7 @@ class AgentState(NamedTuple):
     key: jax.Array
     hparams: Hparams
     env_params: PyTree
-    actors: Actors
+    actors: RolloutState
     memory: PyTree
     learner: PyTree
     steps: jax.Array
@@ -78,9 +77,10 @@ def check_arguments(env: Any, algorithm: Any) -> None:
             f"env must come from jaxq.envs, got {describe(env)}; "
             'for example jaxq.envs.make("CartPole-v1") or jaxq.envs.from_gymnax(env, params)'
         )
-    if not isinstance(algorithm, Algorithm):
+    if not hasattr(algorithm, "bind"):
         raise checks.InputTypeError(
-            f"algorithm must be a recipe, got {describe(algorithm)}; for example jaxq.dqn()"
+            f"algorithm must be a recipe or an agent, got {describe(algorithm)}; "
+            "for example jaxq.dqn(), or an object of a subclass of jaxq.Agent"
         )
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxq.engine.agent import LearningStatistics
+from jaxq.agents.protocol import LearningStatistics
 from jaxq.engine.rollout import EpisodeTotals
 from jaxq.engine.state import Metrics
 from jaxq.types import PyTree

@@ -8,15 +8,21 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxq import checks
-from jaxq.agents import Algorithm
-from jaxq.engine import behaviour, evaluation
-from jaxq.engine.agent import Experience
-from jaxq.engine.devices import SavedMesh, first_device, memory_limit, restored_mesh, saved_mesh
-from jaxq.engine.make import make_agent
+from jaxq.agents import Agent, Algorithm
+from jaxq.agents.protocol import LearningStatistics, PolicyInput, check_agent, first_input
+from jaxq.engine import evaluation
+from jaxq.engine.devices import (
+    SavedMesh,
+    checked_mesh,
+    first_device,
+    memory_limit,
+    restored_mesh,
+    saved_mesh,
+)
 from jaxq.engine.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
 from jaxq.engine.programs import Program
-from jaxq.engine.rollout import Actor, EpisodeTotals, rollout, start
-from jaxq.engine.splitting import checked_data_mesh, state_shardings
+from jaxq.engine.rollout import EpisodeTotals, RolloutContext, rollout, start
+from jaxq.engine.splitting import DATA, batch_splitter, check_divides, state_shardings
 from jaxq.engine.state import (
     RESERVED,
     AgentState,
@@ -31,7 +37,6 @@ from jaxq.engine.state import (
 from jaxq.engine.totals import RunningSum, Totals, metrics, zeros
 from jaxq.hparams import Hparams, validated
 from jaxq.kernels.keys import fast
-from jaxq.learning import learning_rate_schedule
 from jaxq.precision import in_32_bits
 from jaxq.types import Environment, PyTree, Transition
 
@@ -41,7 +46,7 @@ MOST_KEYS = 1024
 
 
 class Trainer:
-    """Trains one agent of an algorithm on an environment.
+    """Trains one agent on an environment.
 
     One iteration collects with E environments and then learns, as often as keeps one gradient step
     per `train_interval` env steps exactly; see `iteration_steps`. All methods are pure, and work
@@ -49,16 +54,16 @@ class Trainer:
 
     Attributes:
         env: The environment.
-        algorithm: The recipe.
-        agent: The recipe made ready for the environment.
-        hparams: The recipe's hyperparameters as arrays, to start from.
+        algorithm: The recipe, or the agent that was given.
+        agent: It made ready for the environment.
+        hparams: Its hyperparameters as arrays, to start from.
         iteration_steps: Env steps of the agent in one iteration.
         warmup_steps: Env steps that `init` fills the replay with.
         mesh: Devices that the agent is split over, or `None`.
 
     Args:
         env: The environment.
-        algorithm: The recipe.
+        algorithm: A recipe, or anything with the protocol `jaxq.Agent`.
         mesh: A mesh with the one axis "data", over which to split the environments and batches of one
             large agent. Results are those of one device up to rounding.
 
@@ -77,16 +82,20 @@ class Trainer:
     """
 
     @in_32_bits()
-    def __init__(self, env: Environment, algorithm: Algorithm, *, mesh: Mesh | None = None) -> None:
+    def __init__(
+        self, env: Environment, algorithm: Algorithm | Agent, *, mesh: Mesh | None = None
+    ) -> None:
         check_arguments(env, algorithm)
-        self.mesh = None if mesh is None else checked_data_mesh(mesh, algorithm.settings)
         self.env = env
         self.algorithm = algorithm
-        self.hparams = validated(algorithm.hparams, algorithm.hparams)
-        self.agent = make_agent(env, algorithm, self.mesh)
-        self.iteration_steps = self.agent.learning.iteration_steps
-        self.warmup_steps = self.agent.learning.warmup_steps
-        self._num_envs = algorithm.settings.num_envs
+        self.mesh = None if mesh is None else checked_mesh(mesh, DATA)
+        self.agent = algorithm.bind(env, batch_splitter(self.mesh))
+        check_agent(self.agent)
+        check_divides(self.agent, self.mesh)
+        self.hparams = validated(self.agent.hparams, self.agent.hparams)
+        self.iteration_steps = self.agent.iteration_steps
+        self.warmup_steps = self.agent.warmup_steps
+        self._num_envs = self.agent.num_envs
         rows = self.iteration_steps // self._num_envs
         self._num_keys = 1 + rows * (1 + self._num_envs)
         self._block = min(max(MOST_KEYS // self._num_keys, 1), MOST_ITERATIONS)
@@ -230,27 +239,28 @@ class Trainer:
     def working_bytes(self) -> int:
         """An estimate of what training one agent takes beside its state."""
         num_keys = self._block * self._num_keys
-        return working_bytes(self.algorithm, self.template, self._q_values_of, num_keys)
+        return working_bytes(self.agent.update_rows, self.template, self._policy_of, num_keys)
 
     @functools.cached_property
     def episode_bytes(self) -> int:
         """An estimate of what one episode of an evaluation takes."""
         game = jax.eval_shape(
-            lambda key: (*self.env.reset(key, self.env.params), self.agent.carry(1)), jax.random.key(0)
+            lambda key: (*self.env.reset(key, self.env.params), self.agent.initial_carry(1)),
+            jax.random.key(0),
         )
-        return episode_bytes(self.template, game, self._q_values_of)
+        return episode_bytes(self.template, game, self._policy_of)
 
     def init_agent(self, key: jax.Array, hparams: Hparams, env_params: PyTree) -> AgentState:
         """Do what `init` does, on checked arguments."""
         # Training folds in step counts, which stay below these.
         network_key = jax.random.fold_in(fast(key), RESERVED)
         actors_key = jax.random.fold_in(fast(key), RESERVED + 1)
-        learner, memory = self.agent.learning.init(network_key, hparams)
+        learner, memory = self.agent.init(network_key, hparams)
         state = AgentState(
             key=key,
             hparams=hparams,
             env_params=env_params,
-            actors=start(self.env, env_params, self.agent.acting, actors_key, self._num_envs),
+            actors=start(self.env, env_params, self.agent, actors_key),
             memory=memory,
             learner=learner,
             steps=jnp.int32(0),
@@ -290,7 +300,7 @@ class Trainer:
         # The number of iterations is data, so that a run of another length is no other program.
         begin = jnp.int32(0), state, RunningSum.zero(shapes)
         _, state, sums = jax.lax.while_loop(unfinished, block, begin)
-        epsilon = behaviour.epsilons(self.algorithm.settings, state.hparams, state.steps)
+        epsilon = self.agent.exploration_rate(state.hparams, state.steps)
         return state, metrics(sums.total, iterations, epsilon)
 
     def evaluate_agent(
@@ -300,52 +310,45 @@ class Trainer:
         return evaluation.greedy_returns(
             self.env,
             state.env_params,
-            functools.partial(self.agent.values, state.learner),
-            self.agent.acting.receive,
-            self.agent.carry(num_episodes),
+            self.agent,
+            state.learner,
             fast(key),
             num_episodes,
             max_steps,
         )
 
     def _q_values_of(self, learner: PyTree, observation: jax.Array) -> jax.Array:
-        return self.agent.values(learner, observation, self.agent.carry(observation.shape[0]))[0]
+        return self.agent.q_values(learner, self._first_input(observation))[0]
+
+    def _policy_of(self, learner: PyTree, observation: jax.Array) -> PyTree:
+        return self.agent.policy(learner, self._first_input(observation))
+
+    def _first_input(self, observation: jax.Array) -> PolicyInput:
+        return first_input(observation, self.agent.initial_carry(observation.shape[0]))
 
     def _iteration_keys(self, key: jax.Array, steps: jax.Array) -> jax.Array:
         """Return the keys of the iteration after `steps` env steps: one to learn, the others to act."""
         return jax.random.split(jax.random.fold_in(fast(key), steps), self._num_keys)
 
     def _iterate(self, state: AgentState, keys: jax.Array) -> tuple[AgentState, Totals]:
-        # Schedules go by what was done before the iteration: so the last update still has a step size.
-        hparams = _at_step(state.hparams, state.steps)
         state, newest, episodes = self._collect(state, keys[1:])
-        learner, memory, statistics = self.agent.learning.learn(
-            keys[0],
-            state.learner,
-            hparams,
-            Experience(state.memory, newest, state.steps),
+        learner, memory, statistics = self.agent.learn(
+            keys[0], state.learner, state.memory, state.hparams, newest, state.steps
         )
+        statistics = LearningStatistics(*[jnp.asarray(x, jnp.float32) for x in statistics])
         return state._replace(learner=learner, memory=memory), Totals(episodes, statistics)
 
     def _collect(
         self, state: AgentState, keys: jax.Array
     ) -> tuple[AgentState, Transition, EpisodeTotals]:
         """Act for one iteration, and remember what happened."""
-        actor = Actor(self.env, state.env_params, self.agent.acting, state.learner, state.hparams)
+        context = RolloutContext(self.env, state.env_params, self.agent, state.learner, state.hparams)
         keys = keys.reshape(-1, 1 + self._num_envs, *keys.shape[1:])
-        actors, newest, episodes = rollout(actor, state.actors, keys, state.steps)
-        memory = self.agent.learning.remember(state.memory, newest, state.steps)
+        actors, newest, episodes = rollout(context, state.actors, keys, state.steps)
+        memory = self.agent.observe(state.memory, newest, state.steps)
         steps = state.steps + self.iteration_steps
         return state._replace(actors=actors, memory=memory, steps=steps), newest, episodes
 
 
 def _trainer(env: Environment, algorithm: Algorithm, mesh: SavedMesh | None) -> Trainer:
     return Trainer(env, algorithm, mesh=restored_mesh(mesh))
-
-
-def _at_step(hparams: Hparams, steps: jax.Array) -> Hparams:
-    """Return hyperparameters with the learning rate that they have come to."""
-    start, length = hparams.learning_rate, hparams.learning_rate_steps
-    if length is None:
-        return hparams
-    return hparams.replace(learning_rate=learning_rate_schedule(steps, start, length))

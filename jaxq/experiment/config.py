@@ -238,13 +238,13 @@ def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
         with mistakes.noting():
             check_may_vary(name, hparams)
             for value in values:
-                leaf_number(name, value)
+                leaf_number(name, value, hparams.declared[name])
     for name, text in config.sample.items():
         with mistakes.noting():
             check_may_vary(name, hparams)
             distribution = Distribution.read(name, text)
-            leaf_number(name, distribution.low)
-            leaf_number(name, distribution.high)
+            leaf_number(name, distribution.low, hparams.declared[name])
+            leaf_number(name, distribution.high, hparams.declared[name])
 
 
 def _wrong(make: Callable, keywords: dict[str, Any]) -> tuple[list[checks.InputError], dict[str, Any]]:

@@ -1,16 +1,14 @@
 """Divergence: agents whose values are no numbers any more, or larger than any return can be."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxq import checks
+from jaxq.agents.protocol import first_input
 from jaxq.engine import AGENT_AXES, AgentState, Metrics, Population, Trainer
 from jaxq.engine.state import RESERVED
 from jaxq.experiment.distributed import gathered
-from jaxq.hparams import Hparams
-from jaxq.replay import Memory
 from jaxq.types import PyTree
 
 MARGIN = 10.0
@@ -44,7 +42,7 @@ class Watch:
         """Tell which agents have diverged over a segment, bool `[N]`.
 
         An agent has if its loss, its weights or the values of what it sees are not finite, or such a
-        value exceeds `MARGIN` times the largest that there can be; see `largest_value`.
+        value exceeds `MARGIN` times the largest that there can be; see `Agent.largest_value`.
 
         Args:
             state: The population after the segment.
@@ -67,51 +65,33 @@ class Watch:
 
 
 def _has_diverged(trainer: Trainer, agent: AgentState, metrics: Metrics) -> jax.Array:
-    carry = trainer.agent.carry(agent.actors.episode_length.shape[0])
-    q, _ = trainer.agent.values(agent.learner, agent.actors.observation, carry)
-    largest = MARGIN * largest_value(agent.hparams, agent.actors.max_abs_reward.max(), q.shape[-1])
-    numbers = [*jax.tree.leaves((agent.learner, q)), metrics.loss]
+    values = _values(trainer, agent)
+    max_abs_reward = agent.actors.max_abs_reward.max()
+    largest = MARGIN * trainer.agent.largest_value(agent.hparams, max_abs_reward)
+    numbers = [*jax.tree.leaves((agent.learner, values)), metrics.loss]
     finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return ~(jnp.stack(finite).all() & (jnp.abs(q) <= largest).all())
+    bounded = [(jnp.abs(q) <= largest).all() for q in values]
+    return ~jnp.stack([*finite, *bounded]).all()
 
 
-def largest_value(hparams: Hparams, max_abs_reward: jax.Array, num_actions: int) -> jax.Array:
-    """Bound the absolute value of any action.
-
-    `max(max|r| / (1 - discount), |initial_value|)`, where `max|r|` is at least 1. Munchausen agents are
-    paid beyond the reward: `scale * |clip|` at most for being sure of an action, and
-    `temperature * log(A)` at most for being unsure.
-
-    Args:
-        hparams: The agent's hyperparameters.
-        max_abs_reward: Largest absolute reward of any step so far, `[]`.
-        num_actions: Number of actions A.
-
-    Returns:
-        The bound, `[]`; infinity with discount 1, as then there is no largest return.
-    """
-    reward = jnp.maximum(max_abs_reward, 1.0)
-    if hparams.munchausen_scale is not None:
-        reward += hparams.munchausen_scale * jnp.abs(hparams.munchausen_clip)
-        reward += hparams.munchausen_temperature * math.log(num_actions)
-    largest = reward / (1.0 - hparams.discount)
-    if hparams.initial_value is None:
-        return largest
-    return jnp.maximum(largest, jnp.abs(hparams.initial_value))
+def _values(trainer: Trainer, agent: AgentState) -> list[jax.Array]:
+    """Return the values of what an agent sees, if it has any."""
+    inputs = first_input(agent.actors.observation, trainer.agent.initial_carry(trainer.agent.num_envs))
+    try:
+        return [trainer.agent.q_values(agent.learner, inputs)[0]]
+    except checks.InputTypeError:
+        return []
 
 
 def _renewed(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> AgentState:
     """Make what an agent has learned new if it has diverged, and keep all else that it has."""
     key = jax.random.fold_in(jax.random.fold_in(agent.key, RESERVED), agent.steps)
-    fresh, _ = trainer.agent.learning.init(key, agent.hparams)
+    fresh, _ = trainer.agent.init(key, agent.hparams)
     learner = jax.tree.map(lambda new, old: jnp.where(diverged, new, old), fresh, agent.learner)
     # A recurrent network leaves its own states behind, in the middle of an episode and in the replay.
     # Those of one that diverged may be no numbers, which its successor would never get rid of.
     actors = agent.actors._replace(carry=_finite(diverged, agent.actors.carry))
-    memory = agent.memory
-    if isinstance(memory, Memory):
-        extras = _finite(diverged, memory.ring.extras)
-        memory = memory._replace(ring=memory.ring._replace(extras=extras))
+    memory = _finite(diverged, agent.memory)
     return agent._replace(learner=learner, actors=actors, memory=memory)
 
 

@@ -1,15 +1,13 @@
 """Groups: a sweep over what shapes the program, as one configuration for each of its programs."""
 
-import dataclasses
 import itertools
 import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jaxq import checks
+from jaxq import agents, checks
 from jaxq.experiment.config import Config, check_apart, configure
-from jaxq.hparams import Hparams
 
 T = TypeVar("T")
 
@@ -18,7 +16,7 @@ ALL = "all"
 
 MOST_GROUPS = 1_000
 _WHAT = ("environment", "algorithm")
-_LEAVES = {field.name for field in dataclasses.fields(Hparams)}
+_LEAVES = agents.leaf_names()
 _NOT_SAFE = re.compile(r"[^\w.=,+-]", re.ASCII)
 _SAFE = re.compile(r"\w[\w.=,+-]*", re.ASCII)
 _LONGEST_NAME = 120

@@ -18,7 +18,6 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxq import checks
-from jaxq.agents import TableSettings
 from jaxq.engine import AgentState, Metrics, Population
 from jaxq.engine.devices import memory_limit
 from jaxq.engine.memory_use import check_fits
@@ -79,7 +78,7 @@ def check_memory(config: Config, population: Population) -> None:
     use = population.memory()
     # Where they are put back, those that train on are there beside all agents before and after.
     use = use._replace(copies=use.copies + 1)
-    check_fits(use, memory_limit(population.mesh), population.trainer.algorithm.settings)
+    check_fits(use, memory_limit(population.mesh), getattr(population.trainer.algorithm, "settings", {}))
 
 
 def _rungs(steps: int, halvings: int) -> list[int]:
@@ -186,9 +185,8 @@ class _Few(NamedTuple):
 
 def _few(population: Population, size: int) -> _Few:
     trainer, mesh, chunk = population.trainer, population.mesh, population.chunk
-    tables = isinstance(trainer.algorithm.settings, TableSettings)
-    if tables or mesh.devices.flat[0].platform != "cpu":
-        # Tables do not depend on the chunk, and elsewhere numbers depend on it anyhow.
+    if trainer.agent.elementwise or mesh.devices.flat[0].platform != "cpu":
+        # Elementwise numbers do not depend on the chunk, and elsewhere numbers depend on it anyhow.
         chunk = min(chunk, default_chunk(trainer, size, mesh))
     # Whole chunks on all devices: other sizes could not be spread over them.
     devices = mesh.size * chunk

@@ -1,12 +1,11 @@
 """Plain values: what was given in Python, as JSON can say it."""
 
-import dataclasses
 from typing import Any
 
 
-def plain_settings(settings: Any) -> dict[str, Any]:
-    """Return the settings of a recipe by their names."""
-    return {field.name: plain(getattr(settings, field.name)) for field in dataclasses.fields(settings)}
+def plain_settings(algorithm: Any) -> dict[str, Any]:
+    """Return the settings of a recipe by their names; of any other agent there are none."""
+    return {name: plain(value) for name, value in getattr(algorithm, "settings", {}).items()}
 
 
 def plain(value: Any) -> Any:

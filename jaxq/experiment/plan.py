@@ -85,7 +85,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "chunk": plan.population.chunk,
         "sampled": {name: values.tolist() for name, values in plan.config.sampled.items()},
     }
-    return {**described, "settings": plain_settings(recipe.settings), "hparams": leaves}
+    return {**described, "settings": plain_settings(recipe), "hparams": leaves}
 
 
 def written(config: Config) -> dict[str, Any]:

@@ -180,7 +180,7 @@ def _file_name(trainer: Trainer, agents: int) -> str:
     """Name what the best chunk depends on: the program, how many agents a device has, the versions."""
     parts = {
         "environment": trainer.env.name,
-        "settings": plain_settings(trainer.algorithm.settings),
+        "settings": plain_settings(trainer.algorithm),
         "share": -(-agents // jax.device_count()),
         "devices": [device.device_kind for device in jax.devices()],
         "versions": [metadata.version(name) for name in ("jaxq", "jax", "jaxlib")],

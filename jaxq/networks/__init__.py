@@ -12,7 +12,13 @@ one. `LinearHead` and `DuelingHead` are what a `flax.linen` module of the user's
 from jaxq.networks.ensemble import Ensemble
 from jaxq.networks.heads import DuelingHead, Head, LinearHead, with_initial_value
 from jaxq.networks.noisy import NoisyDense
-from jaxq.networks.q_network import ImplicitQuantileNetwork, QNetwork, QuantileNetwork, Quantiles
+from jaxq.networks.q_network import (
+    Features,
+    ImplicitQuantileNetwork,
+    QNetwork,
+    QuantileNetwork,
+    Quantiles,
+)
 from jaxq.networks.recurrent import GRU, RecurrentQNetwork
 from jaxq.networks.torso import SlicedConv, Torso, encode
 
@@ -20,6 +26,7 @@ __all__ = [
     "GRU",
     "DuelingHead",
     "Ensemble",
+    "Features",
     "Head",
     "ImplicitQuantileNetwork",
     "LinearHead",

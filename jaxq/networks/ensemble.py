@@ -1,9 +1,12 @@
 """Ensembles: several networks of one architecture, each with a fixed random prior."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 
 from jaxq import checks
+from jaxq.learning import Quantiles
 from jaxq.types import PyTree
 
 MEMBERS, PRIORS = "members", "priors"
@@ -19,13 +22,14 @@ class Ensemble(nn.Module):
     axis `[K, ...]`; gradients with respect to the priors are exactly zero.
 
     Attributes:
-        member: The architecture, a module from `[B, ...]` to action values `[B, A]`.
+        member: The architecture, a module from `[B, ...]` to action values `[B, A]`, or to what
+            represents them.
         num_members: Number of members K.
         prior_scale: What the priors count for; 0 leaves them out.
 
     Raises:
         InputTypeError: If `member` is no module.
-        InputValueError: If it gives anything but action values `[B, A]`, or has variables other than
+        InputValueError: If it gives anything but those, or has variables other than
             `params`.
 
     References:
@@ -49,8 +53,8 @@ class Ensemble(nn.Module):
         super().__post_init__()
 
     @nn.compact
-    def __call__(self, observation: jax.Array) -> jax.Array:
-        """Map observations `[B, ...]` to action values `[K, B, A]`."""
+    def __call__(self, observation: jax.Array) -> Any:
+        """Map observations `[B, ...]` to what members give, with K in front, such as `[K, B, A]`."""
         # Weights of an unbound copy are passed by hand: a second use of the bound member would
         # silently share its weights with the first, and the priors would be the members themselves.
         member = self.member.clone(parent=None)
@@ -59,23 +63,39 @@ class Ensemble(nn.Module):
             keys = jax.random.split(key, self.num_members)
             return jax.vmap(lambda key: _params(member.init(key, observation)))(keys)
 
-        def values(params: PyTree, rngs: dict[str, jax.Array]) -> jax.Array:
+        def values(params: PyTree, rngs: dict[str, jax.Array]) -> Any:
             return member.apply({"params": params}, observation, rngs=rngs)
 
         rngs = {}
         if self.has_rng("noise"):
             rngs = {"noise": jax.random.split(self.make_rng("noise"), self.num_members)}
-        q = jax.vmap(values)(self.param(MEMBERS, initial), rngs)
-        if getattr(q, "ndim", None) != 3:
+        rngs |= {name: self.make_rng(name) for name in ("quantiles",) if self.has_rng(name)}
+        keys = {"noise": 0, "quantiles": None}
+        axes = {name: keys[name] for name in rngs}
+        output = jax.vmap(values, in_axes=(0, axes))(self.param(MEMBERS, initial), rngs)
+        self._check(output)
+        if not self.prior_scale:
+            return output
+        # Noise is what members learn; fractions are those that they are asked for.
+        fixed = {name: key for name, key in rngs.items() if name != "noise"}
+        prior = jax.vmap(values, in_axes=(0, None))(self.param(PRIORS, initial), fixed)
+        return _plus(output, self.prior_scale, jax.lax.stop_gradient(prior))
+
+    def _check(self, output: Any) -> None:
+        values = output.values if isinstance(output, Quantiles) else output
+        if getattr(values, "ndim", None) not in (3, 4):
             raise checks.InputValueError(
-                "a member of an ensemble must give action values [B, A], got "
-                f"{jax.tree.map(lambda leaf: list(leaf.shape[1:]), q)}; for example "
+                "a member of an ensemble must give action values [B, A], logits [B, A, K] or quantiles, "
+                f"got {jax.tree.map(lambda leaf: list(leaf.shape[1:]), output)}; for example "
                 "QNetwork(torso, LinearHead(num_actions))"
             )
-        if not self.prior_scale:
-            return q
-        prior = jax.vmap(lambda params: values(params, {}))(self.param(PRIORS, initial))
-        return q + self.prior_scale * jax.lax.stop_gradient(prior)
+
+
+def _plus(output: Any, scale: float, prior: Any) -> Any:
+    """Add a prior: to values, to logits, or to quantiles, whose fractions stay."""
+    if isinstance(output, Quantiles):
+        return Quantiles(output.values + scale * prior.values, output.taus)
+    return output + scale * prior
 
 
 def _params(variables: PyTree) -> PyTree:

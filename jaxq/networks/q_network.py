@@ -10,6 +10,14 @@ from jaxq import checks
 from jaxq.learning import Quantiles, quantile_midpoints
 
 
+class Features(nn.Module):
+    """The torso of what is given features: it passes them on."""
+
+    def __call__(self, features: jax.Array) -> jax.Array:
+        """Return what it is given, `[B, F]`."""
+        return features
+
+
 class QNetwork(nn.Module):
     """A torso and a head, for action values or for a categorical distribution of each.
 

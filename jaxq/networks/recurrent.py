@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxq import checks
 from jaxq.networks.noisy import check_features
+from jaxq.types import PyTree
 
 Gates = tuple[jax.Array, jax.Array, jax.Array]
 
@@ -210,5 +211,5 @@ def _merge_time(x: jax.Array) -> jax.Array:
     return x.reshape(-1, *x.shape[2:])
 
 
-def _split_time(x: jax.Array, batch: int) -> jax.Array:
-    return x.reshape(batch, -1, *x.shape[1:])
+def _split_time(outputs: PyTree, batch: int) -> PyTree:
+    return jax.tree.map(lambda leaf: leaf.reshape(batch, -1, *leaf.shape[1:]), outputs)

@@ -5,23 +5,21 @@ last iteration alone needs.
 """
 
 from jaxq.replay.prioritized import PrioritizedReplay
-from jaxq.replay.protocol import Memory, Replay, ReplayHparams
-from jaxq.replay.ring import Ring, Steps
+from jaxq.replay.protocol import Replay, ReplayState
+from jaxq.replay.ring import Ring
 from jaxq.replay.sequences import PrioritizedSequenceReplay, SequenceReplay
 from jaxq.replay.starts import Priorities
 from jaxq.replay.uniform import UniformReplay
 from jaxq.replay.window import shuffled_minibatches
 
 __all__ = [
-    "Memory",
     "Priorities",
     "PrioritizedReplay",
     "PrioritizedSequenceReplay",
     "Replay",
-    "ReplayHparams",
+    "ReplayState",
     "Ring",
     "SequenceReplay",
-    "Steps",
     "UniformReplay",
     "shuffled_minibatches",
 ]

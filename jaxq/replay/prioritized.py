@@ -4,15 +4,17 @@ from dataclasses import dataclass
 
 import jax
 
+from jaxq.hparams import Hparams
 from jaxq.precision import in_32_bits
 from jaxq.replay import ring
-from jaxq.replay.protocol import Memory, ReplayHparams
-from jaxq.replay.starts import Priorities, PrioritizedStarts
-from jaxq.types import ObservationSpec, PyTree, Sample, Transition
+from jaxq.replay.protocol import ReplayState
+from jaxq.replay.rings import PrioritizedRing
+from jaxq.replay.starts import PrioritizedStarts
+from jaxq.types import Trajectory
 
 
 @dataclass(frozen=True)
-class PrioritizedReplay:
+class PrioritizedReplay(PrioritizedRing):
     """A ring whose transitions are drawn in proportion to their priorities.
 
     `P(i) = p_i / sum_k p_k` with `p_i = (|td_error_i| + 1e-6)^alpha`
@@ -33,10 +35,6 @@ class PrioritizedReplay:
         proportional variant.
     """
 
-    spec: ObservationSpec
-    num_rows: int
-    num_envs: int
-    batch_size: int
     n_step: int = 1
 
     def __post_init__(self) -> None:
@@ -49,42 +47,10 @@ class PrioritizedReplay:
         return PrioritizedStarts(self.num_rows, self.num_envs, self.n_step)
 
     @in_32_bits()
-    def init(self, extras: PyTree = ()) -> Memory:
-        """Make an empty memory; see `Replay.init`."""
-        empty = ring.empty(self.spec, self.num_rows, self.num_envs, extras)
-        return Memory(empty, self.starts.empty())
-
-    @in_32_bits()
-    def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
-        """Write T rows over the oldest ones; new transitions get the largest priority so far.
-
-        Args:
-            memory: The memory.
-            rows: What the environments did, leaves `[T, E, ...]`, where T divides R.
-            rows_written: Rows written before, int32 `[]`, a multiple of T.
-
-        Returns:
-            The memory with the new rows.
-
-        Raises:
-            InputValueError: If T does not divide R.
-        """
-        length = rows.reward.shape[0]
-        return Memory(
-            ring=ring.write(self.spec, memory.ring, rows, rows_written),
-            priorities=self.starts.move_on(memory.priorities, rows_written, length),
-        )
-
-    @in_32_bits()
     def sample(
-        self,
-        key: jax.Array,
-        memory: Memory,
-        rows_written: jax.Array,
-        hparams: ReplayHparams,
-        importance: jax.Array,
-    ) -> Sample:
-        """Draw B transitions of up to n steps, one from each B-th part of the total priority.
+        self, key: jax.Array, state: ReplayState, rows_written: jax.Array, hparams: Hparams
+    ) -> Trajectory:
+        """Draw B steps of up to n of the environment's, one from each B-th part of the total priority.
 
         `w_i = (N P(i))^-beta / max_j (N P(j))^-beta = (min_j p_j / p_i)^beta`
 
@@ -92,41 +58,19 @@ class PrioritizedReplay:
 
         Args:
             key: PRNG key.
-            memory: The memory.
+            state: The replay's state.
             rows_written: Rows written so far, int32 `[]`, at least n.
-            hparams: `discount` is used.
-            importance: How much of the bias of unequal probabilities the weights take back (beta),
-                `[]`, in [0, 1].
+            hparams: `discount` is used, and `importance`, how much of the bias of unequal
+                probabilities the weights correct (beta), `[]`, in [0, 1].
 
         Returns:
-            The sample, leaves `[B, ...]`, weighted.
+            Runs of one step, leaves `[B, 1, ...]`, weighted.
 
         References:
             Schaul et al., 2016, section 3.4 (weights), appendix B.2.1 (one draw from each part).
         """
-        row, env, weight = self.starts.draw(key, memory.priorities, self.batch_size, importance)
-        sample = ring.n_step_sample(
-            self.spec, memory.ring, row, env, rows_written, self.n_step, hparams.discount
+        row, env, weight = self.starts.draw(key, state.priorities, self.batch_size, hparams.importance)
+        steps = ring.n_step_steps(
+            self.spec, state.ring, row, env, rows_written, self.n_step, hparams.discount
         )
-        return sample._replace(weight=sample.weight * weight)
-
-    @in_32_bits()
-    def reprioritize(
-        self, priorities: Priorities, sample: Sample, priority: jax.Array, hparams: ReplayHparams
-    ) -> Priorities:
-        """Give the transitions of a sample the priorities of their TD errors.
-
-        An error that is not a finite number says nothing, so it is given what a new transition is:
-        an agent that diverged goes on sampling, and no other number is spoiled.
-
-        Args:
-            priorities: The memory's priorities.
-            sample: The sample, drawn since the last `add`.
-            priority: Their TD errors, of any sign, float32 `[B]`.
-            hparams: `priority_exponent` is used.
-
-        Returns:
-            The priorities after it.
-        """
-        exponent = hparams.priority_exponent
-        return self.starts.reprioritize(priorities, sample.index, sample.weight, priority, exponent)
+        return steps._replace(weight=weight)

@@ -2,9 +2,10 @@
 
 What a step led to is what the next step of its environment begins from, so it is stored once. The
 exceptions are the newest row, which has no next one yet, and episodes that were cut off: the row after
-belongs to a new episode. Both have places of their own, in `Ring.elsewhere`.
+belongs to a new episode. Both have places of their own, in `Ring.final_observations`.
 """
 
+import dataclasses
 from typing import Any, NamedTuple
 
 import jax
@@ -14,7 +15,7 @@ from jaxq import checks
 from jaxq.kernels.random_index import draw_below
 from jaxq.learning.returns import n_step_return
 from jaxq.replay.packing import pack, stored_spec, unpack
-from jaxq.types import ObservationSpec, PyTree, Sample, Transition
+from jaxq.types import ObservationSpec, PyTree, Trajectory, Transition
 
 BLOCK = 16
 """Rows of an environment that share one place for the end of an episode that was cut off among them."""
@@ -29,9 +30,9 @@ class Ring(NamedTuple):
 
     Attributes:
         observation: Observations acted on, as stored, `[R, E, ...]`.
-        elsewhere: Observations that are not in the following row, `[F + 1, E, ...]`: where an episode
-            was cut off, one for each block of rows; at the end what the newest row led to.
-        taken: Whether the newest block's place is taken, bool `[E]`.
+        final_observations: Observations that are not in the following row, `[F + 1, E, ...]`: where an
+            episode was cut off, one for each block of rows; at the end what the newest row led to.
+        slot_used: Whether the newest block's place is used, bool `[E]`.
         action: int32 `[R, E]`.
         reward: float32 `[R, E]`.
         ending: `RUNNING`, `TERMINATED`, `TRUNCATED` or `LOST`, uint8 `[R, E]`.
@@ -39,28 +40,12 @@ class Ring(NamedTuple):
     """
 
     observation: jax.Array
-    elsewhere: jax.Array
-    taken: jax.Array
+    final_observations: jax.Array
+    slot_used: jax.Array
     action: jax.Array
     reward: jax.Array
     ending: jax.Array
     extras: PyTree
-
-
-class Steps(NamedTuple):
-    """Steps read from a ring: what they led to, and whether that is known.
-
-    Attributes:
-        transition: The steps, without extras.
-        known: Whether `next_observation` is what the step really led to, bool.
-        weight: Importance weight of each window that the steps are of; `()` where all are alike.
-        index: Where in the ring each window begins, `row * E + env`; `()` where nobody asks.
-    """
-
-    transition: Transition
-    known: jax.Array
-    weight: PyTree = ()
-    index: PyTree = ()
 
 
 def check_sizes(replay: Any, span: str) -> None:
@@ -74,7 +59,7 @@ def check_sizes(replay: Any, span: str) -> None:
         InputTypeError: If a size is not a whole number.
         InputValueError: If a size is not positive, or a draw spans more rows than there are.
     """
-    for name in set(replay.__dataclass_fields__) - {"spec"}:
+    for name in {field.name for field in dataclasses.fields(replay)} - {"spec"}:
         object.__setattr__(replay, name, checks.whole_number(name, getattr(replay, name)))
     length = getattr(replay, span)
     if length > replay.num_rows:
@@ -96,8 +81,8 @@ def empty(spec: ObservationSpec, num_rows: int, num_envs: int, extras: PyTree = 
     stored, rows = stored_spec(spec), (num_rows, num_envs)
     return Ring(
         observation=jnp.zeros(rows + stored.shape, stored.dtype),
-        elsewhere=jnp.zeros((_places(num_rows) + 1, num_envs, *stored.shape), stored.dtype),
-        taken=jnp.zeros(num_envs, bool),
+        final_observations=jnp.zeros((_places(num_rows) + 1, num_envs, *stored.shape), stored.dtype),
+        slot_used=jnp.zeros(num_envs, bool),
         action=jnp.zeros(rows, jnp.int32),
         reward=jnp.zeros(rows, jnp.float32),
         ending=jnp.zeros(rows, jnp.uint8),
@@ -127,9 +112,9 @@ def write(spec: ObservationSpec, ring: Ring, rows: Transition, rows_written: jax
             f"into {num_rows}; for example num_rows={-(-num_rows // length) * length}"
         )
     following = pack(spec, rows.next_observation)
-    elsewhere, taken, ending = _cut_off(ring, rows, following, rows_written)
-    elsewhere = jax.lax.dynamic_update_slice_in_dim(
-        elsewhere, following[-1:], elsewhere.shape[0] - 1, axis=0
+    final_observations, slot_used, ending = _cut_off(ring, rows, following, rows_written)
+    final_observations = jax.lax.dynamic_update_slice_in_dim(
+        final_observations, following[-1:], final_observations.shape[0] - 1, axis=0
     )
     position = rows_written % num_rows
 
@@ -138,8 +123,8 @@ def write(spec: ObservationSpec, ring: Ring, rows: Transition, rows_written: jax
 
     return Ring(
         observation=over(ring.observation, pack(spec, rows.observation)),
-        elsewhere=elsewhere,
-        taken=taken,
+        final_observations=final_observations,
+        slot_used=slot_used,
         action=over(ring.action, rows.action),
         reward=over(ring.reward, rows.reward),
         ending=over(ring.ending, ending),
@@ -155,56 +140,28 @@ def _places(num_rows: int) -> int:
 def _cut_off(
     ring: Ring, rows: Transition, following: jax.Array, rows_written: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Keep where episodes were cut off: `elsewhere`, `taken`, and how each of the rows ended."""
+    """Keep where episodes were cut off: `final_observations`, `slot_used`, and how each row ended."""
     places = _places(ring.reward.shape[0])
 
     def keep(carry: tuple, row: tuple) -> tuple[tuple, jax.Array]:
-        elsewhere, taken, number = carry
+        final_observations, slot_used, number = carry
         terminated, truncated, observation = row
-        taken = taken & (number % BLOCK > 0)
+        slot_used = slot_used & (number % BLOCK > 0)
         truncated = truncated & ~terminated
         place = (number // BLOCK) % places
-        old = jax.lax.dynamic_index_in_dim(elsewhere, place, keepdims=False)
-        kept = jnp.where(_like(truncated & ~taken, old), observation, old)
-        elsewhere = jax.lax.dynamic_update_index_in_dim(elsewhere, kept, place, axis=0)
-        ending = terminated * TERMINATED + truncated * jnp.where(taken, LOST, TRUNCATED)
-        return (elsewhere, taken | truncated, number + 1), ending.astype(jnp.uint8)
+        old = jax.lax.dynamic_index_in_dim(final_observations, place, keepdims=False)
+        kept = jnp.where(_like(truncated & ~slot_used, old), observation, old)
+        final_observations = jax.lax.dynamic_update_index_in_dim(final_observations, kept, place, axis=0)
+        ending = terminated * TERMINATED + truncated * jnp.where(slot_used, LOST, TRUNCATED)
+        return (final_observations, slot_used | truncated, number + 1), ending.astype(jnp.uint8)
 
-    (elsewhere, taken, _), ending = jax.lax.scan(
+    (final_observations, slot_used, _), ending = jax.lax.scan(
         keep,
-        (ring.elsewhere, ring.taken, rows_written),
+        (ring.final_observations, ring.slot_used, rows_written),
         (rows.terminated, rows.truncated, following),
         unroll=rows.reward.shape[0] == 1,
     )
-    return elsewhere, taken, ending
-
-
-def read(
-    spec: ObservationSpec, ring: Ring, row: jax.Array, env: jax.Array, rows_written: jax.Array
-) -> Steps:
-    """Read steps by their place.
-
-    Args:
-        spec: What one observation looks like.
-        ring: The ring.
-        row: Rows, int32 `[...]`, in [0, R), that were written.
-        env: Environments, int32 of a shape that goes with it, in [0, E).
-        rows_written: Rows written so far, int32 `[]`.
-
-    Returns:
-        The steps, leaves `[..., ...]`.
-    """
-    ending = ring.ending[row, env]
-    following, known = _following(spec, ring, row, env, rows_written)
-    transition = Transition(
-        observation=unpack(spec, ring.observation[row, env]),
-        action=ring.action[row, env],
-        reward=ring.reward[row, env],
-        terminated=ending == TERMINATED,
-        truncated=ending >= TRUNCATED,
-        next_observation=following,
-    )
-    return Steps(transition, known)
+    return final_observations, slot_used, ending
 
 
 def _following(
@@ -216,7 +173,7 @@ def _following(
     newest = age == 0
     ending = ring.ending[row, env]
     place = jnp.where(newest, places, ((rows_written - 1 - age) // BLOCK) % places)
-    inside, outside = ring.observation[(row + 1) % num_rows, env], ring.elsewhere[place, env]
+    inside, outside = ring.observation[(row + 1) % num_rows, env], ring.final_observations[place, env]
     stored = jnp.where(_like(newest | (ending == TRUNCATED), inside), outside, inside)
     return unpack(spec, stored), newest | (ending != LOST)
 
@@ -251,7 +208,7 @@ def windows(row: jax.Array, num_rows: int, span: int) -> jax.Array:
     return (row[:, None] + jnp.arange(span)[None]) % num_rows
 
 
-def n_step_sample(
+def n_step_steps(
     spec: ObservationSpec,
     ring: Ring,
     row: jax.Array,
@@ -259,8 +216,8 @@ def n_step_sample(
     rows_written: jax.Array,
     n_step: int,
     discount: jax.Array,
-) -> Sample:
-    """Read transitions of up to n steps, none of which reaches over the end of its episode.
+) -> Trajectory:
+    """Read steps that span up to n of the environment's, none over the end of its episode.
 
     Args:
         spec: What one observation looks like.
@@ -272,9 +229,9 @@ def n_step_sample(
         discount: gamma, `[]`, in [0, 1].
 
     Returns:
-        The sample, leaves `[B, ...]`, with weights of one, or zero where what it led to is lost.
+        Runs of one step, leaves `[B, 1, ...]`, with weights of one.
     """
-    num_rows, num_envs = ring.reward.shape
+    num_rows = ring.reward.shape[0]
     steps = windows(row, num_rows, n_step), env[:, None]
     ending = ring.ending[steps]
     result = jax.vmap(n_step_return, in_axes=(0, 0, 0, None))(
@@ -282,14 +239,70 @@ def n_step_sample(
     )
     last = (row + result.last) % num_rows
     s_t, known = _following(spec, ring, last, env, rows_written)
-    return Sample(
-        s_tm1=unpack(spec, ring.observation[row, env]),
-        a_tm1=ring.action[row, env],
-        r_t=result.r_t,
-        discount_t=result.discount_t,
-        s_t=s_t,
-        weight=known.astype(jnp.float32),
-        index=row * num_envs + env,
+    steps = Trajectory(
+        observation=unpack(spec, ring.observation[row, env]),
+        action=ring.action[row, env],
+        reward=result.r_t,
+        discount=result.discount_t,
+        terminated=ring.ending[last, env] == TERMINATED,
+        truncated=ring.ending[last, env] >= TRUNCATED,
+        next_observation=s_t,
+        mask=known,
+        extras=(),
+        weight=(),
+    )
+    steps = jax.tree.map(lambda leaf: leaf[:, None], steps)
+    return _placed(steps, ring, row, env)
+
+
+def run_steps(
+    spec: ObservationSpec,
+    ring: Ring,
+    row: jax.Array,
+    env: jax.Array,
+    rows_written: jax.Array,
+    length: int,
+    discount: jax.Array,
+) -> Trajectory:
+    """Read runs of consecutive steps of one environment, over the ends of episodes.
+
+    Args:
+        spec: What one observation looks like.
+        ring: The ring.
+        row: Row of each run's first step, int32 `[B]`, with T - 1 later ones behind it.
+        env: Its environment, int32 `[B]`.
+        rows_written: Rows written so far, int32 `[]`.
+        length: Steps T of a run.
+        discount: gamma, `[]`, in [0, 1].
+
+    Returns:
+        The runs, leaves `[B, T, ...]`, with weights of one.
+    """
+    rows = windows(row, ring.reward.shape[0], length)
+    place = rows, env[:, None]
+    ending = ring.ending[place]
+    following, known = _following(spec, ring, *place, rows_written)
+    steps = Trajectory(
+        observation=unpack(spec, ring.observation[place]),
+        action=ring.action[place],
+        reward=ring.reward[place],
+        discount=discount * (1.0 - (ending == TERMINATED)),
+        terminated=ending == TERMINATED,
+        truncated=ending >= TRUNCATED,
+        next_observation=following,
+        mask=known,
+        extras=(),
+        weight=(),
+    )
+    return _placed(steps, ring, row, env)
+
+
+def _placed(steps: Trajectory, ring: Ring, row: jax.Array, env: jax.Array) -> Trajectory:
+    """Add what the agent kept beside the first step of each run, and where the run begins."""
+    return steps._replace(
+        extras=jax.tree.map(lambda leaf: leaf[row, env], ring.extras),
+        weight=jnp.ones(row.shape),
+        index=row * ring.reward.shape[1] + env,
     )
 
 

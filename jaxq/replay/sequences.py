@@ -5,16 +5,17 @@ from dataclasses import dataclass
 import jax
 
 from jaxq import checks
+from jaxq.hparams import Hparams
 from jaxq.precision import in_32_bits
 from jaxq.replay import ring
-from jaxq.replay.protocol import Memory, ReplayHparams
-from jaxq.replay.ring import Steps
-from jaxq.replay.starts import Priorities, PrioritizedStarts
-from jaxq.types import ObservationSpec, PyTree, Transition
+from jaxq.replay.protocol import ReplayState
+from jaxq.replay.rings import PrioritizedRing, RingReplay
+from jaxq.replay.starts import PrioritizedStarts
+from jaxq.types import Trajectory
 
 
 @dataclass(frozen=True)
-class SequenceReplay:
+class SequenceReplay(RingReplay):
     """A ring of which windows of `length` rows are drawn, all equally likely.
 
     Attributes:
@@ -33,10 +34,6 @@ class SequenceReplay:
         section 3 (stored state). There, windows stop at an episode's end; here, the learner does.
     """
 
-    spec: ObservationSpec
-    num_rows: int
-    num_envs: int
-    batch_size: int
     length: int
 
     def __post_init__(self) -> None:
@@ -44,24 +41,9 @@ class SequenceReplay:
         ring.check_sizes(self, span="length")
 
     @in_32_bits()
-    def init(self, extras: PyTree = ()) -> Memory:
-        """Make an empty memory; see `Replay.init`."""
-        return Memory(ring.empty(self.spec, self.num_rows, self.num_envs, extras))
-
-    @in_32_bits()
-    def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
-        """Write T rows over the oldest ones; see `Replay.add`."""
-        return memory._replace(ring=ring.write(self.spec, memory.ring, rows, rows_written))
-
-    @in_32_bits()
     def sample(
-        self,
-        key: jax.Array,
-        memory: Memory,
-        rows_written: jax.Array,
-        hparams: ReplayHparams,
-        importance: jax.Array,
-    ) -> Steps:
+        self, key: jax.Array, state: ReplayState, rows_written: jax.Array, hparams: Hparams
+    ) -> Trajectory:
         """Draw B windows of L consecutive rows, uniformly and with replacement.
 
         Every stored row with L - 1 later ones behind it is equally likely to begin a window, in every
@@ -71,28 +53,22 @@ class SequenceReplay:
 
         Args:
             key: PRNG key.
-            memory: The memory.
+            state: The replay's state.
             rows_written: Rows written so far, int32 `[]`, at least L.
-            hparams: Not used.
-            importance: Not used: the probabilities are equal.
+            hparams: `discount` is used.
 
         Returns:
-            The windows, leaves `[B, L, ...]`; but their `extras` are those of each window's first row
-            alone, leaves `[B, ...]`: the recurrent state to begin from.
+            The windows, leaves `[B, L, ...]`; `extras` are those of each window's first row, leaves
+            `[B, ...]`: the recurrent state to begin from.
         """
-        row, env = ring.uniform_starts(key, self.batch_size, rows_written, memory.ring, self.length)
-        return _windows(self, memory, row, env, rows_written)
-
-    @in_32_bits()
-    def reprioritize(
-        self, priorities: PyTree, sample: Steps, priority: jax.Array, hparams: ReplayHparams
-    ) -> PyTree:
-        """Return the priorities as they are: there are none."""
-        return priorities
+        row, env = ring.uniform_starts(key, self.batch_size, rows_written, state.ring, self.length)
+        return ring.run_steps(
+            self.spec, state.ring, row, env, rows_written, self.length, hparams.discount
+        )
 
 
 @dataclass(frozen=True)
-class PrioritizedSequenceReplay:
+class PrioritizedSequenceReplay(PrioritizedRing):
     """A ring of which windows of `length` rows are drawn in proportion to their priorities.
 
     Windows begin at every `stride`-th row only: a priority says something of one window, and of its
@@ -115,10 +91,6 @@ class PrioritizedSequenceReplay:
         section 2.3 (sequences of 80 rows, 40 from one to the next; priorities).
     """
 
-    spec: ObservationSpec
-    num_rows: int
-    num_envs: int
-    batch_size: int
     length: int
     stride: int
 
@@ -137,62 +109,23 @@ class PrioritizedSequenceReplay:
         return PrioritizedStarts(self.num_rows, self.num_envs, self.length, self.stride)
 
     @in_32_bits()
-    def init(self, extras: PyTree = ()) -> Memory:
-        """Make an empty memory; see `Replay.init`."""
-        empty = ring.empty(self.spec, self.num_rows, self.num_envs, extras)
-        return Memory(empty, self.starts.empty())
-
-    @in_32_bits()
-    def add(self, memory: Memory, rows: Transition, rows_written: jax.Array) -> Memory:
-        """Write T rows over the oldest ones; new windows get the largest priority so far."""
-        length = rows.reward.shape[0]
-        return Memory(
-            ring=ring.write(self.spec, memory.ring, rows, rows_written),
-            priorities=self.starts.move_on(memory.priorities, rows_written, length),
-        )
-
-    @in_32_bits()
     def sample(
-        self,
-        key: jax.Array,
-        memory: Memory,
-        rows_written: jax.Array,
-        hparams: ReplayHparams,
-        importance: jax.Array,
-    ) -> Steps:
+        self, key: jax.Array, state: ReplayState, rows_written: jax.Array, hparams: Hparams
+    ) -> Trajectory:
         """Draw B windows of L consecutive rows, one from each B-th part of the total priority.
 
         Args:
             key: PRNG key.
-            memory: The memory.
+            state: The replay's state.
             rows_written: Rows written so far, int32 `[]`, at least L.
-            hparams: Not used.
-            importance: How much of the bias of unequal probabilities the weights take back, `[]`.
+            hparams: `discount` is used, and `importance`, how much of the bias of unequal
+                probabilities the weights correct, `[]`.
 
         Returns:
-            The windows as `SequenceReplay.sample` returns them, with weights.
+            The windows as `SequenceReplay.sample` returns them, weighted.
         """
-        row, env, weight = self.starts.draw(key, memory.priorities, self.batch_size, importance)
-        steps = _windows(self, memory, row, env, rows_written)
-        return steps._replace(weight=weight, index=row * self.num_envs + env)
-
-    @in_32_bits()
-    def reprioritize(
-        self, priorities: Priorities, sample: Steps, priority: jax.Array, hparams: ReplayHparams
-    ) -> Priorities:
-        """Give the windows of a sample the priorities of their errors, `[B]`."""
-        exponent = hparams.priority_exponent
-        return self.starts.reprioritize(priorities, sample.index, sample.weight, priority, exponent)
-
-
-def _windows(
-    replay: SequenceReplay | PrioritizedSequenceReplay,
-    memory: Memory,
-    row: jax.Array,
-    env: jax.Array,
-    rows_written: jax.Array,
-) -> Steps:
-    rows = ring.windows(row, replay.num_rows, replay.length)
-    steps = ring.read(replay.spec, memory.ring, rows, env[:, None], rows_written)
-    first = jax.tree.map(lambda leaf: leaf[row, env], memory.ring.extras)
-    return steps._replace(transition=steps.transition._replace(extras=first))
+        row, env, weight = self.starts.draw(key, state.priorities, self.batch_size, hparams.importance)
+        steps = ring.run_steps(
+            self.spec, state.ring, row, env, rows_written, self.length, hparams.discount
+        )
+        return steps._replace(weight=weight)

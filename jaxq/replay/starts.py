@@ -6,6 +6,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxq.hparams import Hparams, Hyperparameter
+from jaxq.learning.schedules import linear_schedule
 from jaxq.replay import sum_tree
 from jaxq.replay.sum_tree import SumTree
 
@@ -14,6 +16,20 @@ SMALLEST = 1e-6
 
 LARGEST = 1e12
 """Larger TD errors count as this one, so that the sum of all priorities stays finite."""
+
+PRIORITY_LEAVES = {
+    "priority_exponent": Hyperparameter(0.6, 0, 1),
+    "importance_start": Hyperparameter(0.4, 0, 1),
+    "importance_steps": Hyperparameter(100_000, 0, schedule_length=True),
+}
+"""How much priorities count in the draw (alpha), in [0, 1]; and how much of its bias is corrected at env
+step 0, from where that rises linearly to 1 over so many env steps of the agent."""
+
+
+def with_importance(hparams: Hparams, steps: jax.Array) -> Hparams:
+    """Add `importance`, how much of the bias of a prioritized draw is corrected after `steps` (beta)."""
+    importance = linear_schedule(steps, hparams.importance_start, 1.0, hparams.importance_steps)
+    return hparams.with_values(importance=importance)
 
 
 class Priorities(NamedTuple):

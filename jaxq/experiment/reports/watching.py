@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
+from jaxq.agents.protocol import first_input, next_input
 from jaxq.engine import AgentState, Trainer
 from jaxq.engine.state import check_key, check_state
 from jaxq.experiment.files import access
@@ -74,17 +75,17 @@ def episode(trainer: Trainer, agent_state: AgentState, key: jax.Array, max_steps
         env_state, first = env.reset(reset_key, agent.env_params)
 
         def step(game: tuple, time: jax.Array) -> tuple[tuple, tuple]:
-            env_state, observation, carry, ended = game
-            q, carry = trainer.agent.values(agent.learner, observation[None], carry)
-            action = jnp.argmax(q[0]).astype(jnp.int32)
+            env_state, inputs, ended = game
+            output = trainer.agent.policy(agent.learner, inputs)
             step_key_now = jax.random.fold_in(step_key, time)
-            env_state, timestep = env.step(step_key_now, env_state, action, agent.env_params)
-            carry = trainer.agent.acting.receive(carry, action[None], timestep.reward[None])
+            env_state, timestep = env.step(step_key_now, env_state, output.action[0], agent.env_params)
             now_ended = ended | timestep.terminated | timestep.truncated
-            game = env_state, timestep.observation, carry, now_ended
+            many = jax.tree.map(lambda leaf: leaf[None], timestep)
+            game = env_state, next_input(inputs, output, many), now_ended
             return game, (timestep.final_observation, ~ended)
 
-        game = env_state, first, trainer.agent.carry(1), jnp.bool_(False)
+        inputs = first_input(first[None], trainer.agent.initial_carry(1))
+        game = env_state, inputs, jnp.bool_(False)
         _, (seen, played) = jax.lax.scan(step, game, jnp.arange(max_steps))
         return first, seen, played
 

@@ -1,4 +1,4 @@
-"""A learned model of a finite world: what each pair of state and action led to last."""
+"""Dyna's world model of a finite world: what each pair of state and action led to last."""
 
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ def no_step(num_envs: int) -> Step:
     return Step(zeros, zeros, jnp.zeros(num_envs), no, no, zeros, no)
 
 
-class Model(NamedTuple):
+class WorldModel(NamedTuple):
     """What each pair of state and action led to last.
 
     Attributes:
@@ -53,10 +53,10 @@ class Model(NamedTuple):
     num_pairs: jax.Array
 
 
-def empty_model(num_states: int, num_actions: int) -> Model:
+def empty_model(num_states: int, num_actions: int) -> WorldModel:
     """Make a model that has seen nothing."""
     shape = num_states, num_actions
-    return Model(
+    return WorldModel(
         r_t=jnp.zeros(shape),
         terminated=jnp.zeros(shape, bool),
         s_t=jnp.full(shape, -1, jnp.int32),
@@ -65,13 +65,13 @@ def empty_model(num_states: int, num_actions: int) -> Model:
     )
 
 
-def observe(model: Model, step: Step) -> Model:
+def observe(model: WorldModel, step: Step) -> WorldModel:
     """Remember what a step led to."""
     entry = step.s_tm1, step.a_tm1
     new = model.s_t[entry] < 0
     # A pair that is not new is written once more where the next new one will be.
     pair = step.s_tm1 * model.s_t.shape[1] + step.a_tm1
-    return Model(
+    return WorldModel(
         r_t=model.r_t.at[entry].set(step.r_t),
         terminated=model.terminated.at[entry].set(step.terminated),
         s_t=model.s_t.at[entry].set(step.s_t),
@@ -80,7 +80,7 @@ def observe(model: Model, step: Step) -> Model:
     )
 
 
-def recall(key: jax.Array, model: Model) -> Step:
+def recall(key: jax.Array, model: WorldModel) -> Step:
     """Draw a pair that was seen, each one equally likely, and say what it led to last."""
     number = jax.random.randint(key, (), 0, jnp.maximum(model.num_pairs, 1))
     s_tm1, a_tm1 = jnp.divmod(model.pairs[number], model.s_t.shape[1])

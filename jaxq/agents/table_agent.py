@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxq.agents import TableSettings
-from jaxq.engine import behaviour
-from jaxq.engine.agent import Decision, Experience, LearningStatistics, Situation
-from jaxq.engine.model import Step, empty_model, no_step, observe, recall
+from jaxq.agents.exploration import choose
+from jaxq.agents.protocol import Agent, LearningStatistics, PolicyInput, PolicyOutput
+from jaxq.agents.world_model import Step, empty_model, no_step, observe, recall
 from jaxq.hparams import Hparams
 from jaxq.learning import Bootstrap, expected_bootstrap, greedy_bootstrap, td_target
 from jaxq.types import PyTree, StateNumbers, Transition
@@ -45,97 +44,110 @@ class TableLearner(NamedTuple):
         return donor._replace(traces=self.traces, waiting=self.waiting)
 
 
-@dataclass(frozen=True)
-class TableActing:
-    """Acts on the values of a table, with exact visit counts."""
+@dataclass(frozen=True, kw_only=True)
+class TableAgent(Agent):
+    """Acts on a table with exact counts, and updates it from each step of each environment in turn.
 
-    settings: TableSettings
+    Attributes:
+        name: What it is called.
+        hparams: Starting values of its hyperparameters.
+        recipe: Its static fields; see `jaxq.agents.tabular_algorithm.TabularQLearning`.
+        states: The environment's numbered states.
+        num_actions: Number of actions A.
+    """
+
+    name: str
+    hparams: Hparams
+    recipe: Any
     states: StateNumbers
+    num_actions: int
 
-    def start(self, num_envs: int) -> PyTree:
-        """Return nothing."""
-        return ()
+    elementwise = True
 
-    def receive(self, carry: PyTree, action: jax.Array, reward: jax.Array) -> PyTree:
-        """Note nothing."""
-        return carry
+    @property
+    def num_envs(self) -> int:
+        """Environments E."""
+        return self.recipe.num_envs
 
-    def act(
-        self, key: jax.Array, learner: TableLearner, hparams: Hparams, situation: Situation
-    ) -> Decision:
-        """Choose by the probabilities that the settings describe."""
-        state = jax.vmap(self.states.of)(situation.observation)
-        q = learner.q[:, state].mean(axis=0)
-        counts = learner.visits[:, state].sum(axis=0)
-        probs = behaviour.probabilities(self.settings, hparams, situation.steps, q, counts)
-        return Decision(behaviour.choose(key, probs))
-
-    def values(
-        self, learner: TableLearner, observation: jax.Array, carry: PyTree
-    ) -> tuple[jax.Array, PyTree]:
-        """Return values `[B, A]`, the mean of the tables."""
-        return learner.q[:, jax.vmap(self.states.of)(observation)].mean(axis=0), carry
-
-
-class TableLearning:
-    """Updates a table from each step of each environment in turn."""
-
-    def __init__(self, settings: TableSettings, states: StateNumbers, num_actions: int) -> None:
-        self._settings = settings
-        self._states = states
-        self._shape = (states.num, num_actions)
-        self.iteration_steps = settings.num_envs
-        self.warmup_steps = 0
+    @property
+    def iteration_steps(self) -> int:
+        """Env steps between two updates: one of each environment."""
+        return self.recipe.num_envs
 
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[TableLearner, PyTree]:
-        """Make tables of the initial value; there is no memory beside them."""
-        settings = self._settings
-        tables = (1 + settings.double, *self._shape)
+        """Make tables of the initial value; nothing is stored beside them."""
+        recipe, shape = self.recipe, (self.states.num, self.num_actions)
+        tables = (1 + recipe.double, *shape)
         learner = TableLearner(
             q=jnp.full(tables, hparams.initial_value, jnp.float32),
             visits=jnp.zeros(tables),
-            traces=jnp.zeros((settings.num_envs, *self._shape)) if settings.traces else (),
-            waiting=no_step(settings.num_envs) if settings.rule == "sampled" else (),
-            model=empty_model(*self._shape) if settings.planning_steps else (),
+            traces=jnp.zeros((recipe.num_envs, *shape)) if recipe.traces else (),
+            waiting=no_step(recipe.num_envs) if recipe.rule == "sampled" else (),
+            model=empty_model(*shape) if recipe.planning_steps else (),
         )
         return learner, ()
 
-    def remember(self, memory: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
-        """Remember nothing."""
-        return memory
+    def act(
+        self, key: jax.Array, learner: TableLearner, hparams: Hparams, inputs: PolicyInput
+    ) -> PolicyOutput:
+        """Choose by the table's values and the exploration."""
+        state = jax.vmap(self.states.of)(inputs.observation)
+        q = learner.q[:, state].mean(axis=0)
+        counts = learner.visits[:, state].sum(axis=0)
+        probs = self.recipe.exploration.probabilities(hparams, inputs.steps, q, counts)
+        return PolicyOutput(choose(key, probs))
+
+    def q_values(self, learner: TableLearner, inputs: PolicyInput) -> tuple[jax.Array, PyTree]:
+        """Return action values `[E, A]`, the mean of the tables, and no carry."""
+        return learner.q[:, jax.vmap(self.states.of)(inputs.observation)].mean(axis=0), inputs.carry
+
+    def exploration_rate(self, hparams: Hparams, steps: jax.Array) -> jax.Array:
+        """Return the probability of a random action in each environment, `[E]`."""
+        return self.recipe.exploration.epsilons(hparams, steps, self.num_envs)
+
+    def largest_value(self, hparams: Hparams, max_abs_reward: jax.Array) -> jax.Array:
+        """Bound the absolute value of any action: `max(max|r| / (1 - discount), |initial_value|)`."""
+        largest = jnp.maximum(max_abs_reward, 1.0) / (1.0 - hparams.discount)
+        return jnp.maximum(largest, jnp.abs(hparams.initial_value))
 
     def learn(
-        self, key: jax.Array, learner: TableLearner, hparams: Hparams, experience: Experience
+        self,
+        key: jax.Array,
+        learner: TableLearner,
+        replay: PyTree,
+        hparams: Hparams,
+        newest: Transition,
+        steps: jax.Array,
     ) -> tuple[TableLearner, PyTree, LearningStatistics]:
         """Learn from the one row of steps that was just taken."""
-        newest = jax.tree.map(lambda leaf: leaf[0], experience.newest)
+        newest = jax.tree.map(lambda leaf: leaf[0], newest)
         step = Step(
-            jax.vmap(self._states.of)(newest.observation),
+            jax.vmap(self.states.of)(newest.observation),
             newest.action,
             newest.reward,
             newest.terminated,
             newest.truncated,
-            jax.vmap(self._states.of)(newest.next_observation),
+            jax.vmap(self.states.of)(newest.next_observation),
             jnp.ones_like(newest.terminated),
         )
         a_t = step.a_tm1
-        if self._settings.rule == "sampled":
+        if self.recipe.rule == "sampled":
             # What follows the step before is known only now.
             step, learner = learner.waiting, learner._replace(waiting=step)
 
         def one(learner: TableLearner, inputs: tuple) -> tuple[TableLearner, tuple]:
             env, key, step, a_t = inputs
             update_key, plan_key = jax.random.split(key)
-            rule = self._rule(learner, hparams, experience.steps, step, a_t, env)
+            rule = self._rule(learner, hparams, steps, step, a_t, env)
             learner, seen = self._update(update_key, learner, hparams, step, rule, env)
-            return self._plan(plan_key, learner, hparams, experience.steps, step, env), seen
+            return self._plan(plan_key, learner, hparams, steps, step, env), seen
 
-        envs = self._settings.num_envs
+        envs = self.recipe.num_envs
         inputs = jnp.arange(envs), jax.random.split(key, envs), step, a_t
         learner, (error, q) = jax.lax.scan(one, learner, inputs)
         size = jnp.abs(error).mean()
         statistics = LearningStatistics(jnp.mean(error**2) / 2, size, q.mean(), size)
-        return learner, experience.memory, statistics
+        return learner, replay, statistics
 
     def _rule(
         self,
@@ -147,15 +159,15 @@ class TableLearning:
         env: jax.Array,
     ) -> Rule:
         """Return how the values at `s_t` enter the target, as a function of those that choose."""
-        settings = self._settings
-        if settings.rule == "greedy":
+        recipe = self.recipe
+        if recipe.rule == "greedy":
             return greedy_bootstrap
         q = learner.q[:, step.s_t].mean(axis=0)
         counts = learner.visits[:, step.s_t].sum(axis=0)
-        shape = settings.num_envs, q.shape[0]
+        shape = recipe.num_envs, q.shape[0]
         rows = jnp.broadcast_to(q, shape), jnp.broadcast_to(counts, shape)
-        probs_t = behaviour.probabilities(settings, hparams, steps, *rows)[env]
-        if settings.rule == "sampled":
+        probs_t = recipe.exploration.probabilities(hparams, steps, *rows)[env]
+        if recipe.rule == "sampled":
             # Nothing was done where an episode had been cut off.
             probs_t = jnp.where(step.truncated, probs_t, jax.nn.one_hot(a_t, q.shape[0]))
         return lambda chooses: expected_bootstrap(probs_t)
@@ -170,17 +182,17 @@ class TableLearning:
         env: jax.Array,
     ) -> tuple[TableLearner, tuple[jax.Array, jax.Array]]:
         """Move a table toward what a real step says; return it with the TD error and the old value."""
-        which = jax.random.randint(key, (), 0, 2) if self._settings.double else 0
+        which = jax.random.randint(key, (), 0, 2) if self.recipe.double else 0
         entry = which, step.s_tm1, step.a_tm1
         error = step.real * self._td_error(learner.q, hparams, step, rule, which)
         visits = learner.visits[entry] + step.real
         rate = _step_size(hparams, visits)
         q_tm1 = learner.q[:, step.s_tm1].mean(axis=0)
-        if not self._settings.traces:
+        if not self.recipe.traces:
             learner = learner._replace(q=learner.q.at[entry].add(rate * error))
         else:
             greedy = q_tm1[step.a_tm1] >= q_tm1.max()
-            decay = jnp.where(greedy, hparams.discount * hparams.trace_decay, 0)
+            decay = jnp.where(greedy, hparams.discount * hparams.lambda_, 0)
             trace = (decay * learner.traces[env]).at[entry[1:]].add(1)
             q = learner.q.at[0].add(rate * error * trace)
             ended = step.terminated | step.truncated
@@ -200,7 +212,7 @@ class TableLearning:
         """Return what a step says against what the table says, `[]`."""
         rows_t = q[:, step.s_t]
         chooses = rows_t[which]
-        values = rows_t[1 - which] if self._settings.double else chooses
+        values = rows_t[1 - which] if self.recipe.double else chooses
         discount_t = hparams.discount * (1.0 - step.terminated)
         target = td_target(step.r_t, discount_t, rule(chooses), values)
         return target - q[which, step.s_tm1, step.a_tm1]
@@ -215,7 +227,7 @@ class TableLearning:
         env: jax.Array,
     ) -> TableLearner:
         """Remember a step in the model, and learn from steps of the model."""
-        if not self._settings.planning_steps:
+        if not self.recipe.planning_steps:
             return learner
         learner = learner._replace(model=observe(learner.model, step))
 
@@ -223,13 +235,13 @@ class TableLearning:
             recall_key, which_key = jax.random.split(key)
             step = recall(recall_key, learner.model)
             rule = self._rule(learner, hparams, steps, step, step.a_tm1, env)
-            which = jax.random.randint(which_key, (), 0, 2) if self._settings.double else 0
+            which = jax.random.randint(which_key, (), 0, 2) if self.recipe.double else 0
             entry = which, step.s_tm1, step.a_tm1
             error = self._td_error(learner.q, hparams, step, rule, which)
             rate = _step_size(hparams, learner.visits[entry])
             return learner._replace(q=learner.q.at[entry].add(rate * error)), None
 
-        keys = jax.random.split(key, self._settings.planning_steps)
+        keys = jax.random.split(key, self.recipe.planning_steps)
         return jax.lax.scan(imagine, learner, keys)[0]
 
 

@@ -1,0 +1,210 @@
+"""Composing a deep recipe: keywords choose its components, and go to them."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+from jaxq import checks
+from jaxq.agents.algorithm import DeepQLearning
+from jaxq.agents.auxiliary import Conservative
+from jaxq.agents.bootstraps import Double, Greedy, Munchausen
+from jaxq.agents.experience import Replayed
+from jaxq.agents.exploration import (
+    Boltzmann,
+    EpsilonGreedy,
+    ThompsonSampling,
+    UpperConfidenceBound,
+)
+from jaxq.agents.keywords import Keywords, Owner
+from jaxq.agents.network import EnsembleOf, Network
+from jaxq.agents.optimizers import Optimizer
+from jaxq.agents.representations import Categorical, ImplicitQuantile, Quantile, Rescaled, Scalar
+from jaxq.agents.returns import Lambda, NStep, Sequences
+from jaxq.agents.target_params import OnlineTarget, TargetNetwork
+from jaxq.agents.update_schedule import UpdateSchedule
+from jaxq.agents.window import Windowed
+from jaxq.replay import (
+    PrioritizedReplay,
+    PrioritizedSequenceReplay,
+    SequenceReplay,
+    UniformReplay,
+)
+
+VALUES = {
+    "scalar": Scalar,
+    "rescaled": Rescaled,
+    "categorical": Categorical,
+    "quantile": Quantile,
+    "implicit_quantile": ImplicitQuantile,
+}
+EXPLORATIONS = {
+    "epsilon_greedy": EpsilonGreedy,
+    "boltzmann": Boltzmann,
+    "ucb": UpperConfidenceBound,
+    "ensemble": ThompsonSampling,
+}
+MEMORIES = ("replay", "window")
+
+OWNERS = [
+    Owner(Categorical, "distributions over atoms", "value='categorical'"),
+    Owner(Quantile, "quantiles", "value='quantile' or value='implicit_quantile'"),
+    Owner(ImplicitQuantile, "quantiles at random fractions", "value='implicit_quantile'"),
+    Owner(
+        Scalar,
+        "values that are one number, as distributions have losses of their own",
+        "value='scalar'",
+    ),
+    Owner(UpperConfidenceBound(), "counts", "exploration='ucb'"),
+    Owner(Boltzmann(), "probabilities by value", "exploration='boltzmann'"),
+    Owner(EnsembleOf, "ensembles", "exploration='ensemble'"),
+    Owner(Sequences, "recurrent agents", "recurrent_size=64"),
+    Owner(NStep, "replays, as a window has lambda-returns: lambda_", "memory='replay'"),
+    Owner(Lambda, "windows", "memory='window'"),
+    Owner(TargetNetwork, "target networks, which a window has none of", "memory='replay'"),
+    Owner(SimpleNamespace(leaves=PrioritizedReplay.leaves), "priorities", "prioritized=True"),
+    Owner(Munchausen, "Munchausen targets", "munchausen=True"),
+    Owner(Conservative, "conservative values", "conservative=True"),
+]
+"""Whom keywords belong to that a recipe has no use for as it is set up."""
+
+
+def compose(name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> DeepQLearning:
+    """Fill the slots of a deep recipe.
+
+    Args:
+        name: The recipe's name.
+        defaults: What the recipe sets otherwise than the components by themselves.
+        given: What the user sets: fields and leaves of components, keywords that choose one, and
+            components themselves.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        InputTypeError: If a keyword does not exist or has the wrong type.
+        InputValueError: If a value is out of range, has no use, or two do not fit together.
+    """
+    keywords = Keywords(name, defaults, given)
+    network = _network(keywords)
+    value = keywords.choose("value", VALUES, "scalar")
+    if network.is_own and not getattr(value, "is_number", True):
+        raise checks.InputValueError(
+            "distributions as value build the head, and network=... brings its own; "
+            "leave out one of the two, or give the network's first part as torso"
+        )
+    exploration = keywords.choose("exploration", EXPLORATIONS, "epsilon_greedy")
+    window = checks.known("memory", keywords.take("memory", "replay"), MEMORIES) == "window"
+    parts = {
+        "network": network,
+        "value": value,
+        "bootstrap": _bootstrap(keywords),
+        "returns": Lambda() if window else keywords.make(NStep),
+        "target": _target(keywords, window),
+        "experience": _windowed(keywords) if window else _replayed(keywords, network),
+        "sequences": keywords.make(Sequences) if network.recurrent_size else None,
+        "ensemble": _ensemble(keywords, exploration),
+        "exploration": exploration,
+        "auxiliary": _auxiliary(keywords),
+        "optimizer": keywords.make(Optimizer),
+        "schedule": keywords.make(UpdateSchedule),
+    }
+    keywords.check_used(OWNERS)
+    algorithm = DeepQLearning(name=name, **parts)
+    check_epsilon_steps(keywords, algorithm.leaves)
+    vars(algorithm).update(
+        hparams=keywords.hparams(algorithm.leaves, OWNERS), settings=keywords.settings
+    )
+    return algorithm
+
+
+def _network(keywords: Keywords) -> Network:
+    own = next((name for name in ("network", "torso") if keywords.values.get(name) is not None), None)
+    sizes = keywords.given.get("hidden_sizes", Network.hidden_sizes)
+    if own and sizes != Network.hidden_sizes:
+        raise checks.InputValueError(
+            f"{keywords.name}() makes no use of hidden_sizes={sizes!r} as it is set up: it is for the "
+            f"layers that are built here; leave out {own}, which brings its own; or leave out "
+            "hidden_sizes"
+        )
+    return keywords.make(Network)
+
+
+def _bootstrap(keywords: Keywords) -> Any:
+    double, munchausen = keywords.flag("double"), keywords.flag("munchausen")
+    rule = keywords.take("bootstrap", None)
+    if rule is not None:
+        if keywords.given.get("double") or keywords.given.get("munchausen"):
+            raise checks.InputValueError(
+                "bootstrap=... is the rule, and double and munchausen choose one; leave out one of them"
+            )
+        return rule
+    if double and munchausen:
+        raise checks.InputValueError(
+            "a Munchausen target follows its own soft policy: there is no maximum for double to split; "
+            "leave them out, or set double=False where the recipe has it"
+        )
+    return Munchausen() if munchausen else Double() if double else Greedy()
+
+
+def _target(keywords: Keywords, window: bool) -> Any:
+    target = keywords.take("target", None)
+    if target is not None:
+        return target
+    if window:
+        return OnlineTarget()
+    if "target_interval" in keywords.given:
+        # Who says how often copies are made means copies, as in the paper.
+        keywords.values["target_rate"] = keywords.given.get("target_rate", 1.0)
+    return keywords.make(TargetNetwork)
+
+
+def _windowed(keywords: Keywords) -> Windowed:
+    if keywords.flag("prioritized") or keywords.take("replay", None) is not None:
+        raise checks.InputValueError(
+            "a window is learned from as a whole, so there is nothing to prioritize or replay; "
+            "leave out prioritized and replay, or use memory='replay'"
+        )
+    return keywords.make(Windowed)
+
+
+def _replayed(keywords: Keywords, network: Network) -> Replayed:
+    prioritized, replay = keywords.flag("prioritized"), keywords.take("replay", None)
+    if replay is not None:
+        if keywords.given.get("prioritized"):
+            raise checks.InputValueError(
+                "replay=... is the replay, and prioritized chooses one; leave out one of them"
+            )
+    elif network.recurrent_size:
+        replay = PrioritizedSequenceReplay if prioritized else SequenceReplay
+    else:
+        replay = PrioritizedReplay if prioritized else UniformReplay
+    strided = network.recurrent_size > 0 and "stride" in getattr(replay, "__dataclass_fields__", ())
+    return keywords.make(Replayed, replay=replay, strided=strided)
+
+
+def _ensemble(keywords: Keywords, exploration: Any) -> EnsembleOf | None:
+    asked = {"ensemble_size", "prior_scale"} & keywords.given.keys()
+    if asked == {"prior_scale"} and not isinstance(exploration, ThompsonSampling):
+        return None
+    if asked or isinstance(exploration, ThompsonSampling):
+        return keywords.make(EnsembleOf)
+    return None
+
+
+def _auxiliary(keywords: Keywords) -> tuple[Any, ...]:
+    losses = keywords.take("auxiliary", ())
+    if not isinstance(losses, tuple | list):
+        raise checks.InputTypeError(
+            f"auxiliary must be a list of losses, got {losses!r}; for example auxiliary=[my_loss]"
+        )
+    conservative = (Conservative(),) if keywords.flag("conservative") else ()
+    return (*conservative, *losses)
+
+
+def check_epsilon_steps(keywords: Keywords, leaves: Mapping[str, Any]) -> None:
+    """Refuse the length of a schedule that is constant in time."""
+    if "epsilon_steps" in keywords.given and "epsilon_start" in leaves and "epsilon_steps" not in leaves:
+        raise checks.InputValueError(
+            f"{keywords.name}() makes no use of epsilon_steps as it is set up: a ladder of epsilons is "
+            "constant in time; leave it out, or set epsilon_schedule='linear'"
+        )
