@@ -34,6 +34,7 @@ class _Model:
         if np.ndim(discount):
             raise checks.InputTypeError(f"discount must be one number, got {discount!r}; discount=0.99")
         probability, self.next_state, reward, terminated = env.outcomes
+        self.legal = np.ones(probability.shape[:2], bool) if env.legal is None else env.legal
         self.discount = float(discount)
         self.going_on = probability * ~terminated
         self.ending = (probability * terminated).sum(axis=-1)
@@ -85,7 +86,7 @@ def value_iteration(
 ) -> np.ndarray:
     """Compute the optimal action values by sweeping over the table.
 
-    `q[s, a] <- E[r + discount * (1 - terminated) * max_b q[s', b]]`, from zero
+    `q[s, a] <- E[r + discount * (1 - terminated) * max_b q[s', b]]`, from zero, b legal in s'
 
     It stops at `discount / (1 - discount) * max |change| <= tolerance`, which bounds the error, as a
     sweep is a contraction by `discount`. With discount 1 the bound is that of episodes that are
@@ -98,7 +99,7 @@ def value_iteration(
         tolerance: Largest error of any value, > 0.
 
     Returns:
-        `Q*`, float64 `[S, A]`.
+        `Q*`, float64 `[S, A]`: of an action that is not legal what it would be worth to take it once.
 
     Raises:
         InputTypeError: If the environment was not made from a table.
@@ -117,12 +118,11 @@ def value_iteration(
     model = _Model(env, discount)
     checks.in_range("tolerance", tolerance, 0, math.inf, open_low=True)
     if model.discount == 1:
-        every_action = np.ones(model.reward.shape, bool)
-        model.check_finite(every_action, model.resting(every_action, every=False))
+        model.check_finite(model.legal, model.resting(model.legal, every=False))
     factor = _LONGEST_EPISODE if model.discount == 1 else model.discount / (1 - model.discount)
     q, change = np.zeros_like(model.reward), math.inf
     for _ in range(_enough_sweeps(model, tolerance)):
-        swept = model.q(q.max(axis=1))
+        swept = model.q(np.where(model.legal, q, -np.inf).max(axis=1))
         change = np.abs(swept - q).max()
         q = swept
         if factor * change <= tolerance:

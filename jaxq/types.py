@@ -47,6 +47,8 @@ class TimeStep(NamedTuple):
         terminated: bool `[]`, the episode reached a terminal state, whose value is zero.
         truncated: bool `[]`, the episode was cut off; the value of its last state is not zero.
         final_observation: The observation in which the transition really ended.
+        legal_actions: Actions that may be taken next, bool `[A]`; `()` where all always may.
+        final_legal_actions: Those in the state in which the transition really ended, bool `[A]`.
     """
 
     observation: jax.Array
@@ -54,6 +56,8 @@ class TimeStep(NamedTuple):
     terminated: jax.Array
     truncated: jax.Array
     final_observation: jax.Array
+    legal_actions: PyTree = ()
+    final_legal_actions: PyTree = ()
 
 
 class Transition(NamedTuple):
@@ -68,6 +72,8 @@ class Transition(NamedTuple):
         next_observation: The observation it led to, never one from after a reset.
         extras: What else the agent keeps of the step, such as the recurrent state it acted from; any
             pytree, by default none.
+        legal_actions: Actions that could be taken, bool `[A]`; `()` where all always may.
+        next_legal_actions: Those in the state that it led to, bool `[A]`.
     """
 
     observation: jax.Array
@@ -77,6 +83,8 @@ class Transition(NamedTuple):
     truncated: jax.Array
     next_observation: jax.Array
     extras: PyTree = ()
+    legal_actions: PyTree = ()
+    next_legal_actions: PyTree = ()
 
 
 class Trajectory(NamedTuple):
@@ -100,6 +108,9 @@ class Trajectory(NamedTuple):
         index: Where in the replay each run begins, int32 `[B]`; `()` where nobody asks.
         returns: What the actions turned out to be worth, where that is known beforehand, as of
             lambda-returns, float32 `[B, T]`; otherwise `()`.
+        legal_tm1: Actions that could be taken, bool `[B, T, A]`, or wider where bits were padded; `()`
+            where all always may.
+        legal_t: Those in the state of `next_observation`, likewise.
     """
 
     observation: jax.Array
@@ -114,12 +125,15 @@ class Trajectory(NamedTuple):
     weight: jax.Array
     index: PyTree = ()
     returns: PyTree = ()
+    legal_tm1: PyTree = ()
+    legal_t: PyTree = ()
 
 
 class Environment(Protocol):
     """What the engine asks of a world: pure functions of one environment, which callers vmap.
 
     `states` is `None` where the states cannot be counted, or cannot be told from one observation.
+    `has_legal_actions` says whether there are states in which some actions may not be taken.
     """
 
     name: str
@@ -127,6 +141,11 @@ class Environment(Protocol):
     observation_spec: ObservationSpec
     params: PyTree
     states: StateNumbers | None
+    has_legal_actions: bool
+
+    def legal_actions(self, state: PyTree, params: PyTree) -> PyTree:
+        """Return the actions that may be taken in a state, bool `[A]`; `()` where all always may."""
+        ...
 
     def reset(self, key: jax.Array, params: PyTree) -> tuple[PyTree, jax.Array]:
         """Begin an episode and return its state and first observation."""

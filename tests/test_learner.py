@@ -38,6 +38,7 @@ class World(NamedTuple):
     name: str = "world"
     num_actions: int = 2
     observation_spec: ObservationSpec = ObservationSpec((1,), jnp.dtype("float32"))
+    has_legal_actions: bool = False
 
 
 def update_of(recipe):

@@ -4,6 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import jax
+import jax.numpy as jnp
+
 from jaxq import checks
 from jaxq.agents.auxiliary import ARGUMENTS as LOSS_ARGUMENTS
 from jaxq.agents.bootstraps import ARGUMENTS as RULE_ARGUMENTS
@@ -177,11 +180,19 @@ class DeepQLearning:
             update=update,
             scheduled=tuple(part for part in self.components if hasattr(part, "at_step")),
             split=split,
+            legal_shape=legal_shape(env),
         )
 
     @property
     def _rows_of_run(self) -> int:
         return 1 if self.sequences is None else self.sequences.rows
+
+
+def legal_shape(env: Environment) -> PyTree:
+    """Return what legal actions of an environment look like, bool `[A]`; `()` where all always are."""
+    if not env.has_legal_actions:
+        return ()
+    return jax.ShapeDtypeStruct((env.num_actions,), jnp.dtype(bool))
 
 
 def joined_leaves(declarations: list[dict[str, Hyperparameter]]) -> dict[str, Hyperparameter]:

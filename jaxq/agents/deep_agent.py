@@ -14,6 +14,7 @@ from jaxq.agents.protocol import Agent, LearningStatistics, PolicyInput, PolicyO
 from jaxq.agents.q_function import QFunction, StepExtras
 from jaxq.agents.update_schedule import Iteration
 from jaxq.hparams import Hparams
+from jaxq.learning import mask_illegal
 from jaxq.types import PyTree, Transition
 
 
@@ -40,6 +41,7 @@ class DeepAgent(Agent):
         update: The gradient step.
         scheduled: Components whose hyperparameters change with time.
         split: Spreads arrays `[B, ...]` over the devices that share the agent.
+        legal_shape: What one environment's legal actions look like; `()` where all always are.
     """
 
     name: str
@@ -53,6 +55,7 @@ class DeepAgent(Agent):
     update: GradientUpdate
     scheduled: tuple[Any, ...]
     split: Any
+    legal_shape: PyTree = ()
 
     @property
     def iteration_steps(self) -> int:
@@ -72,7 +75,7 @@ class DeepAgent(Agent):
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[LearnerState, PyTree]:
         """Make a network, its target, its optimizer, and an empty replay."""
         shapes = jax.eval_shape(lambda: jax.tree.map(lambda leaf: leaf[0], self._blank_extras()))
-        return self.update.init(key, hparams), self.source.init(shapes)
+        return self.update.init(key, hparams), self.source.init(shapes, self.legal_shape)
 
     def initial_carry(self, num_envs: int) -> Carry:
         """Return what is carried before the first step in E environments."""
@@ -85,6 +88,7 @@ class DeepAgent(Agent):
         noise_key, action_key = jax.random.split(key)
         before = self._before(inputs)
         q, after = self._step(learner, before, inputs, noise_key)
+        q = mask_illegal(q, inputs.legal_actions)
         explored = self.exploration.act(
             action_key, q, hparams, inputs._replace(carry=inputs.carry.exploration)
         )

@@ -40,8 +40,8 @@ class Batches(NamedTuple):
 class Source(Protocol):
     """Experience for an environment."""
 
-    def init(self, extras: PyTree) -> PyTree:
-        """Make the state of what is stored, where one environment's extras look like `extras`."""
+    def init(self, extras: PyTree, legal_actions: PyTree) -> PyTree:
+        """Make the state of what is stored, where one environment's extras and masks look like these."""
         ...
 
     def add(self, state: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
@@ -185,9 +185,9 @@ class ReplaySource:
     num_envs: int
     of_runs: bool
 
-    def init(self, extras: PyTree) -> PyTree:
+    def init(self, extras: PyTree, legal_actions: PyTree) -> PyTree:
         """Make an empty replay."""
-        return self.replay.init(extras)
+        return self.replay.init(extras, legal_actions)
 
     def add(self, state: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
         """Write an iteration's transitions over the oldest ones."""

@@ -18,6 +18,7 @@ from jaxq.learning import (
     exponential_schedule,
     greedy_probabilities,
     linear_schedule,
+    mask_illegal,
     mix_uniform,
     ucb_values,
 )
@@ -71,7 +72,8 @@ class EpsilonGreedy:
 
         Args:
             key: PRNG key.
-            q: Action values, `[E, A]`; of an ensemble, each member's, `[K, E, A]`.
+            q: Action values, `[E, A]`; of an ensemble, each member's, `[K, E, A]`; those of illegal
+                actions are below all others.
             hparams: The agent's hyperparameters.
             inputs: What the policy chooses by; `carry` is the exploration's own.
 
@@ -79,11 +81,16 @@ class EpsilonGreedy:
             The actions, and the exploration's next carry.
         """
         q = q.mean(axis=0) if q.ndim == 3 else q
-        probs = self.probabilities(hparams, inputs.steps, q)
+        probs = self.probabilities(hparams, inputs.steps, q, legal=inputs.legal_actions)
         return PolicyOutput(choose(key, probs), inputs.carry)
 
     def probabilities(
-        self, hparams: Hparams, steps: jax.Array, q: jax.Array, counts: jax.Array | None = None
+        self,
+        hparams: Hparams,
+        steps: jax.Array,
+        q: jax.Array,
+        counts: jax.Array | None = None,
+        legal: PyTree = (),
     ) -> jax.Array:
         """Return the probabilities of actions in each environment, epsilon included.
 
@@ -92,12 +99,13 @@ class EpsilonGreedy:
             steps: Env steps of the agent so far, int32 `[]`.
             q: Action values, `[E, A]`.
             counts: How often each action was taken here, `[E, A]`, if anybody counts.
+            legal: Actions that may be taken, bool `[E, A]`; `()` if all may.
 
         Returns:
-            Probabilities, `[E, A]`.
+            Probabilities, `[E, A]`, zero of illegal actions.
         """
-        probs = self.policy(hparams, steps, q, counts)
-        return jax.vmap(mix_uniform)(probs, self.epsilons(hparams, steps, q.shape[0]))
+        probs = self.policy(hparams, steps, mask_illegal(q, legal), counts)
+        return jax.vmap(mix_uniform)(probs, self.epsilons(hparams, steps, q.shape[0]), legal)
 
     def policy(
         self, hparams: Hparams, steps: jax.Array, q: jax.Array, counts: jax.Array | None
@@ -208,7 +216,8 @@ class _Counting(UpperConfidenceBound):
         """Choose the best by value and bonus, and count it."""
         q = q.mean(axis=0) if q.ndim == 3 else q
         counts, code = inputs.carry, self._codes(inputs.observation)
-        action = choose(key, self.probabilities(hparams, inputs.steps, q, counts[code]))
+        legal = inputs.legal_actions
+        action = choose(key, self.probabilities(hparams, inputs.steps, q, counts[code], legal))
         return PolicyOutput(action, counts.at[code, action].add(1.0))
 
     def _codes(self, observation: jax.Array) -> jax.Array:
@@ -239,7 +248,7 @@ class ThompsonSampling(EpsilonGreedy):
         member = jnp.where(inputs.first, drawn, inputs.carry)
         follows = jax.nn.one_hot(member, q.shape[0], axis=0)
         q = jnp.sum(q * follows[..., None], axis=0)
-        probs = self.probabilities(hparams, inputs.steps, q)
+        probs = self.probabilities(hparams, inputs.steps, q, legal=inputs.legal_actions)
         return PolicyOutput(choose(action_key, probs), member)
 
     def check(self, parts: Any) -> None:

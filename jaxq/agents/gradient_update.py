@@ -16,7 +16,7 @@ from jaxq.agents.protocol import LearningStatistics
 from jaxq.agents.q_function import Evaluate, QFunction
 from jaxq.hparams import Hparams
 from jaxq.kernels.products import global_norm
-from jaxq.learning import Bootstrap, n_step_return, value_of_action
+from jaxq.learning import Bootstrap, mask_illegal, n_step_return, value_of_action
 from jaxq.types import PyTree, Trajectory
 
 
@@ -155,15 +155,14 @@ class GradientUpdate:
             runs: Runs of one step, which begin from what the network carried there.
             key: PRNG key for noise.
         """
-        q_function = self.q_function._replace(burn_in=0)
-        evaluate = self.with_target(learner, hparams)
+        q_function, evaluate = self.q_function, self.with_target(learner, hparams)
         q_target_t = evaluate(lambda params: q_function.values_t(params, runs, key))
         inputs = {
             "q_target_t": lambda: q_target_t,
             "q_online_t": lambda: q_function.values_t(learner.params, runs, key),
         }
         needed = arguments(self.rule, "bootstrap", bootstraps.ARGUMENTS)
-        found = {name: inputs[name]() for name in needed if name in inputs}
+        found = {name: self._masked(inputs[name](), runs.legal_t) for name in needed if name in inputs}
         bootstrap = self._bootstrap(hparams, found)
         return jnp.sum(bootstrap.probs_t * (q_target_t + bootstrap.shift_t), axis=-1)
 
@@ -184,8 +183,17 @@ class GradientUpdate:
             "q_target_t": lambda: q_function.choosing_values(evaluate, batch, output_t, key),
             "q_target_tm1": lambda: evaluate(lambda p: q_function.values_tm1(p, batch, key)),
         }
+        legal = {
+            "q_target_tm1": batch.legal_tm1,
+            "q_online_t": batch.legal_t,
+            "q_target_t": batch.legal_t,
+        }
         needed = arguments(self.rule, "bootstrap", bootstraps.ARGUMENTS)
-        return {name: inputs[name]() for name in needed if name in inputs}
+        found = {name: inputs[name]() for name in needed if name in inputs}
+        return {
+            name: self._masked(value, legal[name]) if name in legal else value
+            for name, value in found.items()
+        }
 
     def _bootstrap(self, hparams: Hparams, inputs: dict[str, jax.Array]) -> Bootstrap:
         """Apply the rule to each step, and to each member of an ensemble."""
@@ -269,6 +277,7 @@ class GradientUpdate:
             "discount_t": lambda: self._tail(batch.discount),
         }
         needed = arguments(loss, "auxiliary", auxiliary.ARGUMENTS)
+        q = self._masked(q, batch.legal_tm1)
         given = {name: known[name]() for name in needed if name in known}
 
         def one(q_tm1: jax.Array, given: dict[str, jax.Array]) -> jax.Array:
@@ -290,9 +299,14 @@ class GradientUpdate:
         target_params = self.target.update(learner.target_params, params, hparams, due)
         return LearnerState(params, target_params, opt_state)
 
-    def _tail(self, leaf: jax.Array) -> jax.Array:
-        """Flatten what is behind the burn-in, `[B, T, ...]` to `[N, ...]`."""
-        return _flat(leaf[:, self.q_function.burn_in :])
+    def _masked(self, q: jax.Array, legal: PyTree) -> jax.Array:
+        """Mask values `[N, A]` or `[K, N, A]` by the legal actions of a batch, `[B, T, ...]` or `()`."""
+        actions = self.q_function.num_actions
+        return mask_illegal(q, jax.tree.map(lambda leaf: leaf[..., :actions], self._tail(legal)))
+
+    def _tail(self, tree: PyTree) -> PyTree:
+        """Flatten what is behind the burn-in, leaves `[B, T, ...]` to `[N, ...]`."""
+        return self.q_function.behind_burn_in(tree)
 
 
 PICKED = ("q_online_t", "q_target_t")

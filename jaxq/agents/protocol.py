@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from jaxq import checks
 from jaxq.hparams import Hparams
+from jaxq.learning import mask_illegal
 from jaxq.types import Environment, PyTree, TimeStep, Transition
 
 
@@ -21,6 +22,7 @@ class PolicyInput(NamedTuple):
         previous_reward: Their rewards, float32 `[E]`; 0 where an episode begins.
         carry: What the policy carries from step to step, leaves `[E, ...]` or shared.
         steps: Env steps of the agent so far, int32 `[]`.
+        legal_actions: Actions that may be taken, bool `[E, A]`; `()` where all always may.
     """
 
     observation: jax.Array
@@ -29,6 +31,7 @@ class PolicyInput(NamedTuple):
     previous_reward: jax.Array
     carry: PyTree
     steps: jax.Array
+    legal_actions: PyTree = ()
 
 
 class PolicyOutput(NamedTuple):
@@ -45,16 +48,19 @@ class PolicyOutput(NamedTuple):
     extras: PyTree = ()
 
 
-def first_input(observation: jax.Array, carry: PyTree) -> PolicyInput:
+def first_input(observation: jax.Array, carry: PyTree, legal_actions: PyTree = ()) -> PolicyInput:
     """Return the input of a policy where episodes begin.
 
     Args:
         observation: First observations, `[E, ...]`.
         carry: The agent's `initial_carry(E)`.
+        legal_actions: Actions that may be taken, bool `[E, A]`, or `()`.
     """
     size = observation.shape[0]
     first, no_action = jnp.ones(size, bool), jnp.full(size, -1, jnp.int32)
-    return PolicyInput(observation, first, no_action, jnp.zeros(size), carry, jnp.int32(0))
+    return PolicyInput(
+        observation, first, no_action, jnp.zeros(size), carry, jnp.int32(0), legal_actions
+    )
 
 
 def next_input(inputs: PolicyInput, output: PolicyOutput, timestep: TimeStep) -> PolicyInput:
@@ -67,6 +73,7 @@ def next_input(inputs: PolicyInput, output: PolicyOutput, timestep: TimeStep) ->
         jnp.where(first, 0, timestep.reward),
         output.carry,
         inputs.steps + first.shape[0],
+        timestep.legal_actions,
     )
 
 
@@ -184,8 +191,9 @@ class Agent(Protocol):
         raise checks.InputTypeError(f"{self.name} has no action values; ask its policy")
 
     def policy(self, learner: PyTree, inputs: PolicyInput) -> PolicyOutput:
-        """Choose the best actions; by default those of the largest `q_values`."""
+        """Choose the best actions that are legal; by default those of the largest `q_values`."""
         q, carry = self.q_values(learner, inputs)
+        q = mask_illegal(q, inputs.legal_actions)
         return PolicyOutput(jnp.argmax(q, axis=-1).astype(jnp.int32), carry)
 
     def exploration_rate(self, hparams: Hparams, steps: jax.Array) -> jax.Array:

@@ -145,6 +145,10 @@ class QFunction(NamedTuple):
         """Return the action values of outputs, `[B, A]`, or `[K, B, A]`."""
         return self.each(jax.vmap(self.value.q))(output)
 
+    def behind_burn_in(self, tree: PyTree) -> PyTree:
+        """Flatten what is behind the burn-in, leaves `[B, T, ...]` to `[N, ...]`."""
+        return jax.tree.map(lambda leaf: _flat(leaf[:, self.burn_in :]), tree)
+
     def each(self, function: Any) -> Any:
         """Apply a function to each member of an ensemble, or to what is none as it is."""
         return jax.vmap(function) if self.members else function

@@ -11,7 +11,7 @@ from jaxq.agents.exploration import choose
 from jaxq.agents.protocol import Agent, LearningStatistics, PolicyInput, PolicyOutput
 from jaxq.agents.world_model import Step, empty_model, no_step, observe, recall
 from jaxq.hparams import Hparams
-from jaxq.learning import Bootstrap, expected_bootstrap, greedy_bootstrap, td_target
+from jaxq.learning import Bootstrap, expected_bootstrap, greedy_bootstrap, mask_illegal, td_target
 from jaxq.types import PyTree, StateNumbers, Transition
 
 Rule = Callable[[jax.Array], Bootstrap]
@@ -54,6 +54,7 @@ class TableAgent(Agent):
         recipe: Its static fields; see `jaxq.agents.tabular_algorithm.TabularQLearning`.
         states: The environment's numbered states.
         num_actions: Number of actions A.
+        legal_shape: What one environment's legal actions look like; `()` where all always are.
     """
 
     name: str
@@ -61,6 +62,7 @@ class TableAgent(Agent):
     recipe: Any
     states: StateNumbers
     num_actions: int
+    legal_shape: PyTree = ()
 
     elementwise = True
 
@@ -82,8 +84,8 @@ class TableAgent(Agent):
             q=jnp.full(tables, hparams.initial_value, jnp.float32),
             visits=jnp.zeros(tables),
             traces=jnp.zeros((recipe.num_envs, *shape)) if recipe.traces else (),
-            waiting=no_step(recipe.num_envs) if recipe.rule == "sampled" else (),
-            model=empty_model(*shape) if recipe.planning_steps else (),
+            waiting=no_step(recipe.num_envs, self.legal_shape) if recipe.rule == "sampled" else (),
+            model=empty_model(*shape, self.legal_shape) if recipe.planning_steps else (),
         )
         return learner, ()
 
@@ -94,7 +96,8 @@ class TableAgent(Agent):
         state = jax.vmap(self.states.of)(inputs.observation)
         q = learner.q[:, state].mean(axis=0)
         counts = learner.visits[:, state].sum(axis=0)
-        probs = self.recipe.exploration.probabilities(hparams, inputs.steps, q, counts)
+        legal = inputs.legal_actions
+        probs = self.recipe.exploration.probabilities(hparams, inputs.steps, q, counts, legal)
         return PolicyOutput(choose(key, probs))
 
     def q_values(self, learner: TableLearner, inputs: PolicyInput) -> tuple[jax.Array, PyTree]:
@@ -129,6 +132,8 @@ class TableAgent(Agent):
             newest.truncated,
             jax.vmap(self.states.of)(newest.next_observation),
             jnp.ones_like(newest.terminated),
+            newest.legal_actions,
+            newest.next_legal_actions,
         )
         a_t = step.a_tm1
         if self.recipe.rule == "sampled":
@@ -166,7 +171,8 @@ class TableAgent(Agent):
         counts = learner.visits[:, step.s_t].sum(axis=0)
         shape = recipe.num_envs, q.shape[0]
         rows = jnp.broadcast_to(q, shape), jnp.broadcast_to(counts, shape)
-        probs_t = recipe.exploration.probabilities(hparams, steps, *rows)[env]
+        legal = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, shape), step.legal_t)
+        probs_t = recipe.exploration.probabilities(hparams, steps, *rows, legal)[env]
         if recipe.rule == "sampled":
             # Nothing was done where an episode had been cut off.
             probs_t = jnp.where(step.truncated, probs_t, jax.nn.one_hot(a_t, q.shape[0]))
@@ -191,7 +197,7 @@ class TableAgent(Agent):
         if not self.recipe.traces:
             learner = learner._replace(q=learner.q.at[entry].add(rate * error))
         else:
-            greedy = q_tm1[step.a_tm1] >= q_tm1.max()
+            greedy = q_tm1[step.a_tm1] >= mask_illegal(q_tm1, step.legal_tm1).max()
             decay = jnp.where(greedy, hparams.discount * hparams.lambda_, 0)
             trace = (decay * learner.traces[env]).at[entry[1:]].add(1)
             q = learner.q.at[0].add(rate * error * trace)
@@ -214,6 +220,7 @@ class TableAgent(Agent):
         chooses = rows_t[which]
         values = rows_t[1 - which] if self.recipe.double else chooses
         discount_t = hparams.discount * (1.0 - step.terminated)
+        chooses = mask_illegal(chooses, step.legal_t)
         target = td_target(step.r_t, discount_t, rule(chooses), values)
         return target - q[which, step.s_tm1, step.a_tm1]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from jaxq import checks
-from jaxq.agents.algorithm import DISCOUNT, INITIAL_VALUE, joined_leaves
+from jaxq.agents.algorithm import DISCOUNT, INITIAL_VALUE, joined_leaves, legal_shape
 from jaxq.agents.components import check_fields, declared_leaves
 from jaxq.agents.composition import check_epsilon_steps
 from jaxq.agents.exploration import Boltzmann, EpsilonGreedy, UpperConfidenceBound
@@ -107,6 +107,7 @@ class TabularQLearning:
             recipe=self,
             states=env.states,
             num_actions=env.num_actions,
+            legal_shape=legal_shape(env),
         )
 
 

@@ -95,7 +95,7 @@ class WindowSource:
     length: int
     epochs: int
 
-    def init(self, extras: PyTree) -> PyTree:
+    def init(self, extras: PyTree, legal_actions: PyTree) -> PyTree:
         """Store nothing."""
         return ()
 
@@ -163,6 +163,8 @@ class WindowSource:
             mask=jnp.ones(steps.reward.shape, bool),
             extras=jax.tree.map(lambda leaf: leaf[:, 0], steps.extras),
             weight=jnp.ones(steps.reward.shape[0]),
+            legal_tm1=steps.legal_actions,
+            legal_t=steps.next_legal_actions,
         )
 
     def _cut(self, leaf: jax.Array, length: int) -> jax.Array:

@@ -5,6 +5,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxq.types import PyTree
+
 
 class Step(NamedTuple):
     """One step between numbered states; fields `[]`, or `[E]` for the environments of an agent.
@@ -17,6 +19,8 @@ class Step(NamedTuple):
         truncated: Whether it was cut off, bool.
         s_t: State that followed, int32.
         real: Whether there was such a step at all, bool.
+        legal_tm1: Actions that could be taken, bool `[A]`; `()` where all always may.
+        legal_t: Those in the state that followed, bool `[A]`.
     """
 
     s_tm1: jax.Array
@@ -26,13 +30,16 @@ class Step(NamedTuple):
     truncated: jax.Array
     s_t: jax.Array
     real: jax.Array
+    legal_tm1: PyTree = ()
+    legal_t: PyTree = ()
 
 
-def no_step(num_envs: int) -> Step:
-    """Return what stands where there was no step yet."""
+def no_step(num_envs: int, legal_shape: PyTree) -> Step:
+    """Return what stands where there was no step yet, with masks of a shape `[A]` or none."""
     zeros = jnp.zeros(num_envs, jnp.int32)
     no = jnp.zeros(num_envs, bool)
-    return Step(zeros, zeros, jnp.zeros(num_envs), no, no, zeros, no)
+    legal = jax.tree.map(lambda leaf: jnp.ones((num_envs, *leaf.shape), bool), legal_shape)
+    return Step(zeros, zeros, jnp.zeros(num_envs), no, no, zeros, no, legal, legal)
 
 
 class WorldModel(NamedTuple):
@@ -44,6 +51,7 @@ class WorldModel(NamedTuple):
         s_t: State that followed, int32 `[S, A]`; -1 where the pair was never seen.
         pairs: The pairs seen, as s * A + a, in the order in which they were first seen, `[S * A]`.
         num_pairs: How many there are, int32 `[]`.
+        legal: Actions that may be taken in each state that was reached, bool `[S, A]`; or `()`.
     """
 
     r_t: jax.Array
@@ -51,10 +59,11 @@ class WorldModel(NamedTuple):
     s_t: jax.Array
     pairs: jax.Array
     num_pairs: jax.Array
+    legal: PyTree
 
 
-def empty_model(num_states: int, num_actions: int) -> WorldModel:
-    """Make a model that has seen nothing."""
+def empty_model(num_states: int, num_actions: int, legal_shape: PyTree) -> WorldModel:
+    """Make a model that has seen nothing, of a world with masks of a shape `[A]` or none."""
     shape = num_states, num_actions
     return WorldModel(
         r_t=jnp.zeros(shape),
@@ -62,6 +71,7 @@ def empty_model(num_states: int, num_actions: int) -> WorldModel:
         s_t=jnp.full(shape, -1, jnp.int32),
         pairs=jnp.zeros(num_states * num_actions, jnp.int32),
         num_pairs=jnp.int32(0),
+        legal=jax.tree.map(lambda _: jnp.ones(shape, bool), legal_shape),
     )
 
 
@@ -77,6 +87,7 @@ def observe(model: WorldModel, step: Step) -> WorldModel:
         s_t=model.s_t.at[entry].set(step.s_t),
         pairs=model.pairs.at[model.num_pairs].set(pair, mode="drop"),
         num_pairs=model.num_pairs + new,
+        legal=jax.tree.map(lambda old, now: old.at[step.s_t].set(now), model.legal, step.legal_t),
     )
 
 
@@ -93,4 +104,5 @@ def recall(key: jax.Array, model: WorldModel) -> Step:
         jnp.bool_(False),
         model.s_t[entry],
         jnp.bool_(True),
+        legal_t=jax.tree.map(lambda leaf: leaf[model.s_t[entry]], model.legal),
     )

@@ -38,7 +38,8 @@ def greedy_returns(
         jax.random.split(reset_key, num_episodes), env_params
     )
 
-    inputs = first_input(observation, agent.initial_carry(num_episodes))
+    legal = jax.vmap(env.legal_actions, in_axes=(0, None))(env_state, env_params)
+    inputs = first_input(observation, agent.initial_carry(num_episodes), legal)
 
     def unfinished(game: tuple) -> jax.Array:
         return (game[0] < max_steps) & ~game[-1].all()

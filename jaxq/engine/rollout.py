@@ -96,7 +96,10 @@ def rollout(
 
     def step(state: RolloutState, inputs: tuple) -> tuple[RolloutState, tuple]:
         number, keys = inputs
-        given = policy_input(state, steps + number * num_envs)
+        legal = jax.vmap(context.env.legal_actions, in_axes=(0, None))(
+            state.env_state, context.env_params
+        )
+        given = policy_input(state, steps + number * num_envs, legal)
         output = context.agent.act(keys[0], context.learner, context.hparams, given)
         env_state, timestep = jax.vmap(context.env.step, in_axes=(0, 0, 0, None))(
             keys[1:], state.env_state, output.action, context.env_params
@@ -109,6 +112,8 @@ def rollout(
             timestep.truncated,
             timestep.final_observation,
             output.extras,
+            legal,
+            timestep.final_legal_actions,
         )
         counted, totals = _count(state, timestep)
         ended = timestep.terminated | timestep.truncated
@@ -126,8 +131,8 @@ def rollout(
     return state, transitions, jax.tree.map(lambda x: x.sum(axis=0), totals)
 
 
-def policy_input(state: RolloutState, steps: jax.Array) -> PolicyInput:
-    """Return what a policy chooses by, after `steps` env steps of the agent."""
+def policy_input(state: RolloutState, steps: jax.Array, legal_actions: PyTree) -> PolicyInput:
+    """Return what a policy chooses by, after `steps` env steps of the agent, among legal actions."""
     return PolicyInput(
         state.observation,
         state.episode_length == 0,
@@ -135,6 +140,7 @@ def policy_input(state: RolloutState, steps: jax.Array) -> PolicyInput:
         state.previous_reward,
         state.carry,
         steps,
+        legal_actions,
     )
 
 

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from gymnax.environments import spaces
 
 from jaxq import checks
+from jaxq.envs.legal_actions import check_legal_actions
 from jaxq.envs.states import state_numbers
 from jaxq.envs.time_limits import KINDS, TERMINATES, TRUNCATES
 from jaxq.precision import in_32_bits
@@ -39,6 +40,8 @@ class GymnaxEnvironment:
         params: Default environment parameters, a pytree of arrays; any leaf may differ per agent.
         states: State numbers of the observations, or `None`; see `jaxq.envs.states`.
         time_limit: Whether the time limit "truncates" or "terminates"; see `jaxq.envs.time_limits`.
+        has_legal_actions: Whether the gymnax environment has a method `legal_actions(state, params)`,
+            which says what may be done in a state, bool `[A]`.
     """
 
     @_in_32_bits()
@@ -59,6 +62,9 @@ class GymnaxEnvironment:
         self.num_actions = _num_actions(name, env.action_space(params).n)
         self.observation_spec = self._observation_spec(self._observation_dtype)
         self.states = state_numbers(env, params, self.observation_spec)
+        self.has_legal_actions = callable(getattr(env, "legal_actions", None))
+        if self.has_legal_actions:
+            check_legal_actions(self)
 
     def __reduce__(self) -> tuple:
         """Pickle and copy what it was made of; the rest has functions that no file holds."""
@@ -86,6 +92,7 @@ class GymnaxEnvironment:
         )
         stepped = jax.tree.map(lambda new, old: jnp.asarray(new, old.dtype), stepped, state)
         terminated, truncated = jnp.asarray(terminated, bool), jnp.asarray(truncated, bool)
+        final_legal = self._final_legal(key, state, action, params, info)
         if self.time_limit == TERMINATES:
             terminated = terminated | truncated
         return stepped, TimeStep(
@@ -94,7 +101,29 @@ class GymnaxEnvironment:
             terminated=terminated,
             truncated=truncated & ~terminated,
             final_observation=self._cast(info["final_observation"]),
+            legal_actions=self.legal_actions(stepped, params),
+            final_legal_actions=final_legal,
         )
+
+    @_in_32_bits()
+    def legal_actions(self, state: PyTree, params: PyTree) -> PyTree:
+        """Return the actions that may be taken in a state, bool `[A]`; `()` where all always may."""
+        if not self.has_legal_actions:
+            return ()
+        return jnp.asarray(self._env.legal_actions(state, params), bool)
+
+    def _final_legal(
+        self, key: jax.Array, state: PyTree, action: jax.Array, params: PyTree, info: dict
+    ) -> PyTree:
+        """Return the legal actions of the state that a step really led to."""
+        if not self.has_legal_actions:
+            return ()
+        if "legal_actions" in info:
+            return jnp.asarray(info["legal_actions"], bool)
+        # The state before the automatic reset is in no answer of gymnax's step, so it is worked out as
+        # there, with the same key; the compiler finds that the two are one.
+        led_to = self._env.step_env(jax.random.split(key)[0], state, action, params)[1]
+        return self.legal_actions(led_to, params)
 
     def _cast(self, observation: jax.Array) -> jax.Array:
         return jnp.asarray(observation, self.observation_spec.dtype)

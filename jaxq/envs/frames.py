@@ -42,6 +42,15 @@ class StackedFrames:
         *rest, last = env.observation_spec.shape
         self.observation_spec = ObservationSpec((*rest, last * num_frames), env.observation_spec.dtype)
 
+    @property
+    def has_legal_actions(self) -> bool:
+        """Whether there are states in which some actions may not be taken."""
+        return self.env.has_legal_actions
+
+    def legal_actions(self, state: StackedState, params: PyTree) -> PyTree:
+        """Return the actions that may be taken in a state, bool `[A]`; `()` where all always may."""
+        return self.env.legal_actions(state.env, params)
+
     def __repr__(self) -> str:
         """Say what is stacked."""
         return f"{self.env!r}, {self.num_frames} frames"

@@ -55,6 +55,7 @@ def from_map(
     goal_reward: float | None = None,
     cliff_reward: float = -100.0,
     slip: float = 0.0,
+    legal_moves_only: bool = False,
     max_steps: int = 200,
     name: str = "map",
 ) -> TableEnvironment:
@@ -69,6 +70,7 @@ def from_map(
             not given.
         cliff_reward: Reward of the step over the cliff.
         slip: Probability of moving in one of the three other directions instead, in [0, 1].
+        legal_moves_only: Whether moves into walls and off the grid are illegal instead of in vain.
         max_steps: Steps after which an episode is truncated.
         name: What to call it.
 
@@ -103,9 +105,21 @@ def from_map(
     initial = np.zeros(grid.shape)
     initial[tuple(starts.T)] = 1 / len(starts)
     table = _table(grid, _MOVES, slip, arrive)
-    env = from_table(table, initial=initial.ravel(), max_steps=max_steps, name=name)
+    checks.true_or_false("legal_moves_only", legal_moves_only)
+    legal = _legal_moves(grid) if legal_moves_only else None
+    env = from_table(table, initial=initial.ravel(), legal_actions=legal, max_steps=max_steps, name=name)
     env.drawing = grid
     return env
+
+
+def _legal_moves(grid: np.ndarray) -> np.ndarray:
+    """Say which moves lead from a cell to another one, bool `[S, 4]`; from one without any, all."""
+    legal = np.zeros((*grid.shape, len(_MOVES)), bool)
+    for cell in np.ndindex(grid.shape):
+        targets = [(cell[0] + move[0], cell[1] + move[1]) for move in _MOVES]
+        legal[cell] = [_inside(grid, to) and grid[to] != "#" for to in targets]
+    legal = legal.reshape(-1, len(_MOVES))
+    return legal | ~legal.any(axis=1, keepdims=True)
 
 
 def cliff(*, slip: float = 0.0, max_steps: int = 200) -> TableEnvironment:

@@ -12,9 +12,10 @@ from flax import struct
 
 from jaxq import checks
 from jaxq.envs import toy_text
+from jaxq.envs.legal_actions import checked_mask
 from jaxq.envs.outcomes import Outcomes, read_arrays, read_dictionary
 from jaxq.precision import in_32_bits
-from jaxq.types import ObservationSpec, StateNumbers, TimeStep
+from jaxq.types import ObservationSpec, PyTree, StateNumbers, TimeStep
 
 _MAX_STEPS = 200
 
@@ -58,13 +59,22 @@ class TableEnvironment:
         states: State numbers of the observations: the observations themselves.
         outcomes: The exact model, float64.
         initial: Probability of each state to begin in, float64 `[S]`.
+        legal: Which actions may be taken in which state, bool `[S, A]`; `None` where all may.
         drawing: Of a grid world whose states are its cells row by row, a character for each cell,
             `[rows, columns]`; else `None`.
     """
 
     @in_32_bits()
-    def __init__(self, outcomes: Outcomes, initial: np.ndarray, max_steps: int, name: str) -> None:
+    def __init__(
+        self,
+        outcomes: Outcomes,
+        initial: np.ndarray,
+        max_steps: int,
+        name: str,
+        legal: np.ndarray | None = None,
+    ) -> None:
         self.name = name
+        self.legal = legal
         self.drawing: np.ndarray | None = None
         self.num_states, self.num_actions, num_outcomes = outcomes.probability.shape
         self.observation_spec = ObservationSpec((), jnp.dtype(jnp.int32), self.num_states)
@@ -83,7 +93,8 @@ class TableEnvironment:
 
     def __reduce__(self) -> tuple:
         """Pickle and copy what it was made of; the rest has functions that no file holds."""
-        arguments = self.outcomes, self.initial, int(self.params.max_steps_in_episode), self.name
+        max_steps = int(self.params.max_steps_in_episode)
+        arguments = self.outcomes, self.initial, max_steps, self.name, self.legal
         return type(self), arguments, {"params": self.params, "drawing": self.drawing}
 
     def __repr__(self) -> str:
@@ -118,7 +129,21 @@ class TableEnvironment:
             terminated=terminated,
             truncated=truncated,
             final_observation=reached,
+            legal_actions=self._legal(number),
+            final_legal_actions=self._legal(reached),
         )
+
+    @property
+    def has_legal_actions(self) -> bool:
+        """Whether there are states in which some actions may not be taken."""
+        return self.legal is not None
+
+    def legal_actions(self, state: TableState, params: TableParams) -> PyTree:
+        """Return the actions that may be taken in a state, bool `[A]`; `()` where all always may."""
+        return self._legal(state.number)
+
+    def _legal(self, number: jax.Array) -> PyTree:
+        return () if self.legal is None else jnp.asarray(self.legal)[number]
 
     def _chances(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Draw a number for the outcome and one for the next start: one in all where one is certain.
@@ -174,6 +199,7 @@ def from_table(
     rewards: Any = None,
     terminated: Any = None,
     initial: Any = None,
+    legal_actions: Any = None,
     max_steps: int | None = None,
     name: str | None = None,
 ) -> TableEnvironment:
@@ -189,6 +215,8 @@ def from_table(
         initial: State to begin in, or probability of each state `[S]`. By default the gymnasium
             environment's, else uniform over the states that are not terminal, that is, that no
             outcome ends the episode in.
+        legal_actions: Which actions may be taken in which state, bool `[S, A]`, one at least in each;
+            all if not given.
         max_steps: Steps after which an episode is truncated; by default the gymnasium environment's
             limit, and 200 where it has none.
         name: What to call it; by default the gymnasium environment's id, else "table".
@@ -224,6 +252,7 @@ def from_table(
         _distribution(initial, outcomes),
         checks.whole_number("max_steps", max_steps),
         defaults.name if name is None else name,
+        checked_mask(legal_actions, outcomes.probability.shape[:2]),
     )
     env.drawing = defaults.drawing
     return env

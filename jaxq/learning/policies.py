@@ -5,12 +5,40 @@ A way of exploring is a composition of these, for example
 very probabilities that it acts by.
 """
 
+from typing import Any
+
 import chex
 import jax
 import jax.numpy as jnp
 
 UNTRIED = 1e30
 """Upper confidence bound of an action without a try; finite, so that no infinity enters arithmetic."""
+
+
+ILLEGAL = -1e30
+"""Value of an action that may not be taken; finite, so that no infinity enters arithmetic."""
+
+
+def mask_illegal(q: jax.Array, legal: Any) -> jax.Array:
+    """Make illegal actions worth less than any other, so that no policy by value takes one.
+
+    Args:
+        q: Action values, `[..., A]`, well above -1e30.
+        legal: Whether each action may be taken, bool `[..., A]`, for each member of an ensemble the
+            same; `()` if all may.
+
+    Returns:
+        The values, with `ILLEGAL` (-1e30) in the place of those of illegal actions, `[..., A]`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> int(jnp.argmax(mask_illegal(jnp.array([2.0, 1.0]), jnp.array([False, True]))))
+        1
+    """
+    if isinstance(legal, tuple):
+        return q
+    lead = (1,) * (q.ndim - legal.ndim)
+    return jnp.where(legal.reshape(*lead, *legal.shape), q, ILLEGAL)
 
 
 def greedy_probabilities(q: jax.Array) -> jax.Array:
@@ -112,17 +140,19 @@ def ucb_values(q: jax.Array, counts: jax.Array, bonus: jax.Array) -> jax.Array:
     counts = counts.astype(q.dtype)
     tried = counts > 0
     spread = jnp.sqrt(jnp.log(jnp.sum(counts) + 1) / jnp.where(tried, counts, 1))
-    return jnp.where(tried, q + bonus * spread, UNTRIED)
+    # What may not be taken is never tried.
+    return jnp.where(q > ILLEGAL, jnp.where(tried, q + bonus * spread, UNTRIED), ILLEGAL)
 
 
-def mix_uniform(probs: jax.Array, epsilon: jax.Array) -> jax.Array:
-    """With probability epsilon do anything, otherwise follow the policy.
+def mix_uniform(probs: jax.Array, epsilon: jax.Array, legal: Any = ()) -> jax.Array:
+    """With probability epsilon do anything that is legal, otherwise follow the policy.
 
-    `mixed[a] = epsilon / A + (1 - epsilon) * probs[a]`
+    `mixed[a] = epsilon * legal[a] / sum_b legal[b] + (1 - epsilon) * probs[a]`
 
     Args:
         probs: Probabilities of the policy, `[A]`.
         epsilon: Probability of a random action, `[]`, in [0, 1].
+        legal: Whether each action may be taken, bool `[A]`, one at least; `()` if all may.
 
     Returns:
         Probabilities, `[A]`.
@@ -131,7 +161,9 @@ def mix_uniform(probs: jax.Array, epsilon: jax.Array) -> jax.Array:
         Sutton and Barto, Reinforcement Learning, 2nd edition, 2018, section 2.2.
     """
     chex.assert_rank([probs, epsilon], [1, 0])
-    return epsilon / probs.shape[0] + (1 - epsilon) * probs
+    if isinstance(legal, tuple):
+        return epsilon / probs.shape[0] + (1 - epsilon) * probs
+    return epsilon * legal / jnp.maximum(legal.sum(), 1) + (1 - epsilon) * probs
 
 
 def sample_action(key: jax.Array, probs: jax.Array) -> jax.Array:

@@ -37,6 +37,8 @@ class Ring(NamedTuple):
         reward: float32 `[R, E]`.
         ending: `RUNNING`, `TERMINATED`, `TRUNCATED` or `LOST`, uint8 `[R, E]`.
         extras: What else the agent keeps, leaves `[R, E, ...]`.
+        legal_actions: Actions that could be taken, as bits, uint8 `[R, E, ceil(A / 8)]`; or `()`.
+        final_legal_actions: Those of `final_observations`, uint8 `[F + 1, E, ceil(A / 8)]`; or `()`.
     """
 
     observation: jax.Array
@@ -46,6 +48,8 @@ class Ring(NamedTuple):
     reward: jax.Array
     ending: jax.Array
     extras: PyTree
+    legal_actions: PyTree
+    final_legal_actions: PyTree
 
 
 def check_sizes(replay: Any, span: str) -> None:
@@ -69,7 +73,13 @@ def check_sizes(replay: Any, span: str) -> None:
         )
 
 
-def empty(spec: ObservationSpec, num_rows: int, num_envs: int, extras: PyTree = ()) -> Ring:
+def empty(
+    spec: ObservationSpec,
+    num_rows: int,
+    num_envs: int,
+    extras: PyTree = (),
+    legal_actions: PyTree = (),
+) -> Ring:
     """Make an empty ring.
 
     Args:
@@ -77,16 +87,23 @@ def empty(spec: ObservationSpec, num_rows: int, num_envs: int, extras: PyTree = 
         num_rows: Rows R of the ring.
         num_envs: Environments E that write side by side.
         extras: What one environment's extras look like, arrays or their shapes.
+        legal_actions: What its legal actions look like, bool `[A]`, or `()`.
     """
     stored, rows = stored_spec(spec), (num_rows, num_envs)
+    bits = jax.tree.map(lambda leaf: -(-leaf.shape[0] // 8), legal_actions)
+    places = _places(num_rows) + 1
     return Ring(
         observation=jnp.zeros(rows + stored.shape, stored.dtype),
-        final_observations=jnp.zeros((_places(num_rows) + 1, num_envs, *stored.shape), stored.dtype),
+        final_observations=jnp.zeros((places, num_envs, *stored.shape), stored.dtype),
         slot_used=jnp.zeros(num_envs, bool),
         action=jnp.zeros(rows, jnp.int32),
         reward=jnp.zeros(rows, jnp.float32),
         ending=jnp.zeros(rows, jnp.uint8),
         extras=jax.tree.map(lambda leaf: jnp.zeros(rows + leaf.shape, leaf.dtype), extras),
+        legal_actions=jax.tree.map(lambda size: jnp.zeros((*rows, size), jnp.uint8), bits),
+        final_legal_actions=jax.tree.map(
+            lambda size: jnp.zeros((places, num_envs, size), jnp.uint8), bits
+        ),
     )
 
 
@@ -111,10 +128,12 @@ def write(spec: ObservationSpec, ring: Ring, rows: Transition, rows_written: jax
             f"the rows written at once must divide num_rows, so that none wraps around, got {length} "
             f"into {num_rows}; for example num_rows={-(-num_rows // length) * length}"
         )
-    following = pack(spec, rows.next_observation)
-    final_observations, slot_used, ending = _cut_off(ring, rows, following, rows_written)
-    final_observations = jax.lax.dynamic_update_slice_in_dim(
-        final_observations, following[-1:], final_observations.shape[0] - 1, axis=0
+    following = pack(spec, rows.next_observation), _bits(rows.next_legal_actions)
+    finals, slot_used, ending = _cut_off(ring, rows, following, rows_written)
+    finals = jax.tree.map(
+        lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new[-1:], old.shape[0] - 1, axis=0),
+        finals,
+        following,
     )
     position = rows_written % num_rows
 
@@ -123,13 +142,25 @@ def write(spec: ObservationSpec, ring: Ring, rows: Transition, rows_written: jax
 
     return Ring(
         observation=over(ring.observation, pack(spec, rows.observation)),
-        final_observations=final_observations,
+        final_observations=finals[0],
         slot_used=slot_used,
         action=over(ring.action, rows.action),
         reward=over(ring.reward, rows.reward),
         ending=over(ring.ending, ending),
         extras=jax.tree.map(over, ring.extras, rows.extras),
+        legal_actions=jax.tree.map(over, ring.legal_actions, _bits(rows.legal_actions)),
+        final_legal_actions=finals[1],
     )
+
+
+def _bits(legal_actions: PyTree) -> PyTree:
+    """Pack masks `[..., A]` into bits."""
+    return jax.tree.map(lambda leaf: jnp.packbits(leaf, axis=-1), legal_actions)
+
+
+def _masks(bits: PyTree) -> PyTree:
+    """Unpack bits into masks `[..., 8 * ceil(A / 8)]`."""
+    return jax.tree.map(lambda leaf: jnp.unpackbits(leaf, axis=-1).astype(bool), bits)
 
 
 def _places(num_rows: int) -> int:
@@ -138,44 +169,62 @@ def _places(num_rows: int) -> int:
 
 
 def _cut_off(
-    ring: Ring, rows: Transition, following: jax.Array, rows_written: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Keep where episodes were cut off: `final_observations`, `slot_used`, and how each row ended."""
+    ring: Ring, rows: Transition, following: PyTree, rows_written: jax.Array
+) -> tuple[PyTree, jax.Array, jax.Array]:
+    """Keep where episodes were cut off: what was seen there, `slot_used`, and how each row ended."""
     places = _places(ring.reward.shape[0])
 
     def keep(carry: tuple, row: tuple) -> tuple[tuple, jax.Array]:
-        final_observations, slot_used, number = carry
-        terminated, truncated, observation = row
+        finals, slot_used, number = carry
+        terminated, truncated, seen = row
         slot_used = slot_used & (number % BLOCK > 0)
         truncated = truncated & ~terminated
         place = (number // BLOCK) % places
-        old = jax.lax.dynamic_index_in_dim(final_observations, place, keepdims=False)
-        kept = jnp.where(_like(truncated & ~slot_used, old), observation, old)
-        final_observations = jax.lax.dynamic_update_index_in_dim(final_observations, kept, place, axis=0)
-        ending = terminated * TERMINATED + truncated * jnp.where(slot_used, LOST, TRUNCATED)
-        return (final_observations, slot_used | truncated, number + 1), ending.astype(jnp.uint8)
 
-    (final_observations, slot_used, _), ending = jax.lax.scan(
+        def kept(finals: jax.Array, seen: jax.Array) -> jax.Array:
+            old = jax.lax.dynamic_index_in_dim(finals, place, keepdims=False)
+            new = jnp.where(_like(truncated & ~slot_used, old), seen, old)
+            return jax.lax.dynamic_update_index_in_dim(finals, new, place, axis=0)
+
+        ending = terminated * TERMINATED + truncated * jnp.where(slot_used, LOST, TRUNCATED)
+        finals = jax.tree.map(kept, finals, seen)
+        return (finals, slot_used | truncated, number + 1), ending.astype(jnp.uint8)
+
+    (finals, slot_used, _), ending = jax.lax.scan(
         keep,
-        (ring.final_observations, ring.slot_used, rows_written),
+        ((ring.final_observations, ring.final_legal_actions), ring.slot_used, rows_written),
         (rows.terminated, rows.truncated, following),
         unroll=rows.reward.shape[0] == 1,
     )
-    return final_observations, slot_used, ending
+    return finals, slot_used, ending
+
+
+class _Following(NamedTuple):
+    """What steps led to, and whether that is known."""
+
+    observation: jax.Array
+    legal_actions: PyTree
+    known: jax.Array
 
 
 def _following(
     spec: ObservationSpec, ring: Ring, row: jax.Array, env: jax.Array, rows_written: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Return what steps led to, and whether that is known."""
+) -> _Following:
     num_rows = ring.reward.shape[0]
     places, age = _places(num_rows), (rows_written - 1 - row) % num_rows
     newest = age == 0
     ending = ring.ending[row, env]
     place = jnp.where(newest, places, ((rows_written - 1 - age) // BLOCK) % places)
-    inside, outside = ring.observation[(row + 1) % num_rows, env], ring.final_observations[place, env]
-    stored = jnp.where(_like(newest | (ending == TRUNCATED), inside), outside, inside)
-    return unpack(spec, stored), newest | (ending != LOST)
+
+    def led_to(stored: jax.Array, finals: jax.Array) -> jax.Array:
+        inside, outside = stored[(row + 1) % num_rows, env], finals[place, env]
+        return jnp.where(_like(newest | (ending == TRUNCATED), inside), outside, inside)
+
+    return _Following(
+        unpack(spec, led_to(ring.observation, ring.final_observations)),
+        _masks(jax.tree.map(led_to, ring.legal_actions, ring.final_legal_actions)),
+        newest | (ending != LOST),
+    )
 
 
 def uniform_starts(
@@ -238,7 +287,7 @@ def n_step_steps(
         ring.reward[steps], ending == TERMINATED, ending >= TRUNCATED, discount
     )
     last = (row + result.last) % num_rows
-    s_t, known = _following(spec, ring, last, env, rows_written)
+    following = _following(spec, ring, last, env, rows_written)
     steps = Trajectory(
         observation=unpack(spec, ring.observation[row, env]),
         action=ring.action[row, env],
@@ -246,10 +295,12 @@ def n_step_steps(
         discount=result.discount_t,
         terminated=ring.ending[last, env] == TERMINATED,
         truncated=ring.ending[last, env] >= TRUNCATED,
-        next_observation=s_t,
-        mask=known,
+        next_observation=following.observation,
+        mask=following.known,
         extras=(),
         weight=(),
+        legal_tm1=_masks(jax.tree.map(lambda leaf: leaf[row, env], ring.legal_actions)),
+        legal_t=following.legal_actions,
     )
     steps = jax.tree.map(lambda leaf: leaf[:, None], steps)
     return _placed(steps, ring, row, env)
@@ -281,7 +332,7 @@ def run_steps(
     rows = windows(row, ring.reward.shape[0], length)
     place = rows, env[:, None]
     ending = ring.ending[place]
-    following, known = _following(spec, ring, *place, rows_written)
+    following = _following(spec, ring, *place, rows_written)
     steps = Trajectory(
         observation=unpack(spec, ring.observation[place]),
         action=ring.action[place],
@@ -289,10 +340,12 @@ def run_steps(
         discount=discount * (1.0 - (ending == TERMINATED)),
         terminated=ending == TERMINATED,
         truncated=ending >= TRUNCATED,
-        next_observation=following,
-        mask=known,
+        next_observation=following.observation,
+        mask=following.known,
         extras=(),
         weight=(),
+        legal_tm1=_masks(jax.tree.map(lambda leaf: leaf[place], ring.legal_actions)),
+        legal_t=following.legal_actions,
     )
     return _placed(steps, ring, row, env)
 

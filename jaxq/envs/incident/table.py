@@ -181,10 +181,11 @@ def _table(
     start[: len(initial)] = initial
     cost = np.concatenate([rows.cost, np.zeros((1, num_actions, len(COSTS)))])
     max_steps = int(params.max_steps_in_episode)
+    legal = np.concatenate([rows.legal, np.ones((1, num_actions), bool)])
     return IncidentTable(
-        TableEnvironment(outcomes, start, max_steps, "Incident-table"),
+        TableEnvironment(outcomes, start, max_steps, "Incident-table", legal),
         {name: cost[..., k].astype(np.float64) for k, name in enumerate(COSTS)},
-        np.concatenate([rows.legal, np.ones((1, num_actions), bool)]),
+        legal,
         states,
         params,
     )
