@@ -1,11 +1,10 @@
 """Averaged DQN: targets are the mean of the last K target networks, and K is swept.
 
-python examples/averaged_dqn.py [--steps 20000]
+python examples/averaged_dqn.py
 
 Anschel et al., Averaged-DQN: Variance Reduction and Stabilization, 2017, algorithm 2.
 """
 
-import argparse
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -39,24 +38,15 @@ class AveragedTarget:
         return jax.tree.map(lambda leaf: jnp.tensordot(weight, leaf, 1), jax.vmap(apply)(state))
 
 
-def main() -> None:
-    """Train 8 seeds with each of two K, half before and half behind a checkpoint."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=20_000)
-    steps = parser.parse_args().steps
-    algorithm = jaxq.dqn(target=AveragedTarget(), hidden_sizes=(64,))
-    trainer = jaxq.Trainer(jaxq.envs.make("CartPole-v1"), algorithm)
-    population = jaxq.Population(trainer, size=16)
-    hparams = jaxq.grid(trainer.hparams, num_averaged=[1, 5], seeds=8)
-    state, _ = population.run(population.init(jax.random.key(0), hparams), steps // 2)
-    with tempfile.TemporaryDirectory() as directory, ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(f"{directory}/state", state)
-        checkpointer.wait_until_finished()
-        state = checkpointer.restore(f"{directory}/state", population.template)
-    state, _ = population.run(state, steps // 2)
-    returns = population.evaluate(state, jax.random.key(1)).mean(axis=1)
-    print("K = 1:", jaxq.iqm(returns[:8]), "K = 5:", jaxq.iqm(returns[8:]))
-
-
-if __name__ == "__main__":
-    main()
+algorithm = jaxq.dqn(target=AveragedTarget(), hidden_sizes=(64,))
+trainer = jaxq.Trainer(jaxq.envs.make("CartPole-v1"), algorithm)
+population = jaxq.Population(trainer, size=16)
+hparams = jaxq.grid(trainer.hparams, num_averaged=[1, 5], seeds=8)
+state, _ = population.run(population.init(jax.random.key(0), hparams), 10_000)
+with tempfile.TemporaryDirectory() as directory, ocp.StandardCheckpointer() as checkpointer:
+    checkpointer.save(f"{directory}/state", state)
+    checkpointer.wait_until_finished()
+    state = checkpointer.restore(f"{directory}/state", population.template)
+state, _ = population.run(state, 10_000)
+returns = population.evaluate(state, jax.random.key(1)).mean(axis=1)
+print("num_averaged = 1:", jaxq.iqm(returns[:8]), " num_averaged = 5:", jaxq.iqm(returns[8:]))

@@ -1,11 +1,8 @@
-"""REINFORCE: an agent without a value function, trained, swept and resumed like any other.
+"""REINFORCE (Williams, 1992), an agent without a value function, trained like any other.
 
-python examples/reinforce.py [--steps 100000]
-
-Williams, Simple Statistical Gradient-Following Algorithms for Connectionist RL, 1992.
+python examples/reinforce.py
 """
 
-import sys
 import tempfile
 
 import flax.linen as nn
@@ -33,18 +30,17 @@ class Reinforce(jaxq.Agent):
         return jaxq.PolicyOutput(jax.random.categorical(key, logits))
 
     def policy(self, learner, inputs):
-        logits = self.network.apply(learner[0], inputs.observation)
-        return jaxq.PolicyOutput(jnp.argmax(logits, axis=-1))
+        return jaxq.PolicyOutput(self.network.apply(learner[0], inputs.observation).argmax(axis=-1))
 
     def learn(self, key, learner, replay, hparams, newest, steps):
-        rewards = newest.reward, newest.terminated | newest.truncated
-        back = jax.lax.scan(lambda g, x: (x[0] + 0.99 * g * ~x[1],) * 2, 0 * rewards[0][0], rewards, reverse=True)
-        advantage = (back[1] - back[1].mean()) / (back[1].std() + 1e-6)
+        goes_on = 0.99 * ~(newest.terminated | newest.truncated)
+        back = lambda later, now: (now[0] + now[1] * later,) * 2
+        returns = jax.lax.scan(back, jnp.zeros(8), (newest.reward, goes_on), reverse=True)[1]
+        advantage = (returns - returns.mean()) / (returns.std() + 1e-6)
 
         def loss(params):
             log_pi = jax.nn.log_softmax(self.network.apply(params, newest.observation))
-            taken = jnp.take_along_axis(log_pi, newest.action[..., None], axis=-1)[..., 0]
-            return -jnp.mean(taken * advantage)
+            return -jnp.mean(jnp.sum(log_pi * jax.nn.one_hot(newest.action, 2), axis=-1) * advantage)
 
         value, gradient = jax.value_and_grad(loss)(learner[0])
         update, moments = optax.adam(hparams.learning_rate).update(gradient, learner[1])
@@ -52,15 +48,14 @@ class Reinforce(jaxq.Agent):
         return learner, replay, jaxq.LearningStatistics(loss=value)
 
 
-steps = int(sys.argv[-1]) if "--steps" in sys.argv else 100_000
 trainer = jaxq.Trainer(jaxq.envs.make("CartPole-v1"), Reinforce())
 population = jaxq.Population(trainer, size=16)
 hparams = jaxq.grid(trainer.hparams, learning_rate=[1e-3, 1e-2], seeds=8)
-state, _ = population.run(population.init(jax.random.key(0), hparams), steps // 2)
-with tempfile.TemporaryDirectory() as directory, ocp.StandardCheckpointer() as checkpointer:
+state, _ = population.run(population.init(jax.random.key(0), hparams), 50_000)
+with tempfile.TemporaryDirectory() as directory:
+    checkpointer = ocp.Checkpointer(ocp.StandardCheckpointHandler())
     checkpointer.save(f"{directory}/state", state)
-    checkpointer.wait_until_finished()
     state = checkpointer.restore(f"{directory}/state", population.template)
-state, _ = population.run(state, steps // 2)
+state, _ = population.run(state, 50_000)
 returns = population.evaluate(state, jax.random.key(1)).mean(axis=1)
-print("learning rate 1e-3:", jaxq.iqm(returns[:8]), "1e-2:", jaxq.iqm(returns[8:]))
+print("learning_rate = 1e-3:", jaxq.iqm(returns[:8]), " learning_rate = 1e-2:", jaxq.iqm(returns[8:]))
