@@ -44,8 +44,7 @@ class Reinforce(jaxq.Agent):
 
         value, gradient = jax.value_and_grad(loss)(learner[0])
         update, moments = optax.adam(hparams.learning_rate).update(gradient, learner[1])
-        learner = optax.apply_updates(learner[0], update), moments
-        return learner, replay, jaxq.LearningStatistics(loss=value)
+        return (optax.apply_updates(learner[0], update), moments), replay, jaxq.LearningStatistics(value)
 
 
 trainer = jaxq.Trainer(jaxq.envs.make("CartPole-v1"), Reinforce())
