@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose
 
 import jaxq
 from jaxq.agents import adam
-from jaxq.kernels.products import NARROW, global_norm, product
+from jaxq.kernels.norms import global_norm
+from jaxq.kernels.products import NARROW, product
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from jaxq.agents.components import arguments
 from jaxq.agents.protocol import LearningStatistics
 from jaxq.agents.q_function import Evaluate, QFunction
 from jaxq.hparams import Hparams
-from jaxq.kernels.products import global_norm
+from jaxq.kernels.norms import global_norm
 from jaxq.learning import Bootstrap, mask_illegal, n_step_return, value_of_action
 from jaxq.types import PyTree, Trajectory
 

@@ -11,7 +11,7 @@ import optax
 from jaxq import checks
 from jaxq.agents.components import declared_leaves
 from jaxq.hparams import Hparams, Hyperparameter
-from jaxq.kernels.products import global_norm
+from jaxq.kernels.norms import global_norm
 from jaxq.learning import learning_rate_schedule
 from jaxq.types import PyTree
 

@@ -129,7 +129,9 @@ def _products(program: core.Jaxpr, operands: bool = False) -> int:
         if equation.primitive.name in ("dot_general", "conv_general_dilated"):
             variables = [*equation.outvars, *(equation.invars if operands else ())]
             total += sum(num_bytes(variable.aval) for variable in variables)
-        total += sum(_products(inner, operands) for inner in _inner(equation.params.values()))
+        inner = [_products(inner, operands) for inner in _inner(equation.params.values())]
+        # Of branches only one is run.
+        total += max(inner, default=0) if equation.primitive.name == "cond" else sum(inner)
     return total
 
 

@@ -36,7 +36,7 @@ from jaxq.engine.state import (
 )
 from jaxq.engine.totals import RunningSum, Totals, metrics, zeros
 from jaxq.hparams import Hparams, validated
-from jaxq.kernels.keys import fast
+from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.precision import in_32_bits
 from jaxq.types import Environment, PyTree, Transition
 
@@ -253,8 +253,8 @@ class Trainer:
     def init_agent(self, key: jax.Array, hparams: Hparams, env_params: PyTree) -> AgentState:
         """Do what `init` does, on checked arguments."""
         # Training folds in step counts, which stay below these.
-        network_key = jax.random.fold_in(fast(key), RESERVED)
-        actors_key = jax.random.fold_in(fast(key), RESERVED + 1)
+        network_key = jax.random.fold_in(unrolled_threefry(key), RESERVED)
+        actors_key = jax.random.fold_in(unrolled_threefry(key), RESERVED + 1)
         learner, memory = self.agent.init(network_key, hparams)
         state = AgentState(
             key=key,
@@ -312,7 +312,7 @@ class Trainer:
             state.env_params,
             self.agent,
             state.learner,
-            fast(key),
+            unrolled_threefry(key),
             num_episodes,
             max_steps,
         )
@@ -328,7 +328,7 @@ class Trainer:
 
     def _iteration_keys(self, key: jax.Array, steps: jax.Array) -> jax.Array:
         """Return the keys of the iteration after `steps` env steps: one to learn, the others to act."""
-        return jax.random.split(jax.random.fold_in(fast(key), steps), self._num_keys)
+        return jax.random.split(jax.random.fold_in(unrolled_threefry(key), steps), self._num_keys)
 
     def _iterate(self, state: AgentState, keys: jax.Array) -> tuple[AgentState, Totals]:
         state, newest, episodes = self._collect(state, keys[1:])

@@ -1,12 +1,10 @@
 """Matrix products of layers and their gradients, in the form that runs fast."""
 
-import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
-from jaxq.types import PyTree
+from jaxq.kernels.dispatch import on_cpu
 
 NARROW = 32
 """Outputs up to which the gradient of a layer with more inputs is worked out the other way around."""
@@ -33,6 +31,11 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     return x @ kernel
 
 
+def product_reference(x: jax.Array, kernel: jax.Array) -> jax.Array:
+    """Multiply, with JAX's own gradient."""
+    return x @ kernel
+
+
 def dense_product(x: jax.Array, kernel: jax.Array, *_: Any, **__: Any) -> jax.Array:
     """Do what `product` does, in the place of a `flax.linen.Dense`'s `dot_general`."""
     return product(x, kernel)
@@ -45,49 +48,19 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Arra
 def _backward(inputs: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = inputs
     rows, columns = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
+    return dy @ kernel.T, on_cpu(_by_kernel, _by_kernel_reference, rows, columns)
+
+
+def _by_kernel(rows: jax.Array, columns: jax.Array) -> jax.Array:
+    """Work out the gradient by the weights, `[F, features]`, from inputs and what comes back."""
     # Without the barriers XLA turns the products around again.
-    if kernel.shape[1] <= NARROW and kernel.shape[1] < kernel.shape[0]:
-        by_kernel = jax.lax.optimization_barrier(columns.T @ rows).T
-    else:
-        by_kernel = jax.lax.optimization_barrier(rows.T) @ columns
-    return dy @ kernel.T, by_kernel
+    if columns.shape[1] <= NARROW and columns.shape[1] < rows.shape[1]:
+        return jax.lax.optimization_barrier(columns.T @ rows).T
+    return jax.lax.optimization_barrier(rows.T) @ columns
+
+
+def _by_kernel_reference(rows: jax.Array, columns: jax.Array) -> jax.Array:
+    return rows.T @ columns
 
 
 product.defvjp(_forward, _backward)
-
-
-def materialized(x: jax.Array) -> jax.Array:
-    """Return an array as it is, worked out once and not again for each element of what it is used in.
-
-    XLA on CPU makes one loop of what is drawn and what it is broadcast over: a draw of 64 numbers, the
-    generator's twenty rounds included, was worked out for each of 128 rows. It does not do that with a
-    sum, be it one of the array and of zeros.
-
-    Args:
-        x: Numbers, of any shape.
-
-    Returns:
-        The same; of negative zero, zero.
-    """
-    first = jnp.arange(2).reshape(2, *[1] * x.ndim) == 0
-    return jnp.sum(jnp.where(first, x, 0), axis=0, dtype=x.dtype)
-
-
-def global_norm(tree: PyTree) -> jax.Array:
-    """Return the length of all arrays together as one vector, `sqrt(sum_i x_i^2)`.
-
-    On CPU, XLA's sums over whole matrices do one number after another: for 4 agents with a 120x84
-    network they took 35 us of the 380 of a gradient step. As products of rows and columns, 8.
-
-    Args:
-        tree: Arrays of any shapes.
-
-    Returns:
-        `[]`.
-    """
-    rows = [leaf.reshape(1, -1) for leaf in jax.tree.leaves(tree)]
-    # Without the barrier XLA makes a sum of the product again. Accelerators round what they multiply,
-    # unless they are asked not to.
-    multiply = functools.partial(jnp.matmul, precision="highest")
-    squares = [multiply(jax.lax.optimization_barrier(row), row.T)[0, 0] for row in rows]
-    return jnp.sqrt(sum(squares))

@@ -7,7 +7,8 @@ from flax.linen.dtypes import promote_dtype
 from flax.typing import Dtype
 
 from jaxq import checks
-from jaxq.kernels.products import dense_product, materialized, product
+from jaxq.kernels.materialized import materialized
+from jaxq.kernels.products import dense_product, product
 
 SMALL_BATCH = 32
 

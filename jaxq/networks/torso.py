@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from flax.typing import Dtype
 
 from jaxq import checks
+from jaxq.kernels.convolution import patches
 from jaxq.networks.noisy import dense
 from jaxq.types import ObservationSpec
 
@@ -66,14 +67,7 @@ class SlicedConv(nn.Module):
                 f"SlicedConv takes images [B, H, W, C] of at least {size}x{size} pixels, got "
                 f"{list(image.shape)}; for example SlicedConv({self.features}, kernel_size=1)"
             )
-        height, width = image.shape[1] - size + 1, image.shape[2] - size + 1
-        slices = [
-            image[:, row : row + height, column : column + width]
-            for row in range(size)
-            for column in range(size)
-        ]
-        layer = dense(self.features, noisy=False, dtype=self.dtype)
-        return layer(jnp.concatenate(slices, axis=-1))
+        return dense(self.features, noisy=False, dtype=self.dtype)(patches(image, size))
 
 
 class Torso(nn.Module):

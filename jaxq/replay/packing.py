@@ -4,12 +4,8 @@ import math
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxq.types import ObservationSpec
-
-_BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=-1).astype(bool)
-"""The bits of every byte, highest first, `[256, 8]`."""
 
 
 def stored_spec(spec: ObservationSpec) -> ObservationSpec:
@@ -38,8 +34,7 @@ def unpack(spec: ObservationSpec, stored: jax.Array) -> jax.Array:
     """Turn what memory keeps, `[..., ceil(n / 8)]` of a boolean, into observations again."""
     if not _packs(spec):
         return stored
-    # Looked up, which takes half the time of `jnp.unpackbits` on CPU: its shifts make words of bytes.
-    bits = jnp.asarray(_BITS)[stored].reshape(*stored.shape[:-1], -1)[..., : math.prod(spec.shape)]
+    bits = jnp.unpackbits(stored, axis=-1, count=math.prod(spec.shape)).astype(bool)
     return bits.reshape(*stored.shape[:-1], *spec.shape)
 
 

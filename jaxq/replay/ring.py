@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxq import checks
-from jaxq.kernels.random_index import draw_below
+from jaxq.kernels.random_index import random_index
 from jaxq.learning.returns import n_step_return
 from jaxq.replay.packing import pack, stored_spec, unpack
 from jaxq.types import ObservationSpec, PyTree, Trajectory, Transition
@@ -247,7 +247,7 @@ def uniform_starts(
     """
     num_rows, num_envs = ring.reward.shape
     stored = jnp.minimum(rows_written, num_rows)
-    draw = draw_below(key, batch_size, (stored - span + 1) * num_envs)
+    draw = random_index(key, batch_size, (stored - span + 1) * num_envs)
     age, env = jnp.divmod(draw, num_envs)
     return (rows_written - stored + age) % num_rows, env
 
