@@ -36,6 +36,11 @@ class Hyperparameter:
     open_low: bool = False
     schedule_length: bool = False
 
+    def __post_init__(self) -> None:
+        """Check that the default is one number of the range."""
+        checks.true_or_false("schedule_length", self.schedule_length)
+        checks.one_number("default", self.default, self.low, self.high, open_low=self.open_low)
+
     def check(self, name: str, value: Any) -> None:
         """Check every element of a number or array against the range.
 
@@ -69,7 +74,17 @@ class Hparams:
 
     @classmethod
     def of(cls, **declared: Hyperparameter) -> "Hparams":
-        """Make the leaves that are declared, with their defaults."""
+        """Make the leaves that are declared, with their defaults.
+
+        Raises:
+            InputTypeError: If one is not declared by a `Hyperparameter`.
+        """
+        for name, leaf in declared.items():
+            if not isinstance(leaf, Hyperparameter):
+                raise checks.InputTypeError(
+                    f"{name} must be a jaxq.Hyperparameter, got {leaf!r}; "
+                    f"for example {name}=jaxq.Hyperparameter(1e-3, low=0)"
+                )
         return cls(declared, **{name: leaf.default for name, leaf in declared.items()})
 
     @property

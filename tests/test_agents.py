@@ -157,3 +157,87 @@ def test_hyperparameters_are_a_pytree_with_names():
     assert hash(hparams) == hash(hparams.replace(a=1.0))
     with pytest.raises(dataclasses.FrozenInstanceError):
         hparams.a = 3
+
+
+class ThreeActions(Counting):
+    def act(self, key, learner, hparams, inputs):
+        return jaxq.PolicyOutput(jnp.zeros(4, jnp.int32))
+
+
+class OtherState(Counting):
+    def learn(self, key, learner, replay, hparams, newest, steps):
+        return {"count": jnp.zeros(2)}, replay, jaxq.LearningStatistics()
+
+
+class Uneven(Counting):
+    iteration_steps = 4
+
+
+class NoEnvironments(Counting):
+    num_envs = 0
+
+
+class Undeclared(Counting):
+    hparams = jaxq.Hparams(rate=1.0)
+
+
+class Lost:
+    """Target parameters that forget what they are."""
+
+    is_online = False
+
+    def init(self, params):
+        return params
+
+    def update(self, state, params, hparams, due):
+        return ()
+
+    def evaluate(self, state, params, hparams, apply):
+        return apply(params)
+
+
+class OneAction(EpsilonGreedy):
+    def act(self, key, q, hparams, inputs):
+        return jaxq.PolicyOutput(jnp.zeros(3, jnp.int32))
+
+
+MISFITS = {
+    "counting cannot be trained: ValueError: vmap got inconsistent sizes": ThreeActions(),
+    r"counting must keep the shapes .*count.* was float32\[\] and became float32\[2\]": OtherState(),
+    "iteration_steps of counting must be a multiple of 3, got 4; .*iteration_steps=6": Uneven(),
+    "num_envs must be at least 1": NoEnvironments(),
+    "hparams of counting must say what rate may be": Undeclared(),
+    "got .*Meta; for example jaxq.dqn": Counting,
+    "dqn cannot be trained: AttributeError: .*probs_t": {"bootstrap": lambda q_target_t: q_target_t},
+    "dqn cannot be trained: TypeError: scan body": {"target": Lost(), "target_interval": None},
+    "dqn cannot be trained: ValueError: vmap": {"exploration": OneAction()},
+}
+
+
+@pytest.mark.parametrize("message", MISFITS)
+def test_what_does_not_fit_fails_in_one_line_before_anything_is_compiled(cartpole, small, message):
+    given = MISFITS[message]
+    with pytest.raises(InputError, match=message):
+        jaxq.Trainer(cartpole, jaxq.dqn(**small(**given)) if isinstance(given, dict) else given)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: jaxq.Hyperparameter("x"), "default must be"),
+        (lambda: jaxq.Hyperparameter(5, low=0, high=1), r"default must be a number in \[0, 1\]"),
+        (lambda: jaxq.Hparams.of(a=3), "a must be a jaxq.Hyperparameter, got 3"),
+    ],
+)
+def test_declarations_are_checked(make, message):
+    with pytest.raises(InputError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(("old", "new"), jaxq.agents.keywords.RENAMED.items())
+def test_old_names_of_leaves_are_still_read(old, new):
+    recipe = {"cql_alpha": jaxq.conservative_dqn, "lambda_": jaxq.pqn}.get(new, jaxq.dqn)
+    keywords = {"exploration": "ucb"} if new == "ucb_coefficient" else {}
+    with pytest.warns(DeprecationWarning, match=f"{old} is called {new} now"):
+        hparams = recipe(**keywords, **{old: 0.25}).hparams
+    assert getattr(hparams, new) == 0.25

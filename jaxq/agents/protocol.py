@@ -206,10 +206,11 @@ class Agent(Protocol):
 
 
 def check_agent(agent: Any) -> None:
-    """Check that an agent has all of the protocol.
+    """Check that an agent has all of the protocol, and that its sizes go together.
 
     Raises:
-        InputTypeError: Naming what is missing.
+        InputTypeError: Naming what is missing, or if a size is no whole number.
+        InputValueError: If a size is out of range.
     """
     needed = (*Agent.__annotations__, *(name for name in vars(Agent) if not name.startswith("_")))
     missing = [name for name in dict.fromkeys(needed) if not hasattr(agent, name)]
@@ -217,4 +218,22 @@ def check_agent(agent: Any) -> None:
         raise checks.InputTypeError(
             f"an agent must have {', '.join(missing)}, got {type(agent).__name__} without; "
             "subclass jaxq.Agent, which has defaults for all that is optional"
+        )
+    num_envs = checks.whole_number("num_envs", agent.num_envs)
+    iteration = checks.whole_number("iteration_steps", agent.iteration_steps)
+    warmup = checks.whole_number("warmup_steps", agent.warmup_steps, minimum=0)
+    for name, steps, unit in (
+        ("iteration_steps", iteration, num_envs),
+        ("warmup_steps", warmup, iteration),
+    ):
+        if steps % unit:
+            raise checks.InputValueError(
+                f"{name} of {agent.name} must be a multiple of {unit}, got {steps}; "
+                f"for example {name}={-(-steps // unit) * unit}"
+            )
+    undeclared = [name for name, leaf in agent.hparams.declared.items() if leaf is None]
+    if undeclared:
+        raise checks.InputTypeError(
+            f"hparams of {agent.name} must say what {', '.join(undeclared)} may be; for example "
+            f"jaxq.Hparams.of({undeclared[0]}=jaxq.Hyperparameter(1e-3, low=0))"
         )

@@ -77,7 +77,7 @@ def check_arguments(env: Any, algorithm: Any) -> None:
             f"env must come from jaxq.envs, got {describe(env)}; "
             'for example jaxq.envs.make("CartPole-v1") or jaxq.envs.from_gymnax(env, params)'
         )
-    if not hasattr(algorithm, "bind"):
+    if not hasattr(algorithm, "bind") or isinstance(algorithm, type):
         raise checks.InputTypeError(
             f"algorithm must be a recipe or an agent, got {describe(algorithm)}; "
             "for example jaxq.dqn(), or an object of a subclass of jaxq.Agent"

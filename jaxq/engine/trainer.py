@@ -19,6 +19,7 @@ from jaxq.engine.devices import (
     restored_mesh,
     saved_mesh,
 )
+from jaxq.engine.foreign_parts import check_traces, is_foreign
 from jaxq.engine.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
 from jaxq.engine.programs import Program
 from jaxq.engine.rollout import EpisodeTotals, RolloutContext, rollout, start
@@ -99,6 +100,8 @@ class Trainer:
         rows = self.iteration_steps // self._num_envs
         self._num_keys = 1 + rows * (1 + self._num_envs)
         self._block = min(max(MOST_KEYS // self._num_keys, 1), MOST_ITERATIONS)
+        if is_foreign(algorithm):
+            self._check_traces()
         where = None if self.mesh is None else state_shardings(self.template, self.mesh)
         self._init = Program(self.init_agent, out_shardings=where)
         self._run = Program(self.run_agent, out_shardings=(where, None))
@@ -316,6 +319,15 @@ class Trainer:
             num_episodes,
             max_steps,
         )
+
+    def _check_traces(self) -> None:
+        """Check parts of the user's own before anything is compiled."""
+        arguments = self.hparams, self.env.params
+
+        def iterate(state: AgentState) -> AgentState:
+            return self._iterate(state, self._iteration_keys(state.key, state.steps))[0]
+
+        check_traces(self.agent.name, lambda: self.init_agent(jax.random.key(0), *arguments), iterate)
 
     def _q_values_of(self, learner: PyTree, observation: jax.Array) -> jax.Array:
         return self.agent.q_values(learner, self._first_input(observation))[0]
