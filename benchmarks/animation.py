@@ -93,7 +93,7 @@ def record(steps: int, seeds: int) -> Recording:
         done.append(int(state.steps))
         returns.append(np.asarray(metrics.episode_return))
         seen.append(jax.tree.map(lambda leaf: np.asarray(leaf[::STRIDE]), pictures))
-        print(f"{done[-1]:,} of {steps:,} env steps", flush=True)
+        print(f"{number + 1} of {SEGMENTS} segments, {done[-1]:,} env steps", flush=True)
     observations, ages = (np.concatenate(part) for part in zip(*seen, strict=True))
     return Recording(np.array(done), np.array(returns), observations[..., 0], observations[..., 2], ages)
 
@@ -229,7 +229,7 @@ def _agents(recording: Recording, at: int) -> str:
 
 def main() -> None:
     parser = option_parser(__doc__)
-    parser.add_argument("--steps", type=int, default=60_000, help="env steps of each agent")
+    parser.add_argument("--steps", type=int, default=60_000, help="each agent's, after the warm-up")
     parser.add_argument("--seeds", type=int, default=64, help="agents of each learning rate")
     options = parser.parse_args()
     recording = record(options.steps, options.seeds)

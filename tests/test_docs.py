@@ -42,9 +42,7 @@ def small(text):
     return LARGE.sub(lambda match: str(min(int(match[0]), 1_000)), text)
 
 
-# The pages whose blocks need what the reader is told to have already.
-FRAGMENTS = ("docs/incident.md",)
-WITH_PYTHON = [path for path in PAGES if python_blocks(path) and name(path) not in FRAGMENTS]
+WITH_PYTHON = [path for path in PAGES if python_blocks(path)]
 
 
 @pytest.mark.parametrize("path", WITH_PYTHON, ids=name)
