@@ -5,11 +5,9 @@ complete; so whatever happens in between, those that have their name are good, o
 """
 
 import errno
-import logging
 import os
 import re
 import shutil
-import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
@@ -25,6 +22,7 @@ from jaxq.engine import AgentState
 from jaxq.experiment.distributed import barrier, is_first
 from jaxq.experiment.files import access
 from jaxq.experiment.manifest import DamagedError, read_manifest, verify, write_manifest
+from jaxq.experiment.stored_arrays import checkpointer, plain, read_arrays, read_part
 from jaxq.types import PyTree
 
 _UNFINISHED = ".unfinished"
@@ -37,12 +35,12 @@ class Saved(NamedTuple):
     """What a checkpoint held.
 
     Attributes:
-        state: The population.
+        state: The population, or the parts of it that were asked for.
         facts: What was kept beside it, as JSON has it.
         passed_over: Why newer checkpoints could not be used.
     """
 
-    state: AgentState
+    state: PyTree
     facts: dict[str, Any]
     passed_over: list[str]
 
@@ -63,7 +61,7 @@ class Checkpoints:
         self._writing: Future | None = None
         self._copy: PyTree = None
         # What it writes with takes seconds to import; meanwhile the training is compiled.
-        self._writer.submit(_checkpointer)
+        self._writer.submit(checkpointer)
 
     def at(self, steps: int) -> Path | None:
         """Return the directory of the checkpoint after so many steps, if there is one."""
@@ -92,14 +90,14 @@ class Checkpoints:
         if jax.process_count() > 1:
             # All write their parts, and meet on the way.
             self._writing = Future()
-            self._writing.set_result(self._write(_plain(state), facts))
+            self._writing.set_result(self._write(plain(state), facts))
         else:
             # A copy, as the arrays may be given to the next segment; made in the memory of the last one,
             # as training waits and memory that was never touched takes several times as long.
-            plain = _plain(state)
+            arrays = plain(state)
             if self._copy is None:
-                self._copy = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), plain)
-            jax.tree.map(_copy_into, self._copy, plain)
+                self._copy = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), arrays)
+            jax.tree.map(_copy_into, self._copy, arrays)
             self._writing = self._writer.submit(self._write, self._copy, facts)
         return failed
 
@@ -126,13 +124,35 @@ class Checkpoints:
         Raises:
             InputValueError: If there are some, and none of them can be used.
         """
+        return self._newest(lambda path: read_arrays(path, like), check)
+
+    def restore_part(
+        self, like: dict[str, PyTree], check: Callable[[dict[str, Any]], None] | None = None
+    ) -> Saved | None:
+        """Read parts of a population's state, such as what it has learned without its replay.
+
+        Args:
+            like: Shapes and types of the parts by their names.
+            check: As in `restore`.
+
+        Returns:
+            The parts by their names as the state, in numpy; `None` where there is no checkpoint.
+
+        Raises:
+            InputValueError: If there are some, and none of them can be used.
+        """
+        return self._newest(lambda path: read_part(path, like), check)
+
+    def _newest(
+        self, read: Callable[[Path], PyTree], check: Callable[[dict[str, Any]], None] | None
+    ) -> Saved | None:
         passed_over: list[str] = []
         for path in reversed(self._complete()):
             try:
                 facts = verify(path)
                 if check is not None:
                     check(facts)
-                return Saved(_read(path / _STATE, like), facts, passed_over)
+                return Saved(read(path / _STATE), facts, passed_over)
             except (DamagedError, OSError) as error:
                 passed_over.append(f"checkpoint {path.name} cannot be used: {error}")
         if not passed_over:
@@ -156,7 +176,7 @@ class Checkpoints:
                 unfinished.mkdir(parents=True)
                 _check_space(unfinished, tree)
             barrier("checkpoint begins")
-            _checkpointer().save(unfinished / _STATE, tree)
+            checkpointer().save(unfinished / _STATE, tree)
             if is_first():
                 write_manifest(unfinished, facts)
                 access.remove(path)
@@ -203,101 +223,11 @@ def _check_space(directory: Path, tree: PyTree) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(directory))
 
 
-def _checkpointer() -> Any:
-    # Imported here because it takes a while, which --help has no need of.
-    import orbax.checkpoint as ocp
-
-    # What goes wrong is told once, by whoever asked, instead of by each of its threads.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
-    _ignore_leftovers()
-    return ocp.PyTreeCheckpointer()
-
-
-def _ignore_leftovers() -> None:
-    """Keep Python from printing a page on each array that orbax leaves behind when another one fails.
-
-    Their reading or writing ends when nobody waits for it any more.
-    """
-    before = sys.unraisablehook
-    if getattr(before, "ignores_leftovers", False):
-        return
-
-    def hook(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            before(unraisable)
-
-    hook.ignores_leftovers = True
-    sys.unraisablehook = hook
-
-
-def _read(path: Path, like: AgentState) -> AgentState:
-    """Read a population, if it is one of the same shapes and types.
-
-    Raises:
-        DamagedError: If it is not, or cannot be read.
-    """
-    import orbax.checkpoint as ocp
-
-    plain = jax.eval_shape(_plain, like)
-    try:
-        stored = _checkpointer().metadata(path).item_metadata.tree
-        _check_same(stored, plain)
-        arguments = ocp.checkpoint_utils.construct_restore_args(_with_shardings(plain, like))
-        restored = _checkpointer().restore(path, item=plain, restore_args=arguments)
-    except DamagedError:
-        raise
-    except Exception as error:
-        raise DamagedError(str(error).strip().splitlines()[0]) from error
-    return jax.tree.map(_as, restored, like)
-
-
-def _check_same(stored: PyTree, plain: PyTree) -> None:
-    # As text, because what orbax reads back are dictionaries and lists instead of named tuples.
-    kept, wanted = _by_name(stored), _by_name(plain)
-    for name in sorted({*kept, *wanted}):
-        sides = [_shape(tree.get(name)) for tree in (kept, wanted)]
-        if sides[0] != sides[1]:
-            raise DamagedError(f"{name} is {sides[0]} where {sides[1]} is expected")
-
-
-def _by_name(tree: PyTree) -> dict[str, Any]:
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-
-
-def _shape(leaf: Any) -> str:
-    return "nothing" if leaf is None else f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
-
-
-def _with_shardings(plain: PyTree, like: PyTree) -> PyTree:
-    def leaf(shape: jax.ShapeDtypeStruct, like: Any) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=like.sharding)
-
-    return jax.tree.map(leaf, plain, like)
-
-
-def _plain(tree: PyTree) -> PyTree:
-    """Replace PRNG keys by the numbers they are made of."""
-    return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
-
-
 def _copy_into(memory: np.ndarray, leaf: jax.Array) -> None:
     """Copy an array that may be spread over the devices, each part once."""
     for part in leaf.addressable_shards:
         if part.replica_id == 0:
             memory[part.index] = part.data
-
-
-def _as(leaf: jax.Array, like: Any) -> jax.Array:
-    if not _is_key(like):
-        return leaf
-    return jax.random.wrap_key_data(leaf, impl=jax.random.key_impl(jnp.zeros((), like.dtype)))
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
 
 
 def _score(path: Path) -> float:
