@@ -4,21 +4,26 @@ from jaxq.experiment.config import Config, configure
 from jaxq.experiment.config_file import read_config, read_groups
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import configure_sweep
+from jaxq.experiment.loaded_agent import AgentCarry, LoadedAgent
+from jaxq.experiment.loading import load
 from jaxq.experiment.runner import DivergenceError
 from jaxq.experiment.stopping import StoppedError
 from jaxq.experiment.sweep import Sweep, SweepError
 from jaxq.experiment.tuning import Tuning, tune
 
 __all__ = [
+    "AgentCarry",
     "Config",
     "DivergenceError",
     "Experiment",
+    "LoadedAgent",
     "StoppedError",
     "Sweep",
     "SweepError",
     "Tuning",
     "configure",
     "configure_sweep",
+    "load",
     "read_config",
     "read_groups",
     "tune",

@@ -27,6 +27,7 @@ _MADE = {
     "resumed",
 }
 _EXAMPLES = {"keywords": "0.001", "sweep": "[0.001, 0.01]", "sample": f'"{EXAMPLE}"'}
+_RESUME_CALL = "jaxq.Experiment.resume(directory, config=config) with the same configuration"
 _FIELDS = [field.name for field in dataclasses.fields(Config)]
 _NEEDED = [
     field.name
@@ -113,12 +114,15 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
     return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))
 
 
-def config_of(described: dict[str, Any], where: str = "config.json") -> Config:
+def config_of(
+    described: dict[str, Any], where: str = "config.json", *, call: str = _RESUME_CALL
+) -> Config:
     """Make a configuration out of what a run's `config.json` holds.
 
     Args:
         described: What it holds.
         where: What it is called in an error.
+        call: What to use where it holds what was given in Python.
 
     Raises:
         InputValueError: If it is not whole, or holds what was given in Python and cannot be read back.
@@ -131,7 +135,7 @@ def config_of(described: dict[str, Any], where: str = "config.json") -> Config:
     if checked_description(Path(where), described).get("only_in_python"):
         raise checks.InputValueError(
             f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "
-            "a file; use jaxq.Experiment.resume(directory, config=config) with the same configuration"
+            f"a file; use {call}"
         )
     return checked(Config(**{name: described[name] for name in _FIELDS if name in described}))
 

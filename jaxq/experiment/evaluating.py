@@ -41,7 +41,7 @@ class Evaluated(NamedTuple):
     @property
     def warnings(self) -> list[str]:
         """What the reader of the scores should know, one sentence each."""
-        fallbacks = [_instead(reason, self.checkpoint) for reason in self.skipped]
+        fallbacks = [instead(reason, self.checkpoint) for reason in self.skipped]
         return fallbacks + caveats(self.returns, len(self.config.combinations))
 
     def summary(self) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
 
     plan, position, skipped = _trained(directory)
     for reason in skipped:
-        warn(_instead(reason, position.steps))
+        warn(instead(reason, position.steps))
     scores = evaluate(plan, position.state, plan.config.evaluation_episodes).mean(axis=1)
     best = plan.population.agent(position.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
     key = jax.random.key(plan.config.seed)
@@ -114,22 +114,28 @@ def _trained(directory: Path) -> tuple[Plan, Position, tuple[str, ...]]:
     """Read what a run trained, where its newest usable checkpoint is, and why newer ones are none."""
     run = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(run.read_config()))
-    check = functools.partial(check_facts, plan)
+    check = functools.partial(check_facts, plan.config)
     saved = Checkpoints(run.checkpoints).restore(plan.population.template, check)
     if saved is None:
-        raise checks.InputValueError(
-            f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
-        )
-    return plan, Position.of(saved.state, saved.facts), (*_missing(run, plan), *saved.passed_over)
+        raise no_checkpoint(directory)
+    return plan, Position.of(saved.state, saved.facts), (*missing(run, plan.config), *saved.passed_over)
 
 
-def _missing(run: RunDirectory, plan: Plan) -> list[str]:
+def no_checkpoint(directory: Path) -> checks.InputValueError:
+    """Return the error for a run that has not come to its first checkpoint."""
+    return checks.InputValueError(
+        f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
+    )
+
+
+def missing(run: RunDirectory, config: Config) -> list[str]:
     """Say so if the checkpoint that a run came to its end with is not there."""
-    evaluation = run.read_evaluation(plan.config.agents)
+    evaluation = run.read_evaluation(config.agents)
     if evaluation is not None and evaluation.steps > newest_steps(run.checkpoints):
         return [f"checkpoint {checkpoint_name(evaluation.steps)} is missing"]
     return []
 
 
-def _instead(reason: str, steps: int | None) -> str:
+def instead(reason: str, steps: int | None) -> str:
+    """Say why a checkpoint could not be used, and which one is."""
     return f"{reason}; the one after {steps} steps is used instead"

@@ -163,7 +163,7 @@ class Experiment:
                 self.directory.write_config(described, sys.argv)
                 self._trackers.start(describe(self._plan), self.directory.path, voice.console)
             return begin(self._plan), []
-        check = functools.partial(check_facts, self._plan)
+        check = functools.partial(check_facts, self.config)
         saved = checkpoints.restore(self._plan.population.template, check)
         for reason in saved.passed_over if saved else ():
             voice.alert(reason)

@@ -37,8 +37,7 @@ def prepare(config: Config) -> Plan:
         InputTypeError: If a keyword does not exist or has the wrong type.
         InputValueError: If a value is out of range, or two do not fit together.
     """
-    env = envs.make(config.environment)
-    trainer = Trainer(env, agents.recipe(config.algorithm)(**config.keywords))
+    trainer = trainer_of(config)
     if config.steps <= trainer.warmup_steps:
         raise checks.InputValueError(
             f"steps must be more than the {trainer.warmup_steps} that fill the replay before "
@@ -55,6 +54,16 @@ def prepare(config: Config) -> Plan:
         check_may_vary(name, trainer.hparams)
     hparams = validated(trainer.hparams.replace(**varied), trainer.hparams, (config.agents,))
     return Plan(config, population, hparams)
+
+
+def trainer_of(config: Config) -> Trainer:
+    """Make the trainer of one of the agents that a configuration describes.
+
+    Raises:
+        InputTypeError: If a keyword does not exist or has the wrong type.
+        InputValueError: If a value is out of range, or two do not fit together.
+    """
+    return Trainer(envs.make(config.environment), agents.recipe(config.algorithm)(**config.keywords))
 
 
 def _population(trainer: Trainer, config: Config) -> Population:

@@ -13,6 +13,7 @@ import numpy as np
 from jaxq import checks
 from jaxq.checks import MOST
 from jaxq.engine import AgentState, Metrics
+from jaxq.experiment.config import Config
 from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.divergence import Watch
@@ -147,11 +148,11 @@ class Position:
         return cls(state, returns, facts["seconds"], *masks)
 
 
-def check_facts(plan: Plan, facts: dict[str, Any]) -> None:
+def check_facts(config: Config, facts: dict[str, Any]) -> None:
     """Check that values out of a file are what `Position.facts` returns.
 
     Args:
-        plan: What is trained.
+        config: What is trained.
         facts: The values, as JSON has them.
 
     Raises:
@@ -163,12 +164,12 @@ def check_facts(plan: Plan, facts: dict[str, Any]) -> None:
 
     def are_agents(numbers: Any) -> bool:
         return isinstance(numbers, list) and all(
-            type(number) is int and 0 <= number < plan.config.agents for number in numbers
+            type(number) is int and 0 <= number < config.agents for number in numbers
         )
 
     returns = facts.get("returns")
-    if not isinstance(returns, list) or len(returns) != plan.config.agents:
-        raise DamagedError(f"it does not hold returns of {plan.config.agents} agents")
+    if not isinstance(returns, list) or len(returns) != config.agents:
+        raise DamagedError(f"it does not hold returns of {config.agents} agents")
     if not all(value is None or is_number(value) for value in returns):
         raise DamagedError("its returns are no numbers")
     if not is_number(facts.get("seconds")):

@@ -1,0 +1,138 @@
+"""Loading: from a directory back to a trained agent."""
+
+import functools
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxq import checks
+from jaxq.engine.state import describe
+from jaxq.experiment.checkpoints import Checkpoints, Saved
+from jaxq.experiment.config import Config
+from jaxq.experiment.config_file import config_of
+from jaxq.experiment.directory import RunDirectory, checked_path
+from jaxq.experiment.evaluating import instead, missing, no_checkpoint
+from jaxq.experiment.experiment import checked_kind
+from jaxq.experiment.loaded_agent import LoadedAgent
+from jaxq.experiment.plan import trainer_of
+from jaxq.experiment.runner import check_facts
+from jaxq.experiment.saved_agent import (
+    NAME,
+    Learned,
+    Origin,
+    on_device,
+    read_description,
+    read_learned,
+    template,
+)
+from jaxq.precision import in_32_bits
+from jaxq.statistics import iqm
+from jaxq.types import PyTree
+
+_CALL = "jaxq.load(directory, config=config) with the same configuration"
+
+
+@in_32_bits()
+def load(
+    directory: Path | str, which: str | int = "best", *, config: Config | None = None
+) -> LoadedAgent:
+    """Load a trained agent from a run directory, or from what `LoadedAgent.save` wrote.
+
+    Of a run's newest checkpoint that can be used, what all its agents have learned is read, and one of
+    them kept. Replays and environments stay on disk, and are read only to check that nothing is damaged.
+
+    Args:
+        directory: A run directory, or a directory that `LoadedAgent.save` wrote.
+        which: The agent of a run: "best" by the mean return over the episodes that it finished last
+            before the checkpoint; "iqm", whose score is nearest to the interquartile mean of all; or its
+            number.
+        config: What was trained, where it holds what cannot be read from a file, such as a network of
+            one's own; from the directory if not given.
+
+    Returns:
+        The agent.
+
+    Raises:
+        InputTypeError: If an argument has the wrong type.
+        InputValueError: If the directory is neither, is damaged, or has no such agent.
+
+    Example:
+        >>> import jax, jaxq, tempfile
+        >>> config = jaxq.configure("FrozenLake-v1", "q_learning", agents=2, steps=2_000)
+        >>> with tempfile.TemporaryDirectory() as parent:
+        ...     _ = jaxq.Experiment(config, parent + "/run").run()
+        ...     saved = jaxq.load(parent + "/run", which=1).save(parent + "/agent")
+        ...     agent = jaxq.load(saved)
+        >>> agent.evaluate(jax.random.key(0), num_episodes=4).shape
+        (4,)
+    """
+    path = checked_path(directory)
+    if (path / NAME).is_file():
+        return _saved(path, which, config)
+    run = RunDirectory.open(path)
+    config = config_of(run.read_config(), call=_CALL) if config is None else checked_kind(config)
+    trainer = trainer_of(config)
+    like = template(trainer)
+    saved = _read(run, config, like)
+    returns = np.array(saved.facts["returns"], float)
+    index = _chosen(which, returns)
+    parts = jax.tree.map(lambda leaf: leaf[index], saved.state)
+    origin = Origin(index, saved.facts["steps"], float(returns[index]))
+    return LoadedAgent(config, trainer, on_device(parts, like), origin)
+
+
+def _saved(path: Path, which: str | int, config: Config | None) -> LoadedAgent:
+    described, origin = read_description(path)
+    if which not in ("best", origin.agent):
+        raise checks.InputValueError(
+            f"{path} holds one agent, number {origin.agent} of its run, and not {which!r}; "
+            "use jaxq.load(directory)"
+        )
+    if config is None:
+        config = config_of(described, str(path / NAME), call=_CALL)
+    trainer = trainer_of(checked_kind(config))
+    return LoadedAgent(config, trainer, read_learned(path, trainer), origin)
+
+
+def _read(run: RunDirectory, config: Config, like: Learned) -> Saved:
+    """Read what all agents of a run have learned, leaves `[N, ...]`."""
+    checkpoints = Checkpoints(run.checkpoints)
+    try:
+        population = _with_agents(like._asdict(), config.agents)
+        saved = checkpoints.restore_part(population, functools.partial(check_facts, config))
+    finally:
+        checkpoints.close()
+    if saved is None:
+        raise no_checkpoint(run.path)
+    for reason in (*missing(run, config), *saved.passed_over):
+        warnings.warn(instead(reason, saved.facts["steps"]), stacklevel=4)
+    return saved
+
+
+def _with_agents(like: PyTree, agents: int) -> PyTree:
+    def leaf(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct((agents, *one.shape), one.dtype)
+
+    return jax.tree.map(leaf, like)
+
+
+def _chosen(which: str | int, returns: np.ndarray) -> int:
+    """Return the number of the agent that is asked for, of those with mean returns `[N]`."""
+    if which in ("best", "iqm"):
+        if not np.isfinite(returns).any():
+            raise checks.InputValueError(
+                f"no agent has finished an episode yet, so none is {which!r}; "
+                "give a number: jaxq.load(directory, which=0)"
+            )
+        distance = -returns if which == "best" else np.abs(returns - iqm(returns))
+        return int(np.nanargmin(distance))
+    if isinstance(which, str):
+        raise checks.InputValueError(f'which must be "best", "iqm" or a number, got {describe(which)}')
+    index = checks.whole_number("which", which, minimum=0)
+    if index >= returns.size:
+        raise checks.InputValueError(
+            f"which must be below the {returns.size} agents of the run, got {index}"
+        )
+    return index
