@@ -74,6 +74,7 @@ from jaxq.types import TimeStep, Transition
 
 if TYPE_CHECKING:
     from jaxq.experiment import (
+        Callback,
         Config,
         DivergenceError,
         Experiment,
@@ -95,6 +96,7 @@ __all__ = [
     "Agent",
     "AgentState",
     "Algorithm",
+    "Callback",
     "Config",
     "ConstrainedSolution",
     "DivergenceError",
@@ -160,6 +162,7 @@ __all__ = [
 
 # Imported at first use: what draws and writes takes a while to import.
 _EXPERIMENT = (
+    "Callback",
     "Config",
     "DivergenceError",
     "Experiment",

@@ -22,9 +22,9 @@ from jaxq import cli
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
-from jaxq.experiment.experiment import extended
 from jaxq.experiment.manifest import DamagedError, read_manifest
 from jaxq.experiment.plan import describe, prepare
+from jaxq.experiment.resuming import extended
 from jaxq.experiment.runner import check_facts
 
 KILLS = 20

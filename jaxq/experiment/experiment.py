@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,9 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from jaxq import agents, checks
 from jaxq.engine.memory_use import readable
-from jaxq.experiment.checkpoints import Checkpoints, newest_steps
+from jaxq.experiment.callbacks import Callback, Run, RunningCallbacks, checked_callbacks
+from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory, checked_path
@@ -21,8 +22,9 @@ from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.files.records import checked_tracking
-from jaxq.experiment.plan import Plan, describe, prepare
+from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.recorder import Recorder
+from jaxq.experiment.resuming import check_steps_done, checked_kind, extended
 from jaxq.experiment.runner import (
     DivergenceError,
     Position,
@@ -32,7 +34,6 @@ from jaxq.experiment.runner import (
     evaluate,
     train,
 )
-from jaxq.experiment.sampling import Distribution
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
@@ -51,6 +52,12 @@ class Experiment:
         track: Trackers beside TensorBoard, which is always on: "wandb", "mlflow", or objects of the
             user's own.
         track_agents: Whether trackers get a run for each agent beside the population's.
+        callbacks: Objects with the methods of `jaxq.Callback`, called in this order.
+
+    Attributes:
+        config: What is trained.
+        directory: Where it is written.
+        stopped: Why a callback stopped the last `run` early; `None` if none did.
 
     Raises:
         InputTypeError: If a keyword does not exist or has the wrong type.
@@ -71,8 +78,11 @@ class Experiment:
         directory: Path | str,
         track: Sequence[str | Tracker] = (),
         track_agents: bool = False,
+        callbacks: Sequence[Callback] = (),
     ) -> None:
         self.config = checked_kind(config)
+        self.stopped: str | None = None
+        self._callbacks = checked_callbacks(callbacks)
         path = checked_path(directory)
         self._trackers = Trackers(track, track_agents)
         self._plan = prepare(config)
@@ -88,6 +98,7 @@ class Experiment:
         steps: int | None = None,
         config: Config | None = None,
         track: Sequence[str | Tracker] | None = None,
+        callbacks: Sequence[Callback] = (),
     ) -> "Experiment":
         """Go on with what a directory holds, from its newest checkpoint that is whole.
 
@@ -101,12 +112,15 @@ class Experiment:
             config: What was trained, where it holds what cannot be read from a file, such as a network
                 of one's own; from the directory if not given.
             track: Trackers as in the constructor; the same ones as before if not given.
+            callbacks: As in the constructor; those of before are in no file.
 
         Raises:
             InputValueError: If it is no run directory, its configuration cannot be read, or fewer steps
                 are asked for than are done.
         """
         experiment = cls.__new__(cls)
+        experiment.stopped = None
+        experiment._callbacks = checked_callbacks(callbacks)
         experiment.directory = RunDirectory.open(checked_path(directory))
         described = experiment.directory.read_config()
         config = config_of(described) if config is None else checked_kind(config)
@@ -123,6 +137,9 @@ class Experiment:
     @in_32_bits()
     def run(self, console: Console | None = None) -> np.ndarray:
         """Train, evaluate and report.
+
+        A run that a callback stops is evaluated and reported like one that came to its end, and can be
+        resumed; `stopped` says why.
 
         Args:
             console: Where progress is shown; nowhere if not given.
@@ -142,13 +159,15 @@ class Experiment:
             checkpoints = Checkpoints(self.directory.checkpoints, self.config.keep_checkpoints)
             try:
                 position, history = self._begin(voice, checkpoints)
-                recorder = Recorder(
-                    self.config, self.directory, checkpoints, self._trackers, voice, request, history
-                )
-                position = self._train(voice, recorder, position)
-                voice.warn(checkpoints.wait())
-                artifacts = self._artifacts(voice, checkpoints.at(position.steps))
-                return self._finish(voice, position, history, artifacts)
+                run = Run(self.config, self.directory.path, self._plan.population, position.state)
+                with RunningCallbacks(self._callbacks, run) as callbacks:
+                    told = self._trackers, callbacks, voice, request
+                    recorder = Recorder(self.config, self.directory, checkpoints, *told, history)
+                    position = self._train(voice, recorder, run, position)
+                    voice.warn(checkpoints.wait())
+                    artifacts = self._artifacts(voice, checkpoints.at(position.steps))
+                    run.returns = self._finish(voice, position, history, artifacts)
+                return run.returns
             finally:
                 self._trackers.close()
                 voice.warn(checkpoints.close())
@@ -198,13 +217,22 @@ class Experiment:
         self._trackers.start(described, self.directory.path, voice.console, position.steps)
         return history
 
-    def _train(self, voice: Voice, recorder: Recorder, position: Position) -> Position:
+    def _train(self, voice: Voice, recorder: Recorder, run: Run, position: Position) -> Position:
         with Display(voice.console, self.config) as display:
             try:
-                return train(self._plan, position, functools.partial(recorder.segment, display))
+                if run.stopped is None:
+                    after = functools.partial(recorder.segment, display)
+                    position = train(self._plan, position, after)
+                else:
+                    recorder.save(position)
             except DivergenceError as error:
                 recorder.save(error.before)
                 raise
+        self.stopped = run.stopped
+        if run.stopped is not None:
+            again = f"jaxq resume {shlex.quote(str(self.directory.path))}"
+            voice.say(f"stopped after {position.steps:,} steps: {run.stopped}; go on with: {again}")
+        return position
 
     def _artifacts(self, voice: Voice, checkpoint: Path | None) -> list[Path]:
         """Return what trackers get besides numbers: the report, and the final checkpoint."""
@@ -250,64 +278,9 @@ class Experiment:
 
         config = self.config
         title = f"{config.algorithm} on {config.environment}, {config.agents} agents"
-        draw_learning_curve(history, title, self.directory.curve_path)
+        # A run that is stopped before its first segment has none.
+        if history:
+            draw_learning_curve(history, title, self.directory.curve_path)
         # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
         return evaluation
-
-
-def checked_kind(config: Any) -> Config:
-    """Return a configuration.
-
-    Raises:
-        InputTypeError: If it is none.
-    """
-    if not isinstance(config, Config):
-        raise checks.InputTypeError(
-            f"config must come from jaxq.configure, got {type(config).__name__}; "
-            'for example jaxq.configure("CartPole-v1", "dqn")'
-        )
-    return config
-
-
-def extended(config: Config, steps: int | None) -> Config:
-    """Let a run be of another length, and its schedules with it: each keeps its share of the run.
-
-    Args:
-        config: The configuration.
-        steps: Env steps of each agent in all; as many as before if `None`.
-    """
-    if steps is None or checks.whole_number("steps", steps) == config.steps:
-        return config
-
-    def stretched(length: float) -> float:
-        return length * steps / config.steps
-
-    hparams = agents.recipe(config.algorithm)(**config.keywords).hparams
-    keywords, sweep, sample = dict(config.keywords), dict(config.sweep), dict(config.sample)
-    for name in schedules(hparams):
-        if name in sweep:
-            sweep[name] = [stretched(value) for value in sweep[name]]
-        elif name in sample:
-            sample[name] = Distribution.read(name, sample[name]).times(stretched(1.0))
-        else:
-            keywords[name] = stretched(getattr(hparams, name))
-    return dataclasses.replace(config, steps=steps, keywords=keywords, sweep=sweep, sample=sample)
-
-
-def check_steps_done(plan: Plan, directory: RunDirectory) -> None:
-    """Check that a run is not to end before where it has come to.
-
-    Args:
-        plan: How it is to go on.
-        directory: Where it is written.
-
-    Raises:
-        InputValueError: If more steps are done, beyond those that fill up the last iteration.
-    """
-    done, steps = newest_steps(directory.checkpoints), plan.config.steps
-    if done - steps >= plan.population.trainer.iteration_steps:
-        raise checks.InputValueError(
-            f"steps must be at least the {done} that each agent has done, got {steps}; "
-            f"to train on, for example --steps {2 * done}"
-        )

@@ -14,9 +14,9 @@ from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.evaluating import instead, missing, no_checkpoint
-from jaxq.experiment.experiment import checked_kind
 from jaxq.experiment.loaded_agent import LoadedAgent
 from jaxq.experiment.plan import trainer_of
+from jaxq.experiment.resuming import checked_kind
 from jaxq.experiment.runner import check_facts
 from jaxq.experiment.saved_agent import (
     NAME,

@@ -2,6 +2,7 @@
 
 import time
 
+from jaxq.experiment.callbacks import RunningCallbacks
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.directory import RunDirectory
@@ -24,6 +25,7 @@ class Recorder:
         directory: Where it is written.
         checkpoints: Where the population is kept.
         trackers: Who else is told.
+        callbacks: What the user wants to be done after a segment.
         voice: Who says what went wrong.
         request: Who may ask to stop.
         history: Segments before this process took over.
@@ -35,6 +37,7 @@ class Recorder:
         directory: RunDirectory,
         checkpoints: Checkpoints,
         trackers: Trackers,
+        callbacks: RunningCallbacks,
         voice: Voice,
         request: StopRequest,
         history: list[Progress],
@@ -44,35 +47,51 @@ class Recorder:
         self._directory = directory
         self._checkpoints = checkpoints
         self._trackers = trackers
+        self._callbacks = callbacks
         self._voice = voice
         self._request = request
         self._segments = 0
         self._saved_at = time.monotonic()
 
-    def segment(self, display: Display, progress: Progress, position: Position) -> None:
-        """Record a segment.
+    def segment(self, display: Display, progress: Progress, position: Position) -> bool:
+        """Record a segment, and return whether a callback wants to stop after it.
 
         Raises:
             StoppedError: If somebody asked for it, when all is saved.
+            Exception: What a callback has raised, when all is saved.
         """
+        self._record(display, progress)
+        error = self._callbacks.segment(progress, position.state)
+        minutes = (time.monotonic() - self._saved_at) / 60
+        late, number, failed, stopped = largest(
+            minutes >= self._config.checkpoint_minutes,
+            self._request.number,
+            error is not None,
+            self._callbacks.stopped,
+        )
+        last = position.steps >= self._config.steps
+        due = self._segments % self._config.checkpoint_segments == 0
+        if number or failed or stopped or last or late or due:
+            self.save(position)
+        if failed:
+            raise error or RuntimeError("a callback has failed in another process of this run")
+        if number and not last:
+            self._voice.warn(self._checkpoints.wait())
+            raise StoppedError(number, f"{position.steps:,} steps", self._directory.path)
+        return bool(stopped)
+
+    def _record(self, display: Display, progress: Progress) -> None:
         before = self.history[-1].stopped if self.history else []
         self.history.append(progress)
         self._segments += 1
-        if is_first():
-            self._directory.append_metrics(progress.row())
-            self._trackers.segment(progress)
-            display.update(progress)
-            if progress.stopped != before:
-                agents = self._config.agents
-                self._voice.say(announcement(agents, progress.steps, before, progress.stopped))
-        minutes = (time.monotonic() - self._saved_at) / 60
-        late, stop = largest(minutes >= self._config.checkpoint_minutes, self._request.number)
-        last = position.steps >= self._config.steps
-        if stop or last or late or self._segments % self._config.checkpoint_segments == 0:
-            self.save(position)
-        if stop and not last:
-            self._voice.warn(self._checkpoints.wait())
-            raise StoppedError(stop, f"{position.steps:,} steps", self._directory.path)
+        if not is_first():
+            return
+        self._directory.append_metrics(progress.row())
+        self._trackers.segment(progress)
+        display.update(progress)
+        if progress.stopped != before:
+            agents = self._config.agents
+            self._voice.say(announcement(agents, progress.steps, before, progress.stopped))
 
     def save(self, position: Position) -> None:
         """Begin to write a checkpoint, and say so if the one before could not be written."""

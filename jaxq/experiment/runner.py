@@ -185,13 +185,15 @@ def begin(plan: Plan) -> Position:
     return Position(state, np.full(agents, np.nan), 0.0, *np.zeros((2, agents), bool))
 
 
-def train(plan: Plan, position: Position, on_segment: Callable[[Progress, Position], None]) -> Position:
+def train(
+    plan: Plan, position: Position, on_segment: Callable[[Progress, Position], bool | None]
+) -> Position:
     """Train a population in segments, from wherever it is.
 
     Args:
         plan: What to train.
         position: Where the run is.
-        on_segment: Called after every segment; what it raises ends the training.
+        on_segment: Called after every segment; what it raises ends the training, and so does `True`.
 
     Returns:
         Where the run is at its end.
@@ -213,7 +215,8 @@ def train(plan: Plan, position: Position, on_segment: Callable[[Progress, Positi
         length = segment - (position.steps - trainer.warmup_steps) % segment
         length = min(length, config.steps - position.steps)
         progress, position = _segment(plan, survivors, watch, position, length)
-        on_segment(progress, position)
+        if on_segment(progress, position):
+            break
     return position
 
 

@@ -15,9 +15,10 @@ from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import SWEEP, RunDirectory, checked_path
 from jaxq.experiment.display import Voice, sweep_table
-from jaxq.experiment.experiment import Experiment, check_steps_done, extended
+from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import check_name, each
 from jaxq.experiment.plan import prepare, written
+from jaxq.experiment.resuming import check_steps_done, extended
 from jaxq.experiment.runner import DivergenceError
 from jaxq.experiment.stopping import StoppedError, StopRequest, stop_requests
 from jaxq.experiment.sweep_directory import SweepDirectory
