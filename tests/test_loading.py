@@ -142,6 +142,17 @@ def test_one_observation_a_batch_and_the_users_own_vmap_and_jit_agree(run):
     np.testing.assert_allclose(single, q[0], rtol=1e-5, atol=1e-6)
 
 
+def test_it_keeps_to_legal_actions(table):
+    agent = jaxq.load(table)
+    best = int(agent.act(0)[0])
+    mask = jnp.arange(4) != best
+    assert int(agent.act(0, legal_actions=mask)[0]) != best
+    many, _ = agent.act(jnp.zeros(3, jnp.int32), legal_actions=mask)
+    assert (many == int(agent.act(0, legal_actions=mask)[0])).all()
+    with pytest.raises(jaxq.InputError, match=r"legal_actions must be bool \[4\]"):
+        agent.act(0, legal_actions=[1, 0, 1, 1])
+
+
 def test_it_acts_inside_a_scan(run):
     agent = jaxq.load(run, which=0)
     steps = observations(agent.env, 6)

@@ -16,7 +16,7 @@ from jaxq.engine.state import check_key, checked_observation, describe
 from jaxq.experiment.config import Config
 from jaxq.experiment.saved_agent import Learned, Origin, write_agent
 from jaxq.hparams import Hparams
-from jaxq.kernels.keys import fast
+from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.precision import in_32_bits
 from jaxq.types import Environment, PyTree
 
@@ -93,6 +93,7 @@ class LoadedAgent:
         *,
         reward: Any = None,
         first: Any = None,
+        legal_actions: Any = None,
     ) -> tuple[jax.Array, AgentCarry]:
         """Choose the best actions.
 
@@ -104,6 +105,7 @@ class LoadedAgent:
                 look at them, and play as they were trained only where they are given.
             first: Which episodes begin with these observations, bool `[]` or `[B]`; those of which
                 `carry` says so if not given.
+            legal_actions: Actions that may be taken, bool `[A]` or `[B, A]`; all if not given.
 
         Returns:
             Actions, int32 `[]` or `[B]`, and what the next call takes as `carry`.
@@ -124,6 +126,8 @@ class LoadedAgent:
             (2, 4)
         """
         inputs, lead = self._inputs(observation, carry, reward, first)
+        if legal_actions is not None:
+            inputs = inputs._replace(legal_actions=self._mask(legal_actions, lead))
         output = self._policy(self.learner, inputs)
         none_first, steps = jnp.zeros_like(inputs.first), inputs.steps + inputs.first.size
         after = AgentCarry(none_first, output.action, output.carry, steps)
@@ -199,7 +203,7 @@ class LoadedAgent:
     ) -> jax.Array:
         params, learner = learned.env_params, learned.learner
         return evaluation.greedy_returns(
-            self.env, params, self._agent, learner, fast(key), num_episodes, max_steps
+            self.env, params, self._agent, learner, unrolled_threefry(key), num_episodes, max_steps
         )
 
     def _inputs(
@@ -221,6 +225,16 @@ class LoadedAgent:
         action, reward = jnp.where(begins, -1, carry.action), jnp.where(begins, 0.0, reward)
         observation = observation.reshape(size, *shape)
         return PolicyInput(observation, begins, action, reward, carry.policy, carry.steps), lead
+
+    def _mask(self, legal_actions: Any, lead: tuple[int, ...]) -> jax.Array:
+        """Return legal actions as bool `[E, A]`."""
+        mask, shape = jnp.asarray(legal_actions), (*lead, self.env.num_actions)
+        if mask.dtype != bool or mask.shape not in (shape[-1:], shape):
+            raise checks.InputValueError(
+                f"legal_actions must be bool {list(shape)}, got {describe(mask)}; "
+                "for example legal_actions=timestep.legal_actions"
+            )
+        return jnp.broadcast_to(mask, shape).reshape(-1, shape[-1])
 
 
 def _checked_carry(carry: Any, size: int) -> AgentCarry:
