@@ -218,7 +218,7 @@ def default_chunk(trainer: Trainer, size: int, mesh: Mesh, donate: bool = False)
     if mesh.devices.flat[0].platform != "cpu":
         return _fitting_chunk(trainer, size, mesh, donate)
     learned = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(trainer.template.learner))
-    fitting = CPU_CHUNK_BYTES // learned
+    fitting = CPU_CHUNK_BYTES // max(learned, 1)
     if trainer.agent.elementwise:
         whole = -(-share // CPU_VECTOR) * CPU_VECTOR
         return max(min(whole, CPU_CHUNK_TABLES, fitting // CPU_VECTOR * CPU_VECTOR), CPU_VECTOR)
