@@ -8,10 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from jaxq import agents, checks, envs
+from jaxq import agents, checks
+from jaxq.agents import Agent, Algorithm
+from jaxq.experiment.objects import (
+    check_algorithm,
+    check_environment,
+    is_algorithm,
+    is_environment,
+    name_of,
+)
+from jaxq.experiment.recipe_checks import check_recipe
 from jaxq.experiment.sampling import EXAMPLE, Distribution
-from jaxq.hparams import check_may_vary, leaf_number
 from jaxq.presets import preset
+from jaxq.types import Environment
 
 AGENTS_PER_COMBINATION = 8
 ON_DIVERGENCE = ("freeze", "restart", "stop")
@@ -23,12 +32,12 @@ class Config:
     """What to train: everything that a run depends on.
 
     Attributes:
-        environment: A gymnax id.
-        algorithm: Name of a recipe.
+        environment: An id that `jaxq.envs.make` knows, or an environment.
+        algorithm: Name of a recipe, or what a recipe returns, or any `jaxq.Agent`.
         agents: Agents in all, a multiple of the combinations in `sweep`.
         steps: Env steps of each agent, the warm-up included.
         seed: Seed of the population's key.
-        keywords: Keywords of the recipe, settings and leaves.
+        keywords: Keywords of the recipe by name, settings and leaves.
         sweep: Values of each leaf that varies over the population.
         evaluation_episodes: Episodes that each agent is evaluated on at the end.
         segments: Times that metrics are written over the run.
@@ -43,8 +52,8 @@ class Config:
             at half of the steps.
     """
 
-    environment: str
-    algorithm: str
+    environment: str | Environment
+    algorithm: str | Algorithm | Agent
     agents: int
     steps: int
     seed: int
@@ -89,8 +98,8 @@ class Config:
 
 
 def configure(
-    environment: str,
-    algorithm: str = "dqn",
+    environment: str | Environment,
+    algorithm: str | Algorithm | Agent = "dqn",
     agents: int | None = None,
     steps: int | None = None,
     seed: int = 0,
@@ -102,8 +111,10 @@ def configure(
     """Fill in what the user left open, and check it.
 
     Args:
-        environment: A gymnax id.
-        algorithm: Name of a recipe.
+        environment: An id that `jaxq.envs.make` knows, or an environment, such as
+            `jaxq.envs.from_gymnax(my_env)`.
+        algorithm: Name of a recipe; or what a recipe returns, or any `jaxq.Agent`, which is trained as
+            it is: it takes no keywords, nor those of a preset.
         agents: Agents in all; eight for each combination in the sweep if not given.
         steps: Env steps of each agent; the environment's preset if not given.
         seed: Seed of the population's key, in [0, 2**31).
@@ -127,8 +138,10 @@ def configure(
     mistakes = checks.Mistakes()
     defaults: dict[str, Any] = {}
     with mistakes.noting():
-        found = preset(environment, steps, algorithm, keywords)
-        steps, defaults = found.steps, found.keywords
+        named = name_of(environment) if is_environment(environment) else environment
+        by_name = () if is_algorithm(algorithm) else (algorithm, keywords)
+        found = preset(named, steps, *by_name)
+        steps, defaults = found.steps, found.keywords if by_name else {}
     check_apart(mistakes, "set and swept", keywords, sweep)
     check_apart(mistakes, "set and sampled", keywords, sample)
     for name in {*others} - {*_OTHERS}:
@@ -159,7 +172,7 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
     check_apart(mistakes, "swept and sampled", config.sweep, config.sample)
     if not any(str(error).startswith("environment") for error in mistakes.found):
         with mistakes.noting():
-            checks.known("environment", config.environment, envs.ids())
+            check_environment("environment", config.environment)
     for name, check in _CHECKS.items():
         # What the preset was asked with is known to be wrong already.
         if not any(str(error).startswith(name) for error in mistakes.found):
@@ -168,8 +181,9 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
     if not any(str(error).startswith(_HALVED) for error in mistakes.found):
         with mistakes.noting():
             _check_halvings(config)
-    if config.algorithm in [*agents.ALGORITHMS]:
-        _check_recipe(config, mistakes)
+    if is_algorithm(config.algorithm) or config.algorithm in [*agents.ALGORITHMS]:
+        parts = config.algorithm, config.keywords, config.sweep, config.sample
+        check_recipe(*parts, mistakes)
     mistakes.report()
     if config.agents % len(config.combinations):
         number = len(config.combinations)
@@ -226,57 +240,13 @@ def _check_halvings(config: Config) -> None:
         )
 
 
-def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
-    """Check keywords, sweep and sample against the recipe, and note all that is wrong with either."""
-    make = agents.recipe(config.algorithm)
-    found, keywords = _wrong(make, dict(config.keywords))
-    mistakes.found += found
-    if _reason(make, keywords) is not None:
-        return
-    hparams = make(**keywords).hparams
-    for name, values in config.sweep.items():
-        with mistakes.noting():
-            check_may_vary(name, hparams)
-            for value in values:
-                leaf_number(name, value, hparams.declared[name])
-    for name, text in config.sample.items():
-        with mistakes.noting():
-            check_may_vary(name, hparams)
-            distribution = Distribution.read(name, text)
-            leaf_number(name, distribution.low, hparams.declared[name])
-            leaf_number(name, distribution.high, hparams.declared[name])
-
-
-def _wrong(make: Callable, keywords: dict[str, Any]) -> tuple[list[checks.InputError], dict[str, Any]]:
-    """Return all that is wrong with keywords, and those that are left when it is out of the way."""
-    reason = _reason(make, keywords)
-    if reason is None:
-        return [], keywords
-    others = [{key: keywords[key] for key in keywords if key != name} for name in keywords]
-    rests = [rest for rest in others if str(_reason(make, rest)) != str(reason)]
-    if not rests:
-        return [reason], keywords
-    # Of numbers that do not fit each other, that one is wrong without which the least else is: with
-    # another one gone its default would only be what does not fit.
-    found, left = min((_wrong(make, rest) for rest in rests), key=lambda wrong: len(wrong[0]))
-    return [reason, *found], left
-
-
-def _reason(make: Callable, keywords: dict[str, Any]) -> checks.InputError | None:
-    try:
-        make(**keywords)
-    except checks.InputError as error:
-        return error
-    return None
-
-
 def _optional_whole_number(name: str, value: Any) -> None:
     if value is not None:
         checks.whole_number(name, value)
 
 
 _CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "algorithm": lambda name, value: checks.known(name, value, agents.ALGORITHMS),
+    "algorithm": check_algorithm,
     "agents": checks.whole_number,
     "steps": checks.whole_number,
     "seed": lambda name, value: checks.whole_number(name, value, minimum=0),

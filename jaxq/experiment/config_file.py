@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from jaxq import checks
+from jaxq.agents import Agent, Algorithm
 from jaxq.experiment.config import Config, check_apart, checked
 from jaxq.experiment.files.access import decoded
 from jaxq.experiment.files.json_values import brief, json_of
 from jaxq.experiment.files.records import checked_description
 from jaxq.experiment.groups import ALL, split
+from jaxq.experiment.objects import name_of
 from jaxq.experiment.sampling import EXAMPLE
+from jaxq.types import Environment
 
 # What `config.json` holds besides the configuration: what came of it, and where it was run.
 _MADE = {
@@ -27,7 +30,6 @@ _MADE = {
     "resumed",
 }
 _EXAMPLES = {"keywords": "0.001", "sweep": "[0.001, 0.01]", "sample": f'"{EXAMPLE}"'}
-_RESUME_CALL = "jaxq.Experiment.resume(directory, config=config) with the same configuration"
 _FIELDS = [field.name for field in dataclasses.fields(Config)]
 _NEEDED = [
     field.name
@@ -115,29 +117,54 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
 
 
 def config_of(
-    described: dict[str, Any], where: str = "config.json", *, call: str = _RESUME_CALL
+    described: dict[str, Any],
+    where: str = "config.json",
+    *,
+    call: str = "jaxq.Experiment.resume(directory, {})",
+    environment: Environment | None = None,
+    algorithm: Algorithm | Agent | None = None,
 ) -> Config:
     """Make a configuration out of what a run's `config.json` holds.
 
     Args:
         described: What it holds.
         where: What it is called in an error.
-        call: What to use where it holds what was given in Python.
+        call: What to use where it holds what was given in Python, with a place for what to give.
+        environment: The environment, where that was given in Python.
+        algorithm: The algorithm, where that was given in Python.
 
     Raises:
-        InputValueError: If it is not whole, or holds what was given in Python and cannot be read back.
+        InputValueError: If it is not whole, or holds what was given in Python and is not given again.
     """
     missing = [name for name in _NEEDED if name not in described]
     unknown = [name for name in described if name not in {*_FIELDS, *_MADE, "only_in_python"}]
     if missing or unknown:
         reasons = [f"it has no {name}" for name in missing] + [f"{name} is unknown" for name in unknown]
         raise checks.InputValueError(f"{where} is not one that a run wrote: {', '.join(reasons)}")
-    if checked_description(Path(where), described).get("only_in_python"):
+    objects = {"environment": environment, "algorithm": algorithm}
+    given = {name: value for name, value in objects.items() if value is not None}
+    only = checked_description(Path(where), described).get("only_in_python", [])
+    lacking = [name for name in only if name not in given]
+    if lacking:
         raise checks.InputValueError(
-            f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "
-            f"a file; use {call}"
+            f"{', '.join(lacking)} was given in Python and cannot be read back from a file; "
+            f"use {call.format(_asked_for(only))} with the same ones as before"
         )
-    return checked(Config(**{name: described[name] for name in _FIELDS if name in described}))
+    for name, value in given.items():
+        if name_of(value) != described[name]:
+            raise checks.InputValueError(
+                f"{name} must be the run's own, which is called {brief(described[name])}, "
+                f"got {name_of(value)!r}"
+            )
+    fields = {name: described[name] for name in _FIELDS if name in described}
+    return checked(Config(**fields | given))
+
+
+def _asked_for(only_in_python: list[str]) -> str:
+    """Say which keywords give what a file cannot hold."""
+    if {*only_in_python} <= {"environment", "algorithm"}:
+        return ", ".join(f"{name}={name}" for name in only_in_python)
+    return "config=config"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from jaxq.agents import Agent, Algorithm
 from jaxq.engine.memory_use import readable
 from jaxq.experiment.callbacks import Callback, Run, RunningCallbacks, checked_callbacks
 from jaxq.experiment.checkpoints import Checkpoints
@@ -22,6 +23,7 @@ from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.files.records import checked_tracking
+from jaxq.experiment.objects import name_of
 from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.recorder import Recorder
 from jaxq.experiment.resuming import check_steps_done, checked_kind, extended
@@ -38,6 +40,7 @@ from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
 from jaxq.precision import in_32_bits
+from jaxq.types import Environment
 
 MOST_TRACKED = 2**30
 """Bytes of a final checkpoint that trackers are still given."""
@@ -97,6 +100,8 @@ class Experiment:
         *,
         steps: int | None = None,
         config: Config | None = None,
+        environment: Environment | None = None,
+        algorithm: Algorithm | Agent | None = None,
         track: Sequence[str | Tracker] | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> "Experiment":
@@ -111,6 +116,8 @@ class Experiment:
                 stretch with the run, and keep their shares of it.
             config: What was trained, where it holds what cannot be read from a file, such as a network
                 of one's own; from the directory if not given.
+            environment: The environment, where only that was given in Python.
+            algorithm: The algorithm, where only that was given in Python.
             track: Trackers as in the constructor; the same ones as before if not given.
             callbacks: As in the constructor; those of before are in no file.
 
@@ -123,7 +130,9 @@ class Experiment:
         experiment._callbacks = checked_callbacks(callbacks)
         experiment.directory = RunDirectory.open(checked_path(directory))
         described = experiment.directory.read_config()
-        config = config_of(described) if config is None else checked_kind(config)
+        if config is None:
+            config = config_of(described, environment=environment, algorithm=algorithm)
+        checked_kind(config)
         if config.chunk is None:
             config = dataclasses.replace(config, chunk=described.get("chunk"))
         tracked = checked_tracking(Path("config.json"), described.get("track", {}))
@@ -277,7 +286,7 @@ class Experiment:
         from jaxq.experiment.curves import draw_learning_curve
 
         config = self.config
-        title = f"{config.algorithm} on {config.environment}, {config.agents} agents"
+        title = f"{name_of(config.algorithm)} on {name_of(config.environment)}, {config.agents} agents"
         # A run that is stopped before its first segment has none.
         if history:
             draw_learning_curve(history, title, self.directory.curve_path)

@@ -14,6 +14,7 @@ from jaxq.engine.memory_use import check_episodes_fit, num_bytes
 from jaxq.engine.programs import Program
 from jaxq.engine.state import check_key, checked_observation, describe
 from jaxq.experiment.config import Config
+from jaxq.experiment.objects import name_of
 from jaxq.experiment.saved_agent import Learned, Origin, write_agent
 from jaxq.hparams import Hparams
 from jaxq.kernels.threefry import unrolled_threefry
@@ -71,7 +72,7 @@ class LoadedAgent:
 
     def __repr__(self) -> str:
         """Name what it is."""
-        what = f"{self.config.environment}, {self.config.algorithm}"
+        what = f"{name_of(self.config.environment)}, {name_of(self.config.algorithm)}"
         return f"LoadedAgent({what}, {self.origin})"
 
     @in_32_bits()

@@ -3,11 +3,13 @@
 import functools
 import warnings
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxq import checks
+from jaxq.agents import Agent, Algorithm
 from jaxq.engine.state import describe
 from jaxq.experiment.checkpoints import Checkpoints, Saved
 from jaxq.experiment.config import Config
@@ -29,14 +31,19 @@ from jaxq.experiment.saved_agent import (
 )
 from jaxq.precision import in_32_bits
 from jaxq.statistics import iqm
-from jaxq.types import PyTree
+from jaxq.types import Environment, PyTree
 
-_CALL = "jaxq.load(directory, config=config) with the same configuration"
+_CALL = "jaxq.load(directory, {})"
 
 
 @in_32_bits()
 def load(
-    directory: Path | str, which: str | int = "best", *, config: Config | None = None
+    directory: Path | str,
+    which: str | int = "best",
+    *,
+    config: Config | None = None,
+    environment: Environment | None = None,
+    algorithm: Algorithm | Agent | None = None,
 ) -> LoadedAgent:
     """Load a trained agent from a run directory, or from what `LoadedAgent.save` wrote.
 
@@ -50,6 +57,8 @@ def load(
             number.
         config: What was trained, where it holds what cannot be read from a file, such as a network of
             one's own; from the directory if not given.
+        environment: The environment, where only that was given in Python.
+        algorithm: The algorithm, where only that was given in Python.
 
     Returns:
         The agent.
@@ -69,10 +78,12 @@ def load(
         (4,)
     """
     path = checked_path(directory)
+    objects = {"environment": environment, "algorithm": algorithm}
     if (path / NAME).is_file():
-        return _saved(path, which, config)
+        return _saved(path, which, config, objects)
     run = RunDirectory.open(path)
-    config = config_of(run.read_config(), call=_CALL) if config is None else checked_kind(config)
+    config = config_of(run.read_config(), call=_CALL, **objects) if config is None else config
+    checked_kind(config)
     trainer = trainer_of(config)
     like = template(trainer)
     saved = _read(run, config, like)
@@ -83,7 +94,7 @@ def load(
     return LoadedAgent(config, trainer, on_device(parts, like), origin)
 
 
-def _saved(path: Path, which: str | int, config: Config | None) -> LoadedAgent:
+def _saved(path: Path, which: str | int, config: Config | None, objects: dict[str, Any]) -> LoadedAgent:
     described, origin = read_description(path)
     if which not in ("best", origin.agent):
         raise checks.InputValueError(
@@ -91,7 +102,7 @@ def _saved(path: Path, which: str | int, config: Config | None) -> LoadedAgent:
             "use jaxq.load(directory)"
         )
     if config is None:
-        config = config_of(described, str(path / NAME), call=_CALL)
+        config = config_of(described, str(path / NAME), call=_CALL, **objects)
     trainer = trainer_of(checked_kind(config))
     return LoadedAgent(config, trainer, read_learned(path, trainer), origin)
 

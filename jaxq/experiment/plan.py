@@ -4,10 +4,11 @@ import contextlib
 import dataclasses
 from typing import Any
 
-from jaxq import agents, checks, envs
+from jaxq import checks
 from jaxq.engine import Population, Trainer
 from jaxq.experiment.config import Config
 from jaxq.experiment.halving import check_memory, check_rungs
+from jaxq.experiment.objects import make_algorithm, make_environment, name_of
 from jaxq.experiment.plain import is_plain, plain, plain_settings
 from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, check_may_vary, names, validated
@@ -63,7 +64,8 @@ def trainer_of(config: Config) -> Trainer:
         InputTypeError: If a keyword does not exist or has the wrong type.
         InputValueError: If a value is out of range, or two do not fit together.
     """
-    return Trainer(envs.make(config.environment), agents.recipe(config.algorithm)(**config.keywords))
+    algorithm = make_algorithm(config.algorithm, config.keywords)
+    return Trainer(make_environment(config.environment), algorithm)
 
 
 def _population(trainer: Trainer, config: Config) -> Population:
@@ -99,8 +101,11 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 def written(config: Config) -> dict[str, Any]:
     """Return a configuration as plain values, of which `config_of` makes one again."""
+    objects = {**config.keywords, "environment": config.environment, "algorithm": config.algorithm}
     return {
         **{field.name: getattr(config, field.name) for field in dataclasses.fields(config)},
+        "environment": name_of(config.environment),
+        "algorithm": name_of(config.algorithm),
         "keywords": {name: plain(value) for name, value in config.keywords.items()},
-        "only_in_python": [name for name, value in config.keywords.items() if not is_plain(value)],
+        "only_in_python": [name for name, value in objects.items() if not is_plain(value)],
     }

@@ -3,10 +3,11 @@
 import dataclasses
 from typing import Any
 
-from jaxq import agents, checks
+from jaxq import checks
 from jaxq.experiment.checkpoints import newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.objects import make_algorithm
 from jaxq.experiment.plan import Plan
 from jaxq.experiment.sampling import Distribution
 from jaxq.hparams import schedules
@@ -29,6 +30,8 @@ def checked_kind(config: Any) -> Config:
 def extended(config: Config, steps: int | None) -> Config:
     """Let a run be of another length, and its schedules with it: each keeps its share of the run.
 
+    Those of an algorithm that is an object are as the object says.
+
     Args:
         config: The configuration.
         steps: Env steps of each agent in all; as many as before if `None`.
@@ -39,14 +42,14 @@ def extended(config: Config, steps: int | None) -> Config:
     def stretched(length: float) -> float:
         return length * steps / config.steps
 
-    hparams = agents.recipe(config.algorithm)(**config.keywords).hparams
+    hparams = make_algorithm(config.algorithm, config.keywords).hparams
     keywords, sweep, sample = dict(config.keywords), dict(config.sweep), dict(config.sample)
     for name in schedules(hparams):
         if name in sweep:
             sweep[name] = [stretched(value) for value in sweep[name]]
         elif name in sample:
             sample[name] = Distribution.read(name, sample[name]).times(stretched(1.0))
-        else:
+        elif isinstance(config.algorithm, str):
             keywords[name] = stretched(getattr(hparams, name))
     return dataclasses.replace(config, steps=steps, keywords=keywords, sweep=sweep, sample=sample)
 
