@@ -33,11 +33,13 @@ class Train:
     """Train a population of agents on an environment, evaluate it, and write a run directory."""
 
     env: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="ENV")] = None
-    """A gymnax id such as CartPole-v1; `jaxq envs` lists them."""
+    """A gymnax id such as CartPole-v1, `jaxq envs` lists them; or module:attribute for an environment
+    of one's own, or a function that makes one."""
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A TOML file with what is not given here, or the config.json of a run, to repeat it."""
     algorithm: Annotated[str | None, tyro.conf.arg(metavar="NAME")] = None
-    """A recipe, by default dqn; `jaxq algorithms` lists them."""
+    """A recipe, by default dqn, `jaxq algorithms` lists them; or module:attribute for what a recipe
+    returns, or an agent of one's own."""
     agents: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Agents in all, of all combinations in a sweep together; by default 8 for each of them."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
@@ -45,7 +47,8 @@ class Train:
     seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None
     """Seed, by default 0; the same seed gives the same numbers on the same machine."""
     set: NameValues = ()
-    """Settings and hyperparameters for all agents, such as learning_rate=0.001 double=true."""
+    """Settings and hyperparameters for all agents, such as learning_rate=0.001 double=true; objects by
+    import path, such as network=module:attribute."""
     sweep: Annotated[
         tuple[tuple[str, ...], ...],
         tyro.conf.arg(metavar="NAME=V1,V2,... [NAME=V1,V2,... ...]"),
@@ -82,6 +85,8 @@ class Train:
     """Where to log, beside the TensorBoard files in the run directory; may be given several times."""
     track_agents: bool = False
     """Log a run for each agent, beside the one of the population."""
+    trust_imports: bool = False
+    """Import what --config names by import path, which runs those modules."""
     processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
 
 
@@ -94,6 +99,8 @@ class Resume:
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Env steps of each agent in all; by default as many as were planned. All schedules stretch with the
     run: learning rate, epsilon, temperature and importance keep their shares of it."""
+    trust_imports: bool = False
+    """Import what the directory names by import path, which runs those modules."""
     processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()
 
 
@@ -112,6 +119,8 @@ class Evaluate:
     agent before it) and skipped (why newer ones could not be used)."""
     strict: bool = False
     """Fail if the newest checkpoint cannot be used, instead of going back to an older one."""
+    trust_imports: bool = False
+    """Import what the directory names by import path, which runs those modules."""
 
 
 RunDirectories = Annotated[

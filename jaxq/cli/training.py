@@ -16,6 +16,8 @@ def train(command: Train) -> int:
     from jaxq.experiment import Experiment, Sweep, read_groups
     from jaxq.experiment.directory import default_path
     from jaxq.experiment.groups import ALL, split
+    from jaxq.experiment.imports import with_imports
+    from jaxq.experiment.objects import name_of
     from jaxq.experiment.parsing import parse_sample, parse_settings, parse_sweep
 
     given = {
@@ -25,14 +27,14 @@ def train(command: Train) -> int:
         "sample": parse_sample(_flat(command.sample)) or None,
         **{name: getattr(command, name) for name in _FIELDS},
     }
-    given = {name: value for name, value in given.items() if value is not None}
+    given = with_imports({name: value for name, value in given.items() if value is not None})
     if command.config is not None:
-        groups = read_groups(command.config, given)
+        groups = read_groups(command.config, given, trust_imports=command.trust_imports)
     elif "environment" not in {**given, **given.get("sweep", {})}:
         raise InputValueError("jaxq train takes an environment, for example jaxq train CartPole-v1")
     else:
         groups = split(given)
-    what = [{getattr(group, name) for group in groups.values()} for name in ("environment", "algorithm")]
+    what = [{name_of(getattr(group, name)) for group in groups.values()} for name in _WHAT]
     names = [name if not others else "several" for name, *others in what]
     directory = command.out or default_path(*names)
     tracking = command.track, command.track_agents
@@ -41,6 +43,7 @@ def train(command: Train) -> int:
     return _run(Sweep(groups, directory, *tracking))
 
 
+_WHAT = ("environment", "algorithm")
 _FIELDS = (
     "algorithm", "agents", "steps", "seed", "segments", "halvings",
     "checkpoint_segments", "checkpoint_minutes", "on_divergence", "chunk",
@@ -54,7 +57,8 @@ def resume(command: Resume) -> int:
     from jaxq.experiment.sweep_directory import is_sweep
 
     kind = Sweep if is_sweep(command.directory) else Experiment
-    return _run(kind.resume(command.directory, steps=command.steps))
+    trusts = command.trust_imports
+    return _run(kind.resume(command.directory, steps=command.steps, trust_imports=trusts))
 
 
 def _run(experiment: Any) -> int:
@@ -91,7 +95,8 @@ def evaluate(command: Evaluate) -> int:
 
     what = command.directory, command.episodes, command.seed
     try:
-        evaluated = evaluate_directory(*what, strict=command.strict)
+        kinds = {"strict": command.strict, "trust_imports": command.trust_imports}
+        evaluated = evaluate_directory(*what, **kinds)
     except DamagedError as error:
         return fail(str(error), 1)
     for warning in evaluated.warnings:

@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxq import agents, checks
 from jaxq.agents import Agent, Algorithm
+from jaxq.experiment.imports import checked_imports
 from jaxq.experiment.objects import (
     check_algorithm,
     check_environment,
@@ -50,6 +51,7 @@ class Config:
         sample: What each agent draws its own value of a leaf from, such as "loguniform:1e-4:1e-2".
         halvings: How many times the worse half of the agents that still train stops, the last time
             at half of the steps.
+        imports: Import paths of objects among environment, algorithm and keywords, by name.
     """
 
     environment: str | Environment
@@ -68,6 +70,7 @@ class Config:
     on_divergence: str = "freeze"
     sample: dict[str, str] = dataclasses.field(default_factory=dict)
     halvings: int = 0
+    imports: dict[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def combinations(self) -> list[dict[str, float]]:
@@ -258,7 +261,8 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "keep_checkpoints": checks.whole_number,
     "halvings": lambda name, value: checks.whole_number(name, value, minimum=0),
     "on_divergence": lambda name, value: checks.known(name, value, ON_DIVERGENCE),
+    "imports": checked_imports,
 }
 _OTHERS = [
     field.name for field in dataclasses.fields(Config) if field.default is not dataclasses.MISSING
-]
+] + ["imports"]

@@ -12,6 +12,7 @@ from jaxq.experiment.files.access import decoded
 from jaxq.experiment.files.json_values import brief, json_of
 from jaxq.experiment.files.records import checked_description
 from jaxq.experiment.groups import ALL, split
+from jaxq.experiment.imports import checked_imports, imported
 from jaxq.experiment.objects import name_of
 from jaxq.experiment.sampling import EXAMPLE
 from jaxq.types import Environment
@@ -30,6 +31,7 @@ _MADE = {
     "resumed",
 }
 _EXAMPLES = {"keywords": "0.001", "sweep": "[0.001, 0.01]", "sample": f'"{EXAMPLE}"'}
+_WHAT = {"environment", "algorithm"}
 _FIELDS = [field.name for field in dataclasses.fields(Config)]
 _NEEDED = [
     field.name
@@ -63,12 +65,13 @@ def read_config(path: Path, given: dict[str, Any]) -> Config:
     return groups[ALL]
 
 
-def read_groups(path: Path, given: dict[str, Any]) -> dict[str, Config]:
+def read_groups(path: Path, given: dict[str, Any], *, trust_imports: bool = False) -> dict[str, Config]:
     """Read a configuration whose sweep may also be over static settings.
 
     Args:
         path: A file as `read_config` takes it.
         given: Fields that come from elsewhere, and go before those of the file.
+        trust_imports: Whether to import what the `config.json` of a run holds by import path.
 
     Returns:
         The configuration of each group by the group's name, as from `configure_sweep`.
@@ -80,12 +83,14 @@ def read_groups(path: Path, given: dict[str, Any]) -> dict[str, Config]:
     """
     found = _read(path)
     if "versions" in found:
-        return _changed(config_of(found), given)
-    unknown = [name for name in found if name not in _FIELDS]
+        config = config_of(found, str(path), trust_imports=trust_imports)
+        return _changed(config, given)
+    known = [name for name in _FIELDS if name != "imports"]
+    unknown = [name for name in found if name not in known]
     if unknown:
         raise checks.InputValueError(
             f"{path}: {', '.join(map(repr, unknown))} is no part of a configuration; "
-            f"there are {', '.join(_FIELDS)}"
+            f"there are {', '.join(known)}"
         )
     merged = {**found, **given}
     for name in ("keywords", "sweep", "sample"):
@@ -100,7 +105,8 @@ def read_groups(path: Path, given: dict[str, Any]) -> dict[str, Config]:
 def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
     """Return the configuration of a run with what is given now in the place of what was then."""
     tables = {name: given.get(name, {}) for name in _EXAMPLES}
-    fields = {"agents": config.agents, **given}
+    imports = {**config.imports, **given.get("imports", {})}
+    fields = {"agents": config.agents, **given, "imports": imports}
     if all(isinstance(table, dict) for table in tables.values()):
         new = {name for table in tables.values() for name in table}
         for name, table in tables.items():
@@ -123,6 +129,7 @@ def config_of(
     call: str = "jaxq.Experiment.resume(directory, {})",
     environment: Environment | None = None,
     algorithm: Algorithm | Agent | None = None,
+    trust_imports: bool = False,
 ) -> Config:
     """Make a configuration out of what a run's `config.json` holds.
 
@@ -132,6 +139,7 @@ def config_of(
         call: What to use where it holds what was given in Python, with a place for what to give.
         environment: The environment, where that was given in Python.
         algorithm: The algorithm, where that was given in Python.
+        trust_imports: Whether to import what it holds by import path, which runs that module.
 
     Raises:
         InputValueError: If it is not whole, or holds what was given in Python and is not given again.
@@ -141,28 +149,45 @@ def config_of(
     if missing or unknown:
         reasons = [f"it has no {name}" for name in missing] + [f"{name} is unknown" for name in unknown]
         raise checks.InputValueError(f"{where} is not one that a run wrote: {', '.join(reasons)}")
-    objects = {"environment": environment, "algorithm": algorithm}
-    given = {name: value for name, value in objects.items() if value is not None}
     only = checked_description(Path(where), described).get("only_in_python", [])
+    paths = checked_imports(where, described.get("imports", {}))
+    given = {"environment": environment, "algorithm": algorithm}
+    given = {name: value for name, value in given.items() if value is not None}
+    if trust_imports:
+        found = {name: imported(name, path) for name, path in paths.items() if name in only}
+        given = {**found, **given}
     lacking = [name for name in only if name not in given]
     if lacking:
-        raise checks.InputValueError(
-            f"{', '.join(lacking)} was given in Python and cannot be read back from a file; "
-            f"use {call.format(_asked_for(only))} with the same ones as before"
-        )
-    for name, value in given.items():
-        if name_of(value) != described[name]:
+        raise _lacking(lacking, paths, call.format(_asked_for(only)))
+    for name in _WHAT & {*given}:
+        if name_of(given[name]) != described[name]:
             raise checks.InputValueError(
                 f"{name} must be the run's own, which is called {brief(described[name])}, "
-                f"got {name_of(value)!r}"
+                f"got {name_of(given[name])!r}"
             )
+    own = {name: given.pop(name) for name in _WHAT & {*given}}
     fields = {name: described[name] for name in _FIELDS if name in described}
-    return checked(Config(**fields | given))
+    return checked(Config(**{**fields, **own, "keywords": {**described["keywords"], **given}}))
+
+
+def _lacking(names: list[str], paths: dict[str, str], call: str) -> checks.InputValueError:
+    """Return the error for what a file does not hold."""
+    where = ", ".join(f"{name} from {brief(paths[name])}" for name in names if name in paths)
+    if all(name in paths for name in names):
+        return checks.InputValueError(
+            f"this was made with an import of {where}, which would run that module; "
+            "if you trust the directory, use --trust-imports, or trust_imports=True in Python; "
+            f"or {call}"
+        )
+    return checks.InputValueError(
+        f"{', '.join(names)} was given in Python and cannot be read back from a file; "
+        f"use {call} with the same ones as before"
+    )
 
 
 def _asked_for(only_in_python: list[str]) -> str:
     """Say which keywords give what a file cannot hold."""
-    if {*only_in_python} <= {"environment", "algorithm"}:
+    if {*only_in_python} <= _WHAT:
         return ", ".join(f"{name}={name}" for name in only_in_python)
     return "config=config"
 

@@ -61,7 +61,12 @@ class Evaluated(NamedTuple):
 
 
 def evaluate_directory(
-    directory: Path, episodes: int = 32, seed: int | None = None, *, strict: bool = False
+    directory: Path,
+    episodes: int = 32,
+    seed: int | None = None,
+    *,
+    strict: bool = False,
+    trust_imports: bool = False,
 ) -> Evaluated:
     """Play whole episodes with the agents of a run's newest checkpoint that can be used.
 
@@ -70,13 +75,14 @@ def evaluate_directory(
         episodes: Episodes of each agent.
         seed: Seed of the episodes; those that the run itself was evaluated on if not given.
         strict: Whether to refuse instead of going back to an older checkpoint.
+        trust_imports: Whether to import what the directory holds by import path.
 
     Raises:
         InputValueError: If it is no run directory, or has no checkpoint that can be used.
         DamagedError: If the newest checkpoint cannot be used and `strict` is set.
     """
     episodes = checks.whole_number("episodes", episodes)
-    plan, position, skipped = _trained(directory)
+    plan, position, skipped = _trained(directory, trust_imports)
     if strict and skipped:
         raise DamagedError(
             f"{'; '.join(skipped)}; without --strict the one after {position.steps} steps is used"
@@ -110,10 +116,10 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
 
 
-def _trained(directory: Path) -> tuple[Plan, Position, tuple[str, ...]]:
+def _trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Position, tuple[str, ...]]:
     """Read what a run trained, where its newest usable checkpoint is, and why newer ones are none."""
     run = RunDirectory.open(checked_path(directory))
-    plan = prepare(config_of(run.read_config()))
+    plan = prepare(config_of(run.read_config(), trust_imports=trust_imports))
     check = functools.partial(check_facts, plan.config)
     saved = Checkpoints(run.checkpoints).restore(plan.population.template, check)
     if saved is None:

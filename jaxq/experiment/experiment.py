@@ -104,6 +104,7 @@ class Experiment:
         algorithm: Algorithm | Agent | None = None,
         track: Sequence[str | Tracker] | None = None,
         callbacks: Sequence[Callback] = (),
+        trust_imports: bool = False,
     ) -> "Experiment":
         """Go on with what a directory holds, from its newest checkpoint that is whole.
 
@@ -120,6 +121,8 @@ class Experiment:
             algorithm: The algorithm, where only that was given in Python.
             track: Trackers as in the constructor; the same ones as before if not given.
             callbacks: As in the constructor; those of before are in no file.
+            trust_imports: Whether to import what the directory holds by import path, which runs that
+                module.
 
         Raises:
             InputValueError: If it is no run directory, its configuration cannot be read, or fewer steps
@@ -131,7 +134,8 @@ class Experiment:
         experiment.directory = RunDirectory.open(checked_path(directory))
         described = experiment.directory.read_config()
         if config is None:
-            config = config_of(described, environment=environment, algorithm=algorithm)
+            objects = {"environment": environment, "algorithm": algorithm}
+            config = config_of(described, **objects, trust_imports=trust_imports)
         checked_kind(config)
         if config.chunk is None:
             config = dataclasses.replace(config, chunk=described.get("chunk"))

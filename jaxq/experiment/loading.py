@@ -44,6 +44,7 @@ def load(
     config: Config | None = None,
     environment: Environment | None = None,
     algorithm: Algorithm | Agent | None = None,
+    trust_imports: bool = False,
 ) -> LoadedAgent:
     """Load a trained agent from a run directory, or from what `LoadedAgent.save` wrote.
 
@@ -59,6 +60,7 @@ def load(
             one's own; from the directory if not given.
         environment: The environment, where only that was given in Python.
         algorithm: The algorithm, where only that was given in Python.
+        trust_imports: Whether to import what the directory holds by import path, which runs that module.
 
     Returns:
         The agent.
@@ -78,7 +80,7 @@ def load(
         (4,)
     """
     path = checked_path(directory)
-    objects = {"environment": environment, "algorithm": algorithm}
+    objects = {"environment": environment, "algorithm": algorithm, "trust_imports": trust_imports}
     if (path / NAME).is_file():
         return _saved(path, which, config, objects)
     run = RunDirectory.open(path)

@@ -101,11 +101,13 @@ def describe(plan: Plan) -> dict[str, Any]:
 
 def written(config: Config) -> dict[str, Any]:
     """Return a configuration as plain values, of which `config_of` makes one again."""
-    objects = {**config.keywords, "environment": config.environment, "algorithm": config.algorithm}
+    whats = {**config.keywords, "environment": config.environment, "algorithm": config.algorithm}
+    only = [name for name, value in whats.items() if not is_plain(value)]
     return {
         **{field.name: getattr(config, field.name) for field in dataclasses.fields(config)},
         "environment": name_of(config.environment),
         "algorithm": name_of(config.algorithm),
         "keywords": {name: plain(value) for name, value in config.keywords.items()},
-        "only_in_python": [name for name, value in objects.items() if not is_plain(value)],
+        "only_in_python": only,
+        "imports": {name: path for name, path in config.imports.items() if name in only},
     }

@@ -77,6 +77,7 @@ class Sweep:
         steps: int | None = None,
         groups: dict[str, Config] | None = None,
         track: Sequence[str | Tracker] | None = None,
+        trust_imports: bool = False,
     ) -> "Sweep":
         """Go on with a queue: groups that ended are passed over, and one that had begun goes on.
 
@@ -86,6 +87,8 @@ class Sweep:
             groups: What was trained, where it holds what cannot be read from a file, such as a network
                 of one's own; from the directory if not given.
             track: Trackers as in the constructor; the same ones as before if not given.
+            trust_imports: Whether to import what the directory holds by import path, which runs that
+                module.
 
         Raises:
             InputValueError: If it is no directory of a sweep, a configuration cannot be read, or fewer
@@ -95,7 +98,7 @@ class Sweep:
         sweep.directory = SweepDirectory.open(checked_path(directory))
         content = sweep.directory.read()
         if groups is None:
-            groups = each(content["groups"], lambda _, described: _read(described))
+            groups = each(content["groups"], lambda _, described: _read(described, trust_imports))
         elif not isinstance(groups, dict) or [*groups] != [*content["groups"]]:
             raise checks.InputValueError(
                 f"groups must be those of the sweep by their names, {', '.join(content['groups'])}, "
@@ -222,13 +225,14 @@ def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> 
     return each(groups, check)
 
 
-def _read(described: dict[str, Any]) -> Config:
-    if described.get("only_in_python"):
+def _read(described: dict[str, Any], trust_imports: bool) -> Config:
+    paths = described.get("imports", {})
+    if {*described.get("only_in_python", [])} - {*(paths if isinstance(paths, dict) else ())}:
         raise checks.InputValueError(
             f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "
             "a file; use jaxq.Sweep.resume(directory, groups=groups) with the same configurations"
         )
-    return config_of(described, SWEEP)
+    return config_of(described, SWEEP, trust_imports=trust_imports)
 
 
 def _release() -> None:
