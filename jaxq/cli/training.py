@@ -114,11 +114,12 @@ def tune(command: Tune) -> None:
     from jaxq.experiment import configure
     from jaxq.experiment import tuning as tuned
     from jaxq.experiment.display import tuning_table
+    from jaxq.experiment.imports import with_imports
     from jaxq.experiment.parsing import parse_settings
     from jaxq.experiment.plan import prepare as plan
 
-    keywords = parse_settings(_flat(command.set))
-    config = configure(command.env, command.algorithm, command.agents, keywords=keywords)
+    given = {"environment": command.env, "algorithm": command.algorithm, "agents": command.agents}
+    config = configure(**with_imports({**given, "keywords": parse_settings(_flat(command.set))}))
     population = plan(config).population
     tuning = tuned.tune(population, seconds=command.seconds)
     Console().print(tuning_table(tuning))

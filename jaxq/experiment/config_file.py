@@ -159,15 +159,20 @@ def config_of(
     lacking = [name for name in only if name not in given]
     if lacking:
         raise _lacking(lacking, paths, call.format(_asked_for(only)))
-    for name in _WHAT & {*given}:
-        if name_of(given[name]) != described[name]:
-            raise checks.InputValueError(
-                f"{name} must be the run's own, which is called {brief(described[name])}, "
-                f"got {name_of(given[name])!r}"
-            )
-    own = {name: given.pop(name) for name in _WHAT & {*given}}
+    own = _checked_own(described, {name: given.pop(name) for name in _WHAT & {*given}})
     fields = {name: described[name] for name in _FIELDS if name in described}
     return checked(Config(**{**fields, **own, "keywords": {**described["keywords"], **given}}))
+
+
+def _checked_own(described: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return environment and algorithm as they are given, if they have the names of the run's own."""
+    for name, value in own.items():
+        if name_of(value) != described[name]:
+            raise checks.InputValueError(
+                f"{name} must be the run's own, which is called {brief(described[name])}, "
+                f"got {name_of(value)!r}"
+            )
+    return own
 
 
 def _lacking(names: list[str], paths: dict[str, str], call: str) -> checks.InputValueError:
