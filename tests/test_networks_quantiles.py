@@ -8,8 +8,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from jaxq.checks import InputValueError
+from jaxq.kernels.cosines import cosines
 from jaxq.networks import Head, ImplicitQuantileNetwork, LinearHead, QuantileNetwork, Torso
-from jaxq.networks.q_network import _cosines
 from jaxq.types import ObservationSpec
 
 VECTOR = ObservationSpec((4,), jnp.dtype("float32"))
@@ -88,10 +88,10 @@ def test_an_implicit_quantile_depends_on_its_own_fraction_only():
 def test_cosines():
     taus = np.linspace(0, 1, 2001, dtype=np.float32)
     expected = np.cos(np.pi * np.outer(taus.astype(np.float64), np.arange(64)))
-    cosines = _cosines(jnp.asarray(taus), 64)
+    found = cosines(jnp.asarray(taus), 64)
     # float32 knows pi * 63 * tau to about 1e-5, and pi * 7 * tau to about 1e-6.
-    assert_allclose(cosines, expected, atol=1.5e-5)
-    assert_allclose(cosines[:, :8], expected[:, :8], atol=2e-6)
+    assert_allclose(found, expected, atol=1.5e-5)
+    assert_allclose(found[:, :8], expected[:, :8], atol=2e-6)
 
 
 def test_the_weights_do_not_depend_on_the_number_of_quantiles():
