@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from report import option_parser, report, versions
 
 from jaxq.engine.programs import compiler_options
+from jaxq.kernels.bits import unpack_bits, unpack_bits_reference
 from jaxq.kernels.convolution import patches
 from jaxq.kernels.cosines import cosines, cosines_reference
 from jaxq.kernels.materialized import materialized, materialized_reference
@@ -98,6 +99,15 @@ def _by_convolution(image: jax.Array, kernel: jax.Array) -> jax.Array:
     return jax.lax.conv_general_dilated(image, kernel, (1, 1), "VALID", dimension_numbers=numbers)
 
 
+def _boards(unpack: Callable) -> Callable:
+    def boards(carry: jax.Array, ring: jax.Array) -> jax.Array:
+        key = unrolled_threefry(jax.random.fold_in(jax.random.key(0), carry.astype(jnp.int32)))
+        place = random_index(key, 32, jnp.int32(ring.shape[0]))
+        return jnp.sum(jnp.where(unpack(ring[place], 400), 1 + carry, 0))
+
+    return boards
+
+
 def _sum_of(function: Callable) -> Callable:
     return lambda carry, x: jnp.sum(function(x, carry))
 
@@ -128,6 +138,12 @@ CASES = {
     ),
     "unrolled_threefry": Case(
         "a key for a step, and 10 numbers", _keys(unrolled_threefry), _keys(lambda key: key), ()
+    ),
+    "unpack_bits": Case(
+        "32 boards of 10x10x4 from a replay of 1,000",
+        _boards(unpack_bits),
+        _boards(unpack_bits_reference),
+        (jax.random.bits(jax.random.key(1), (1_000, 50), "uint8"),),
     ),
     "cosines": Case(
         "64 cosines of 128x8 fractions",

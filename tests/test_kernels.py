@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 import jaxq.kernels
+from jaxq.kernels.bits import unpack_bits, unpack_bits_reference
 from jaxq.kernels.convolution import patches, patches_reference
 from jaxq.kernels.cosines import cosines, cosines_reference
 from jaxq.kernels.dispatch import on_cpu
@@ -50,6 +51,21 @@ def both(kernel, reference, *arguments):
     many = [jnp.stack([argument] * 3) for argument in arguments]
     for function in (lambda f: jax.jit(f)(*arguments), lambda f: jax.jit(jax.vmap(f))(*many)):
         yield function(kernel), function(reference)
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (5, 3)])
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 400])
+def test_bits(lead, count):
+    packed = jax.random.bits(KEY, (*lead, -(-count // 8)), "uint8")
+    kernel, reference = (lambda x, f=f: f(x, count) for f in (unpack_bits, unpack_bits_reference))
+    for found, expected in both(kernel, reference, packed):
+        assert found.dtype == bool
+        assert_array_equal(found, expected)
+
+
+def test_the_bits_of_every_byte():
+    every = np.arange(256, dtype=np.uint8)[:, None]
+    assert_array_equal(unpack_bits(jnp.asarray(every), 8), np.unpackbits(every, axis=-1))
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (5, 3)])

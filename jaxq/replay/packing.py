@@ -5,6 +5,7 @@ import math
 import jax
 import jax.numpy as jnp
 
+from jaxq.kernels.bits import unpack_bits
 from jaxq.types import ObservationSpec
 
 
@@ -34,8 +35,7 @@ def unpack(spec: ObservationSpec, stored: jax.Array) -> jax.Array:
     """Turn what memory keeps, `[..., ceil(n / 8)]` of a boolean, into observations again."""
     if not _packs(spec):
         return stored
-    bits = jnp.unpackbits(stored, axis=-1, count=math.prod(spec.shape)).astype(bool)
-    return bits.reshape(*stored.shape[:-1], *spec.shape)
+    return unpack_bits(stored, math.prod(spec.shape)).reshape(*stored.shape[:-1], *spec.shape)
 
 
 def _packs(spec: ObservationSpec) -> bool:
