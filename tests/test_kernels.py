@@ -1,7 +1,9 @@
 """Kernels give what their references say, whichever backend a program is lowered for."""
 
+import functools
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 
 import jax
@@ -116,6 +118,14 @@ def test_products_and_their_gradients(inputs, features, rows):
         jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-4, atol=1e-4), found, expected)
 
 
+@pytest.mark.parametrize("bound", [1, 7, 2**16, 10**6, 2**31 - 1])
+def test_draws_are_the_upper_word_of_bits_times_bound(bound):
+    drawn = random_index(KEY, 20_000, jnp.int32(bound))
+    bits = np.asarray(jax.random.bits(KEY, (20_000,)), np.uint64)
+    assert_array_equal(drawn, bits * np.uint64(bound) >> np.uint64(32))
+    assert 0 <= drawn.min() <= drawn.max() < bound
+
+
 @pytest.mark.parametrize("bound", [1, 7, 1_000])
 def test_random_indices(bound):
     """Other numbers, of the same distribution."""
@@ -125,6 +135,105 @@ def test_random_indices(bound):
         counts = np.bincount(numbers, minlength=bound)
         assert len(counts) == bound
         assert bound == 1 or stats.chisquare(counts).pvalue > 1e-4
+
+
+def _image(x):
+    return x.reshape(1, 4, 3, 1)
+
+
+CALLS = {
+    "product": (lambda f, x: f(x.reshape(4, 3), jnp.sin(x).reshape(3, 4)), True),
+    "global_norm": (lambda f, x: f([x[:5], {"b": x[5:].reshape(7, 1)}]), True),
+    "materialized": (lambda f, x: f(x), True),
+    "cosines": (lambda f, x: f(jnp.abs(x) % 1, 5), True),
+    "patches": (lambda f, x: f(_image(x), 2), True),
+    "unpack_bits": (lambda f, x: f(x.astype(jnp.uint8), 91), False),
+    "random_index": (lambda f, x: f(KEY, 4, 1 + jnp.int32(x[0] > 9)), False),
+    "unrolled_threefry": (lambda f, x: jax.random.bits(f(KEY), (3,)) ^ (x[0] > 9), False),
+}
+"""Each kernel, or its reference, of twelve numbers; and whether gradients flow through it."""
+
+
+def pair(name):
+    for module, found in public():
+        if found == name:
+            call, _ = CALLS[name]
+            kernel, reference = getattr(module, name), getattr(module, f"{name}_reference")
+            return functools.partial(call, kernel), functools.partial(call, reference)
+    raise AssertionError(name)
+
+
+def test_every_kernel_is_called_below():
+    kernels = {name for _, name in public() if not name.endswith("_reference")}
+    assert set(CALLS) == kernels - {"dense_product"}
+
+
+X = jax.random.normal(KEY, (12,))
+
+
+@pytest.mark.parametrize("name", [name for name, (_, flows) in CALLS.items() if flows])
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e4])
+def test_gradients_are_those_of_the_reference(name, scale):
+    def gradient(function):
+        def total(x):
+            y = function(x)
+            return jnp.sum(y * jnp.cos(jnp.arange(y.size)).reshape(y.shape))
+
+        return jax.grad(total)
+
+    kernel, reference = (gradient(function) for function in pair(name))
+    for found, expected in both(kernel, reference, scale * X):
+        assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * max(1, jnp.abs(expected).max()))
+
+
+@pytest.mark.parametrize("name", [name for name in CALLS if name != "random_index"])
+def test_scans_and_shards_give_what_the_reference_gives(name):
+    mesh = jax.make_mesh((1,), ("agents",), (jax.sharding.AxisType.Auto,))
+    spec = jax.sharding.PartitionSpec("agents")
+    many = jnp.stack([X, 2 * X, 0 * X])
+
+    def scanned(function):
+        return jax.lax.scan(lambda carry, x: (carry, function(x)), 0, many)[1]
+
+    def sharded(function):
+        whole = jax.shard_map(jax.vmap(function), mesh=mesh, in_specs=spec, out_specs=spec)
+        return jax.jit(whole)(many)
+
+    kernel, reference = pair(name)
+    for way in (scanned, sharded):
+        assert_allclose(way(kernel), way(reference), rtol=1e-5, atol=2e-5)
+
+
+EVERYWHERE = {"product", "patches", "random_index", "unrolled_threefry"}
+"""Kernels of all backends; a product's gradient alone is dispatched."""
+
+
+def operations(name, which, *platforms):
+    """What a kernel's or a reference's program is made of, but for cases of one branch."""
+    program = jax.jit(jax.vmap(pair(name)[which])).trace(jnp.stack([X, X]))
+    text = program.lower(lowering_platforms=platforms).as_text()
+    return sorted(re.findall(r"stablehlo\.(?!constant|case|return)\w+", text))
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_kernels_lower_for_accelerators(name):
+    """Where a kernel is for CPUs alone, the program is that of its reference."""
+    for platforms in (("cuda",), ("tpu",), ("tpu", "cuda")):
+        found = operations(name, 0, *platforms)
+        assert name in EVERYWHERE or found == operations(name, 1, *platforms)
+    assert name in EVERYWHERE or operations(name, 0, "cpu") != operations(name, 1, "cpu")
+
+
+@pytest.mark.parametrize("huge", [1e30, 3e38, np.inf, np.nan])
+def test_huge_values_stay_what_they_are(huge):
+    x = jnp.array([huge, -huge, 1.0])
+    assert_array_equal(jax.jit(materialized)(x), x)
+    image = jnp.full((1, 3, 3, 1), huge)
+    assert_array_equal(patches(image, 3), jnp.full((1, 1, 1, 9), huge))
+    assert_array_equal(
+        product(x[:2, None], jnp.ones((1, 2))), product_reference(x[:2, None], jnp.ones((1, 2)))
+    )
+    assert_array_equal(jax.jit(global_norm)([x]), global_norm_reference([x]))
 
 
 def test_a_program_gets_what_its_backend_is_good_at():

@@ -7,7 +7,6 @@ from replays import ENVS, NUMBERS, SPEC, add, draw, fill, reprioritize, rows_fro
 from scipy import stats
 
 from jaxq import checks
-from jaxq.kernels.random_index import random_index
 from jaxq.replay import (
     PrioritizedReplay,
     SequenceReplay,
@@ -17,15 +16,6 @@ from jaxq.replay import (
     shuffled_minibatches,
 )
 from jaxq.types import ObservationSpec
-
-
-@pytest.mark.parametrize("bound", [1, 7, 2**16, 10**6, 2**31 - 1])
-def test_draws_are_the_upper_word_of_bits_times_bound(bound):
-    key = jax.random.key(0)
-    drawn = random_index(key, 20_000, jnp.int32(bound))
-    bits = np.asarray(jax.random.bits(key, (20_000,)), np.uint64)
-    assert_array_equal(drawn, bits * np.uint64(bound) >> np.uint64(32))
-    assert 0 <= drawn.min() <= drawn.max() < bound
 
 
 @pytest.mark.parametrize("num_rows", [5, 8, 11, 37])
