@@ -2,6 +2,7 @@
 
 Kernel and reference in turn, 4 agents side by side as in a chunk, inside one compiled loop; the median
 of the repeats. Sizes are those of a gradient step of DQN with a batch of 128, of IQN, and of MinAtar.
+What a product gains depends on the program around it, so that it is measured in training too.
 
     python benchmarks/kernel_speed.py [--repeats 7] [--write]
 """
@@ -9,12 +10,15 @@ of the repeats. Sizes are those of a gradient step of DQN with a batch of 128, o
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 from report import option_parser, report, versions
 
+import jaxq
 from jaxq.engine.programs import compiler_options
 from jaxq.kernels.bits import unpack_bits, unpack_bits_reference
 from jaxq.kernels.convolution import patches
@@ -24,6 +28,7 @@ from jaxq.kernels.norms import global_norm, global_norm_reference
 from jaxq.kernels.products import product, product_reference
 from jaxq.kernels.random_index import random_index, random_index_reference
 from jaxq.kernels.threefry import unrolled_threefry
+from jaxq.networks import noisy
 
 AGENTS, BATCH, TURNS = 4, 128, 200
 
@@ -119,10 +124,10 @@ def _waves(function: Callable) -> Callable:
 WEIGHTS = (_normal(4, 120), _normal(120), _normal(120, 84), _normal(84), _normal(84, 2), _normal(2))
 CASES = {
     "product": Case(
-        "gradient by 1,024x128 weights, batch 32",
+        "gradient by a head's 64x2 weights, batch 128",
         _gradient(product),
         _gradient(product_reference),
-        (_normal(32, 1024), _normal(1024, 128), _normal(32, 128)),
+        (_normal(BATCH, 64), _normal(64, 2), _normal(BATCH, 2)),
     ),
     "global_norm": Case(
         "norm of a 120x84 network's gradient", _norm(global_norm), _norm(global_norm_reference), WEIGHTS
@@ -187,19 +192,47 @@ def timed(function: Callable, arguments: tuple[Any, ...]) -> Callable[[], float]
     return measure
 
 
+def trained(multiply: Callable, steps: int = 2_000) -> Callable[[], float]:
+    """Compile DQN of MinAtar's Breakout, and return what measures one env step of all agents.
+
+    What a wide layer's gradient costs shows only there: alone it is compiled in another way.
+    """
+    algorithm = jaxq.dqn(
+        hidden_sizes=(128,), num_envs=4, batch_size=32, train_interval=4, learning_starts=400
+    )
+    population = jaxq.Population(jaxq.Trainer(jaxq.envs.make("Breakout-MinAtar"), algorithm), AGENTS)
+    with mock.patch.object(noisy, "dense_product", lambda x, kernel, *_, **__: multiply(x, kernel)):
+        state = population.init(jax.random.key(0))
+        state = jax.block_until_ready(population.run(state, steps)[0])
+
+    def measure() -> float:
+        began = time.perf_counter()
+        jax.block_until_ready(population.run(state, steps))
+        return (time.perf_counter() - began) / steps
+
+    return measure
+
+
 def main() -> None:
     options = option_parser(__doc__, repeats=7).parse_args()
     lines = ["| kernel | what | us | plain JAX, us | gain |", "| --- | --- | ---: | ---: | ---: |"]
-    for name, case in CASES.items():
-        pair = [timed(f, case.arguments) for f in (case.kernel, case.reference)]
+    pairs = {
+        (name, case.what): [partial(timed, f, case.arguments) for f in (case.kernel, case.reference)]
+        for name, case in CASES.items()
+    }
+    whole = "product", "an env step of DQN on Breakout, 1,024x128 weights"
+    pairs[whole] = [partial(trained, multiply) for multiply in (product, product_reference)]
+    for (name, what), compile_both in pairs.items():
+        pair = [compile_one() for compile_one in compile_both]
         times = [[measure() for measure in pair] for _ in range(options.repeats)]
         ours, plain = (1e6 * statistics.median(column) for column in zip(*times, strict=True))
-        lines.append(f"| `{name}` | {case.what} | {ours:,.1f} | {plain:,.1f} | {plain / ours:.1f} |")
+        lines.append(f"| `{name}` | {what} | {ours:,.1f} | {plain:,.1f} | {plain / ours:.1f} |")
         print(lines[-1], flush=True)
     method = [
         f"Microseconds of a turn for {AGENTS} agents side by side, in a loop of {TURNS} that is",
-        f"compiled as training is; kernel and plain JAX in turn, median of {options.repeats}. Kernels",
-        "are used where a program is lowered for CPUs; `patches`, `random_index` and",
+        f"compiled as training is; kernel and plain JAX in turn, median of {options.repeats}. The last",
+        "row is training itself, without and with JAX's own gradient of every dense layer. Kernels are",
+        "used where a program is lowered for CPUs; `patches`, `random_index` and",
         "`unrolled_threefry` everywhere.",
     ]
     report(__file__, "Kernels", method, [versions("jaxq", "jax", "jaxlib")], lines, options.write)

@@ -11,7 +11,7 @@ from jaxq.kernels.dispatch import on_cpu
 def cosines(taus: jax.Array, count: int) -> jax.Array:
     """Compute `cos(pi i tau)` for i below `count`, to within 1e-5.
 
-    XLA's cosine is not vectorized on CPU, and takes more time there than the rest of the network.
+    XLA's cosine on CPU takes more than four times as long as this polynomial.
 
     Args:
         taus: Fractions, `[...]`, in [0, 1].

@@ -9,7 +9,7 @@ from jaxq.kernels.dispatch import on_cpu
 def materialized(x: jax.Array) -> jax.Array:
     """Return an array as it is, worked out once and not again for each element of what it is used in.
 
-    XLA on CPU makes one loop of what is drawn and what it is broadcast over: a draw of 64 numbers, the
+    XLA on CPU makes one loop of what is drawn and what it is broadcast over: a draw of 84 numbers, the
     generator's twenty rounds included, was worked out for each of 128 rows. It does not do that with a
     sum, be it one of the array and of zeros.
 

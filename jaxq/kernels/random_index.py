@@ -1,4 +1,7 @@
-"""Random whole numbers below a bound, from half of the bits that JAX draws for them."""
+"""Random whole numbers below a bound, from half of the bits that JAX draws for them.
+
+The numbers are others than JAX's, so that nothing is dispatched: a key samples the same everywhere.
+"""
 
 import jax
 import jax.numpy as jnp
