@@ -84,3 +84,29 @@ def test_an_agent_is_bit_identical_in_larger_populations(trainer):
                 for s, k in ((state, i), (larger, place))
             )
             same(one, other)
+
+
+def test_segments_give_a_learning_curve_and_change_no_bit(trainer):
+    state = trainer.init(jax.random.key(0))
+    whole, metrics = trainer.run(state, 7 * trainer.iteration_steps)
+    pieces, curve = trainer.run(state, 7 * trainer.iteration_steps, segments=3)
+    same(pieces, whole)
+    assert curve.loss.shape == (3,)
+    assert curve.episodes.sum() == metrics.episodes
+    # Seven iterations are three, two and two.
+    assert_allclose(curve.loss @ jnp.array([3.0, 2.0, 2.0]) / 7, metrics.loss, rtol=1e-5)
+
+
+def test_segments_of_a_population(trainer):
+    population = jaxq.Population(trainer, size=2)
+    state = population.init(jax.random.key(0))
+    whole, _ = population.run(state, 80)
+    pieces, curve = population.run(state, 80, segments=2)
+    same(pieces, whole)
+    assert curve.episode_return.shape == (2, 2)
+
+
+@pytest.mark.parametrize("segments", [0, -1, 2.5, 1_000_000])
+def test_segments_that_cannot_be_are_refused(trainer, segments):
+    with pytest.raises(jaxq.InputError, match="segments"):
+        trainer.run(trainer.init(jax.random.key(0)), 100, segments=segments)

@@ -33,6 +33,7 @@ from jaxq.engine.memory_use import (
     check_fits,
     num_bytes,
 )
+from jaxq.engine.segments import run_in_segments
 from jaxq.engine.spreading import Spread, default_chunk, spread_memory
 from jaxq.engine.state import (
     AGENT_AXES,
@@ -162,18 +163,28 @@ class Population:
         )
 
     @in_32_bits()
-    def run(self, state: AgentState, num_steps: int) -> tuple[AgentState, Metrics]:
+    def run(
+        self, state: AgentState, num_steps: int, segments: int | None = None
+    ) -> tuple[AgentState, Metrics]:
         """Train all agents on.
 
         Args:
             state: The population.
             num_steps: Further env steps of each agent, rounded up to whole iterations.
+            segments: Segments K of equal length for learning curves; the agents are the same with any.
 
         Returns:
-            The population after these steps, and each agent's metrics, leaves `[N]`.
+            The population after these steps, and each agent's metrics, leaves `[N]`, or `[K, N]` with
+            segments.
+
+        Raises:
+            InputTypeError: If `state` is no population or a number no whole number.
+            InputValueError: If `state` is another population's, `num_steps` is not positive or takes
+                an agent beyond 2**31 env steps, or there are more segments than iterations.
         """
         check_state(state, self.trainer.template, (self.size,))
-        return self._run(state, self.trainer.iterations(num_steps, state.steps))
+        iterations = self.trainer.iterations(num_steps, state.steps)
+        return run_in_segments(self._run, state, iterations, segments)
 
     @functools.cached_property
     @in_32_bits()

@@ -23,6 +23,7 @@ from jaxq.engine.foreign_parts import check_traces, is_foreign
 from jaxq.engine.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
 from jaxq.engine.programs import Program
 from jaxq.engine.rollout import EpisodeTotals, RolloutContext, rollout, start
+from jaxq.engine.segments import run_in_segments
 from jaxq.engine.splitting import DATA, batch_splitter, check_divides, state_shardings
 from jaxq.engine.state import (
     RESERVED,
@@ -135,24 +136,28 @@ class Trainer:
         return self._init(key, hparams, env_params_like(self.env.params, env_params))
 
     @in_32_bits()
-    def run(self, state: AgentState, num_steps: int) -> tuple[AgentState, Metrics]:
+    def run(
+        self, state: AgentState, num_steps: int, segments: int | None = None
+    ) -> tuple[AgentState, Metrics]:
         """Train on.
 
         Args:
             state: The agent.
             num_steps: Further env steps in all environments of the agent together, rounded up to
                 whole iterations. Changing it does not compile again.
+            segments: Segments K of equal length for a learning curve; the agent is the same with any.
 
         Returns:
-            The agent after these steps, and what happened on the way.
+            The agent after these steps, and its metrics, leaves `[]`, or `[K]` with segments.
 
         Raises:
-            InputTypeError: If `state` is no agent or `num_steps` no whole number.
-            InputValueError: If `state` is another trainer's, or `num_steps` is not positive or takes
-                the agent beyond 2**31 env steps.
+            InputTypeError: If `state` is no agent or a number no whole number.
+            InputValueError: If `state` is another trainer's, `num_steps` is not positive or takes the
+                agent beyond 2**31 env steps, or there are more segments than iterations.
         """
         check_state(state, self.template)
-        return self._run(state, self.iterations(num_steps, state.steps))
+        iterations = self.iterations(num_steps, state.steps)
+        return run_in_segments(self._run, state, iterations, segments)
 
     @in_32_bits()
     def evaluate(
