@@ -171,8 +171,10 @@ class Tune:
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """Write the interactive page: one HTML file that opens from disk without a network."""
+    """Write an interactive page of a run or of a lesson: one HTML file that opens without a network."""
 
+    directory: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="DIR")] = None
+    """A run directory, of a run that may still go on."""
     lesson: bool = False
     """Train a table and a DQN on a small grid world, in seconds, and show how they learn."""
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("view.html")
@@ -181,6 +183,8 @@ class View:
     """Seed of the lesson's training."""
     open: bool = True
     """Open the page where there is a browser."""
+    trust_imports: bool = False
+    """Import what the run directory holds by import path, which runs that module."""
 
 
 @dataclasses.dataclass(frozen=True)

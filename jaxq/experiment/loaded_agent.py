@@ -48,6 +48,7 @@ class LoadedAgent:
         env: Its environment.
         learner: What it has learned.
         hparams: Its hyperparameters.
+        learned: Both, with the parameters of its environment.
         origin: Which agent of its run it is, after how many steps, with what score.
 
     Args:
@@ -63,7 +64,7 @@ class LoadedAgent:
         self.learner = learned.learner
         self.hparams: Hparams = learned.hparams
         self.origin = origin
-        self._learned = learned
+        self.learned = learned
         self._agent = trainer.agent
         self._trainer = trainer
         self._policy = Program(self._agent.policy)
@@ -180,10 +181,10 @@ class LoadedAgent:
         """
         check_key(key)
         num_episodes = checks.whole_number("num_episodes", num_episodes)
-        limit, held = memory_limit(first_device()), num_bytes(self._learned)
+        limit, held = memory_limit(first_device()), num_bytes(self.learned)
         check_episodes_fit(num_episodes, 1, held, self._trainer.episode_bytes, limit)
         max_steps = checks.whole_number("max_steps", max_steps)
-        return self._returns(self._learned, key, num_episodes, max_steps)
+        return self._returns(self.learned, key, num_episodes, max_steps)
 
     def save(self, path: Path | str) -> Path:
         """Write what it takes to act, without replay and environments, for `jaxq.load`.
@@ -197,7 +198,7 @@ class LoadedAgent:
         Raises:
             InputValueError: If it exists or cannot be written.
         """
-        return write_agent(path, self.config, self._learned, self.origin)
+        return write_agent(path, self.config, self.learned, self.origin)
 
     def _returns_of(
         self, learned: Learned, key: jax.Array, num_episodes: int, max_steps: int

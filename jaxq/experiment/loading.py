@@ -3,13 +3,15 @@
 import functools
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
+from jaxq.engine import Trainer
+from jaxq.engine.memory_use import num_bytes
 from jaxq.engine.state import describe
 from jaxq.experiment.checkpoints import Checkpoints, Saved
 from jaxq.experiment.config import Config
@@ -34,6 +36,35 @@ from jaxq.statistics import iqm
 from jaxq.types import Environment, PyTree
 
 _CALL = "jaxq.load(directory, {})"
+
+
+class LoadedPopulation(NamedTuple):
+    """What all agents of a run have learned, of its newest checkpoint that can be used.
+
+    Attributes:
+        config: What was trained.
+        trainer: The trainer of one agent.
+        learned: What they have learned, numpy leaves `[N, ...]`.
+        steps: Env steps of each agent.
+        returns: Mean return over the episodes that each agent finished last, `[N]`; NaN for none.
+        warnings: Why newer checkpoints could not be used, one sentence each.
+        replays: Their replays' states, numpy leaves `[N, ...]`, where these were asked for and are small
+            enough; otherwise `None`.
+    """
+
+    config: Config
+    trainer: Trainer
+    learned: Learned
+    steps: int
+    returns: np.ndarray
+    warnings: list[str]
+    replays: PyTree | None = None
+
+    def agent(self, index: int) -> LoadedAgent:
+        """Take one agent out."""
+        parts = jax.tree.map(lambda leaf: leaf[index], self.learned._asdict())
+        origin = Origin(index, self.steps, float(self.returns[index]))
+        return LoadedAgent(self.config, self.trainer, on_device(parts, template(self.trainer)), origin)
 
 
 @in_32_bits()
@@ -83,17 +114,53 @@ def load(
     objects = {"environment": environment, "algorithm": algorithm, "trust_imports": trust_imports}
     if (path / NAME).is_file():
         return _saved(path, which, config, objects)
+    population = _population(path, config, objects)
+    for warning in population.warnings:
+        warnings.warn(warning, stacklevel=3)
+    return population.agent(_chosen(which, population.returns))
+
+
+@in_32_bits()
+def load_population(
+    directory: Path | str, *, trust_imports: bool = False, replay_bytes: int = 0
+) -> LoadedPopulation:
+    """Load all agents of a run, without their environments.
+
+    Args:
+        directory: A run directory.
+        trust_imports: Whether to import what the directory holds by import path.
+        replay_bytes: Bytes up to which replays are loaded too.
+
+    Raises:
+        InputValueError: If it is no run directory, or has no checkpoint that can be used.
+    """
+    path, objects = checked_path(directory), {"trust_imports": trust_imports}
+    return _population(path, None, objects, replay_bytes)
+
+
+def _population(
+    path: Path, config: Config | None, objects: dict[str, Any], replay_bytes: int = 0
+) -> LoadedPopulation:
     run = RunDirectory.open(path)
     config = config_of(run.read_config(), call=_CALL, **objects) if config is None else config
     checked_kind(config)
     trainer = trainer_of(config)
-    like = template(trainer)
-    saved = _read(run, config, like)
-    returns = np.array(saved.facts["returns"], float)
-    index = _chosen(which, returns)
-    parts = jax.tree.map(lambda leaf: leaf[index], saved.state)
-    origin = Origin(index, saved.facts["steps"], float(returns[index]))
-    return LoadedAgent(config, trainer, on_device(parts, like), origin)
+    parts = template(trainer)._asdict()
+    if config.agents * num_bytes(trainer.template.memory) <= replay_bytes:
+        parts["memory"] = trainer.template.memory
+    saved = _read(run, config, parts)
+    replays = saved.state.pop("memory", None)
+    steps = saved.facts["steps"]
+    reasons = (*missing(run, config), *saved.passed_over)
+    return LoadedPopulation(
+        config,
+        trainer,
+        Learned(**saved.state),
+        steps,
+        np.array(saved.facts["returns"], float),
+        [instead(reason, steps) for reason in reasons],
+        replays,
+    )
 
 
 def _saved(path: Path, which: str | int, config: Config | None, objects: dict[str, Any]) -> LoadedAgent:
@@ -109,18 +176,16 @@ def _saved(path: Path, which: str | int, config: Config | None, objects: dict[st
     return LoadedAgent(config, trainer, read_learned(path, trainer), origin)
 
 
-def _read(run: RunDirectory, config: Config, like: Learned) -> Saved:
-    """Read what all agents of a run have learned, leaves `[N, ...]`."""
+def _read(run: RunDirectory, config: Config, parts: dict[str, PyTree]) -> Saved:
+    """Read some parts of all agents of a run, leaves `[N, ...]`."""
     checkpoints = Checkpoints(run.checkpoints)
     try:
-        population = _with_agents(like._asdict(), config.agents)
+        population = _with_agents(parts, config.agents)
         saved = checkpoints.restore_part(population, functools.partial(check_facts, config))
     finally:
         checkpoints.close()
     if saved is None:
         raise no_checkpoint(run.path)
-    for reason in (*missing(run, config), *saved.passed_over):
-        warnings.warn(instead(reason, saved.facts["steps"]), stacklevel=4)
     return saved
 
 

@@ -9,23 +9,31 @@ from importlib import resources
 from typing import Any
 
 # In the order in which they need each other.
-MODULES = ("table.js", "network.js", "scale.js", "dom.js", "grid.js", "surface.js", "chart.js")
-VIEWS = ("training.js", "bellman.js", "lab.js", "deep.js", "questions.js", "quiz.js", "main.js")
+_SHARED = ("table.js", "scale.js", "dom.js", "theme.js", "grid.js")
+LESSON = (
+    *(*_SHARED, "network.js", "surface.js", "chart.js", "training.js", "bellman.js", "lab.js"),
+    *("deep.js", "questions.js", "quiz.js", "main.js"),
+)
+RUN = (
+    *(*_SHARED, "plot.js", "population.js", "episode.js", "expectations.js", "states.js", "replay.js"),
+    "run_main.js",
+)
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class|let))", re.MULTILINE)
 
 
 def view_page(data: dict[str, Any], title: str = "Seeing Q-learning") -> str:
-    """Make the page.
+    """Make the page of the lesson or of a run.
 
     Args:
-        data: What `train_lesson` returns.
+        data: What `train_lesson` or `run_data` returns.
         title: What stands in the window's title; shown as text.
 
     Returns:
         HTML whose content-security policy allows its own script and style by their hashes, no request.
     """
-    script, style = _bundle(), _static("view.css")
+    body, modules = ("run.html", RUN) if data.get("kind") == "run" else ("lesson.html", LESSON)
+    script, style = _bundle(modules), _static("view.css")
     policy = (
         f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
@@ -34,7 +42,7 @@ def view_page(data: dict[str, Any], title: str = "Seeing Q-learning") -> str:
         "POLICY": policy,
         "TITLE": html.escape(title),
         "STYLE": style,
-        "LESSON": _static("lesson.html"),
+        "BODY": _static(body),
         # Text that would end the element must not stand in it.
         "DATA": json.dumps(data, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"),
         "SCRIPT": script,
@@ -42,9 +50,9 @@ def view_page(data: dict[str, Any], title: str = "Seeing Q-learning") -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: filled[found[1]], _static("template.html"))
 
 
-def _bundle() -> str:
+def _bundle(modules: tuple[str, ...]) -> str:
     """Join the modules into one, whose names are therefore unique among all of them."""
-    sources = (_static(name) for name in (*MODULES, *VIEWS))
+    sources = (_static(name) for name in modules)
     return "\n".join(_EXPORT.sub("", _IMPORT.sub("", source)) for source in sources)
 
 

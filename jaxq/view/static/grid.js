@@ -83,7 +83,8 @@ export class Grid {
     this.caption.textContent = `Row ${Math.floor(s / this.world.columns) + 1}, column ${(s % this.world.columns) + 1}: ${values.join(", ")}.`;
   }
 
-  show(q) {
+  /** Show values `[S * A]`, coloured as shares of `scale`. */
+  show(q, scale = 1) {
     this.q = q;
     this.cells.forEach(({ group, arrows }, s) => {
       if (!arrows.length) return;
@@ -91,10 +92,10 @@ export class Grid {
       const known = this.world.actions.some((_, a) => q[s * this.actions + a] !== 0);
       arrows.forEach(({ kite, text }, a) => {
         const value = q[s * this.actions + a];
-        kite.setAttribute("fill", colour(value));
+        kite.setAttribute("fill", colour(value / scale));
         kite.setAttribute("class", known && a === best ? "greedy" : "");
         text.setAttribute("class", known && a === best ? "greedy" : "");
-        text.setAttribute("fill", inkOn(value));
+        text.setAttribute("fill", inkOn(value / scale));
         if (text.textContent !== short(value)) text.textContent = short(value);
       });
       const place = `row ${Math.floor(s / this.world.columns) + 1}, column ${(s % this.world.columns) + 1}`;

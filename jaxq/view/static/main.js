@@ -5,6 +5,7 @@ import { bellmanView } from "./bellman.js";
 import { deepView } from "./deep.js";
 import { labView } from "./lab.js";
 import { quizView } from "./quiz.js";
+import { themeButton } from "./theme.js";
 import { trainingView } from "./training.js";
 
 const data = JSON.parse(byId("data").textContent);
@@ -39,9 +40,5 @@ tabs.forEach((tab, i) => {
   });
 });
 
-const theme = byId("theme");
-theme.addEventListener("click", () => {
-  const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
-});
+themeButton();
 byId("world-name").replaceChildren(make("span", {}, data.world.name));

@@ -29,12 +29,13 @@ export function inkOn(value) {
     const share = channel / 255;
     return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
   });
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#111" : "#fff";
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
-/** Two decimals without the zero before the point, with a true minus. */
+/** Two decimals without the zero before the point, fewer of large numbers, with a true minus. */
 export function short(value) {
-  const text = Math.abs(value).toFixed(2).replace(/^0\./, ".");
+  const size = Math.abs(value);
+  const text = size.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0).replace(/^0\./, ".");
   return (value <= -0.005 ? "−" : "") + text;
 }
 

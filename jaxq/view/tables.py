@@ -1,0 +1,107 @@
+"""Action values of every state, where they can be counted: a grid where there is one, or a list."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxq
+from jaxq.agents.protocol import first_input
+from jaxq.envs.table import TableEnvironment
+from jaxq.experiment.loading import LoadedPopulation
+from jaxq.hparams import leaves_of
+from jaxq.precision import in_32_bits
+
+MOST_STATES = 600
+_DIRECTIONS = {(-1, 0): "up", (0, 1): "right", (1, 0): "down", (0, -1): "left"}
+
+
+@in_32_bits()
+def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any] | None:
+    """Return the values of all states of an environment that is a table.
+
+    Args:
+        population: The agents of a run.
+        agents: Numbers of those to show.
+
+    Returns:
+        The world, each agent's values, and the exact Q* of its discount; `None` where states cannot be
+        counted or are too many to look at.
+    """
+    env = population.trainer.env
+    if not isinstance(env, TableEnvironment) or env.num_states > MOST_STATES:
+        return None
+    found = {index: _values(population, index) for index in agents}
+    if any(values is None for values in found.values()):
+        return None
+    world = _grid(env)
+    order = [action["column"] for action in world["arrows"]] if world else list(range(env.num_actions))
+    discounts = {index: _discount(population, index) for index in agents}
+    exact = {
+        discount: np.asarray(jaxq.value_iteration(env, discount=discount))
+        for discount in {*discounts.values()}
+    }
+
+    def rows(q: np.ndarray) -> list[list[float]]:
+        return [[float(f"{value:.5g}") for value in row] for row in np.asarray(q)[:, order]]
+
+    return {
+        "world": world,
+        "exact": {str(index): rows(exact[discount]) for index, discount in discounts.items()},
+        "agents": {str(index): rows(values) for index, values in found.items()},
+    }
+
+
+def _discount(population: LoadedPopulation, index: int) -> float:
+    found = leaves_of(population.learned.hparams).get("discount", 0.99)
+    return float(np.broadcast_to(found, len(population.returns))[index])
+
+
+def _values(population: LoadedPopulation, index: int) -> np.ndarray | None:
+    """Return an agent's values `[S, A]`; `None` of one that has none."""
+    trainer, agent = population.trainer, population.agent(index)
+    states = jnp.arange(trainer.env.num_states, dtype=trainer.env.observation_spec.dtype)
+    inputs = first_input(states, trainer.agent.initial_carry(states.size))
+    try:
+        return np.asarray(jax.jit(trainer.agent.q_values)(agent.learner, inputs)[0])
+    except jaxq.InputError:
+        return None
+
+
+def _grid(env: TableEnvironment) -> dict[str, Any] | None:
+    """Describe a grid world whose four actions point four ways; `None` of any other."""
+    if env.drawing is None or env.num_actions != 4:
+        return None
+    arrows = _arrows(env)
+    if arrows is None:
+        return None
+    cells = ["".join(_TILES.get(str(tile), ".") for tile in row) for row in env.drawing]
+    return {
+        "rows": len(cells),
+        "columns": len(cells[0]),
+        "cells": cells,
+        "actions": [arrow["name"] for arrow in arrows],
+        "arrows": arrows,
+        "start": int(np.argmax(env.initial)),
+    }
+
+
+# Holes of the frozen lake end an episode as a cliff does.
+_TILES = {"#": "#", "G": "G", "C": "C", "H": "C", "S": "S"}
+
+
+def _arrows(env: TableEnvironment) -> list[dict[str, Any]] | None:
+    """Say for up, right, down and left which action goes there on average, from the model itself."""
+    columns, outcomes = env.drawing.shape[1], env.outcomes
+    state, reached = np.arange(env.num_states)[:, None, None], outcomes.next_state
+    moved = np.stack([reached // columns - state // columns, reached % columns - state % columns])
+    # What slips to both sides cancels; what is left is where the action points.
+    towards = (outcomes.probability * moved).sum(axis=(1, 3))
+    names = {}
+    for action in range(env.num_actions):
+        reach = {name: np.array(way) @ towards[:, action] for way, name in _DIRECTIONS.items()}
+        names[max(reach, key=reach.__getitem__)] = action
+    if set(names) != set(_DIRECTIONS.values()):
+        return None
+    return [{"name": name, "column": names[name]} for name in _DIRECTIONS.values()]

@@ -1,0 +1,212 @@
+"""The page of a run: its numbers, and how it behaves in a real browser."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from test_view import browser, opened, violations  # noqa: F401 (fixtures)
+
+import jaxq
+from jaxq.cli import main
+from jaxq.view import run_data, view_page
+from jaxq.view.episodes import Episodes
+
+
+def trained(path, *arguments, **keywords):
+    jaxq.Experiment(jaxq.configure(*arguments, **keywords), path).run()
+    return path
+
+
+@pytest.fixture(scope="module")
+def grid_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("view") / "grid"
+    settings = {"agents": 4, "steps": 8_000, "segments": 4, "sweep": {"discount": [0.9, 0.99]}}
+    return trained(path, "FrozenLake-v1", "q_learning", **settings)
+
+
+@pytest.fixture(scope="module")
+def catch_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("view") / "catch"
+    keywords = {"hidden_sizes": (8,), "batch_size": 8, "learning_starts": 64, "buffer_size": 500}
+    settings = {"agents": 14, "steps": 600, "segments": 2, "keywords": keywords}
+    return trained(path, "Catch-bsuite", "dqn", **settings)
+
+
+@pytest.fixture(scope="module")
+def grid(grid_run):
+    return run_data(grid_run)
+
+
+@pytest.fixture(scope="module")
+def catch(catch_run):
+    return run_data(catch_run)
+
+
+def episodes(**changes):
+    """Two steps of two episodes: the first ends, the second goes on."""
+    fields = {
+        "observation": np.zeros((2, 2, 1)),
+        "action": np.array([[0, 1], [1, 0]]),
+        "reward": np.array([[1.0, 2.0], [3.0, 4.0]]),
+        "q": np.array([[[5.0, 0.0], [0.0, 6.0]], [[1.0, 2.0], [7.0, 0.0]]]),
+        "terminated": np.array([[False, False], [True, False]]),
+        "truncated": np.zeros((2, 2), bool),
+        "played": np.ones((2, 2), bool),
+    }
+    return Episodes(**(fields | changes))
+
+
+def test_returns_that_followed_by_hand():
+    # 1 + 0.5 * 3, and 3; what follows an episode without an end is not known.
+    assert np.array_equal(
+        episodes().returns_that_followed(0.5), [[2.5, np.nan], [3.0, np.nan]], equal_nan=True
+    )
+
+
+def test_td_errors_by_hand():
+    # 1 + 0.5 * 2 - 5 and 3 - 2; 2 + 0.5 * 7 - 6, and the last value is not known.
+    expected = [[-3.0, -0.5], [1.0, np.nan]]
+    assert np.array_equal(episodes().td_errors(0.5), expected, equal_nan=True)
+    cut = episodes(truncated=np.array([[False, True], [False, False]]))
+    assert np.isnan(cut.td_errors(0.5)[0, 1])
+
+
+def test_values_of_a_grid_are_the_agents_and_the_exact_ones(grid, grid_run):
+    table = grid["table"]
+    assert table["world"]["cells"] == ["S...", ".C.C", "...C", "C..G"]
+    assert table["world"]["actions"] == ["up", "right", "down", "left"]
+    # gymnasium's lake counts left, down, right, up.
+    order = [3, 2, 1, 0]
+    assert [arrow["column"] for arrow in table["world"]["arrows"]] == order
+    best = grid["ranked"][0]
+    agent = jaxq.load(grid_run, which=best)
+    np.testing.assert_allclose(
+        table["agents"][str(best)], agent.q_values(np.arange(16))[:, order], rtol=1e-4, atol=1e-9
+    )
+    exact = jaxq.value_iteration(agent.env, discount=float(agent.hparams.discount))
+    np.testing.assert_allclose(table["exact"][str(best)], exact[:, order], rtol=1e-4, atol=1e-9)
+
+
+def test_agents_are_ranked_and_their_leaves_told(grid):
+    scores = [grid["scores"][agent] for agent in grid["ranked"]]
+    assert scores == sorted(scores, reverse=True)
+    assert sorted(set(grid["leaves"]["discount"])) == [0.9, 0.99]
+
+
+def test_of_many_agents_some_are_played(catch):
+    assert len(catch["scores"]) == 14
+    assert len(catch["agents"]) == 12
+    best, worst = catch["ranked"][0], catch["ranked"][-1]
+    assert catch["scores"][best] == max(catch["scores"])
+    assert catch["scores"][worst] == min(catch["scores"])
+    episode = catch["agents"][str(best)]
+    assert len(episode["q"]) == len(episode["action"]) == 9  # Catch takes nine steps
+    assert episode["frames"]["images"][0].startswith("data:image/webp;base64,")
+    for q, action in zip(episode["q"], episode["action"], strict=True):
+        assert q[action] == max(q)
+
+
+def test_the_replay_is_summed_up(catch):
+    replay = catch["replays"][str(catch["ranked"][0])]
+    assert replay["filled"] <= replay["capacity"] == 500
+    assert sum(replay["actions"]) == replay["filled"]
+    assert replay["terminated"] + replay["cut"] == pytest.approx(replay["filled"] / 9, abs=8)
+    assert set(replay["rewards"]) <= {-1.0, 0.0, 1.0}
+
+
+def test_a_run_without_a_checkpoint_shows_its_curves(grid_run, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(grid_run, path)
+    shutil.rmtree(path / "checkpoints")
+    (path / "report" / "evaluation.json").unlink()
+    data = run_data(path)
+    assert data["agents"] == {}
+    assert len(data["curves"]["steps"]) == 4
+    assert any("checkpoint" in note for note in data["notes"])
+    assert "still training" in view_page(data)
+
+
+@pytest.mark.parametrize("run", ["grid", "catch"])
+def test_the_page_is_small_and_asks_for_nothing(run, request):
+    html = view_page(request.getfixturevalue(run))
+    assert len(html) < 6e6
+    assert "default-src 'none'" in html
+
+
+def test_names_with_html_are_text(grid):
+    name = "</script><img src=x onerror=alert(1)>"
+    page = view_page(grid | {"name": name, "notes": [name], "environment": name}, title=name)
+    assert "<img src=x" not in page
+
+
+def test_choosing_an_agent_changes_what_is_shown(opened, grid):  # noqa: F811
+    page = opened(view_page(grid))
+    worst = grid["ranked"][-1]
+    before = page.inner_text("#episode")
+    page.select_option("#agent", str(worst))
+    assert f"Agent {worst}" in page.inner_text("#population .status")
+    assert page.inner_text("#episode") != before
+    page.click(f'[data-agent="{grid["ranked"][0]}"]')
+    assert page.inner_text("#episode") == before
+
+
+def test_the_episode_is_stepped_by_keyboard(opened, catch):  # noqa: F811
+    page = opened(view_page(catch))
+    page.focus("#step")
+    page.keyboard.press("End")
+    assert "the episode ends here" in page.inner_text("#episode .status")
+    page.keyboard.press("ArrowLeft")
+    assert "step 7 of 8" in page.inner_text("#episode .status")
+    assert page.get_attribute("#episode img", "alt") == "What the agent sees at step 7"
+    page.click("#episode >> text=Play")
+    page.wait_for_selector('#episode .status:has-text("the episode ends here")')
+
+
+def test_the_heat_map_is_sorted(opened, grid):  # noqa: F811
+    page = opened(view_page(grid))
+    page.click("#states >> text=best")
+    shown = [float(text) for text in page.locator("#states td:nth-child(6)").all_inner_texts()]
+    assert shown == sorted(shown, reverse=True)
+    assert page.get_attribute("#states th:nth-child(6)", "aria-sort") == "descending"
+
+
+def test_names_with_html_are_text_in_the_browser(opened, catch):  # noqa: F811
+    name = "<b>bold</b>"
+    page = opened(view_page(catch | {"name": name, "notes": [name]}))
+    assert page.inner_text("#notes") == name
+    assert page.locator("#notes b").count() == 0
+
+
+@pytest.mark.parametrize("run", ["grid", "catch"])
+@pytest.mark.parametrize("width", [375, 768, 1280])
+def test_nothing_is_wider_than_the_window(opened, request, run, width):  # noqa: F811
+    page = opened(view_page(request.getfixturevalue(run)))
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("run", ["grid", "catch"])
+def test_axe_finds_no_violation(opened, request, run, scheme, violations):  # noqa: F811
+    page = opened(view_page(request.getfixturevalue(run)))
+    assert not violations(page, scheme)
+
+
+def test_the_command_line_writes_the_page(catch_run, tmp_path, capsys):
+    file = tmp_path / "page.html"
+    assert main(["view", str(catch_run), "--out", str(file), "--no-open"]) == 0
+    assert "written to" in capsys.readouterr().out
+    data = file.read_text().split('id="data">')[1].split("</script>")[0]
+    assert json.loads(data)["environment"] == "Catch-bsuite"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["{run}", "--lesson"], "a run directory or --lesson"), (["{run}/none"], "is no directory")],
+)
+def test_bad_input_is_one_line(words, told, catch_run, capsys):
+    assert main(["view", *(word.format(run=catch_run) for word in words)]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
