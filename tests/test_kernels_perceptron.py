@@ -99,6 +99,8 @@ def test_layers_that_do_not_fit_are_worked_out_one_by_one(on_gpu):
         assert "pallas_call" not in traced(*made(widths, batch)[:2])
     half = jax.tree.map(lambda leaf: leaf.astype(jnp.bfloat16), made((4, 8, 2), 5)[:2])
     assert "pallas_call" not in traced(*half)
+    with jax.default_matmul_precision("highest"):
+        assert "pallas_call" not in traced(*made((4, 64, 64, 2), 128)[:2])
 
 
 def test_without_a_gpu_layers_are_worked_out_one_by_one():

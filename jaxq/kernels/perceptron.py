@@ -13,15 +13,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.experimental import pallas as pl
 
 from jaxq.kernels.dispatch import by_platform, one_gpu
 from jaxq.kernels.products import product
 
 try:
-    from jax.experimental.pallas import triton
-except ImportError:  # JAX is to give up this part of Pallas, and layers are then worked out one by one
-    triton = None
+    from jax.experimental.pallas import pallas_call
+    from jax.experimental.pallas.triton import CompilerParams, load, store
+except ImportError:  # JAX is to give this part of it up, and layers are then worked out one by one
+    pallas_call = None
 
 Layers = Sequence[tuple[jax.Array, jax.Array]]
 """Of each layer its weights `[F, features]` and its biases `[features]`."""
@@ -43,7 +43,7 @@ def perceptron(x: jax.Array, layers: Layers) -> jax.Array:
     """Pass inputs through layers, `h_l = relu(h_{l-1} @ W_l + b_l)`, through the last without the ReLU.
 
     Made one kernel each way for one GPU, if the layers are small: a single multiprocessor works out all
-    of an agent's batch. A gradient of the gradient is the reference's.
+    of an agent's batch, in TF32 as XLA does. A gradient of the gradient is the reference's.
 
     Args:
         x: Inputs, float32 `[B, F]`.
@@ -53,7 +53,9 @@ def perceptron(x: jax.Array, layers: Layers) -> jax.Array:
         Outputs of the last layer, `[B, features]`.
     """
     layers = tuple(layers)
-    if triton is None or not (one_gpu() and _is_small(x, layers)):
+    # For more precision, Triton leaves the tensor cores.
+    usual = jax.config.jax_default_matmul_precision in (None, "default")
+    if pallas_call is None or not (usual and one_gpu() and _is_small(x, layers)):
         return perceptron_reference(x, layers)
     return _perceptron(x, layers)
 
@@ -128,8 +130,8 @@ def _backward_kernel(x: jax.Array, layers: Layers, dy: jax.Array, interpret: boo
 
 def _call(kernel: Any, batch: int, depth: int, out: Any, interpret: bool) -> Any:
     # What is enough for one tile of the tensor cores; two warps were slower than either.
-    parameters = triton.CompilerParams(num_warps=1 if _rows(batch) == NARROWEST else 4, num_stages=1)
-    return pl.pallas_call(
+    parameters = CompilerParams(num_warps=1 if _rows(batch) == NARROWEST else 4, num_stages=1)
+    return pallas_call(
         functools.partial(kernel, depth), out, interpret=interpret, compiler_params=parameters
     )
 
@@ -201,13 +203,13 @@ def _read(ref: Any, rows: int | None = None, first: Any = 0) -> jax.Array:
     """Read an array, or some of its rows, with zeros behind its end."""
     shape = [_padded(length) for length in ref.shape]
     places, inside = _places(ref, [rows or shape[0], *shape[1:]], first)
-    return triton.load(ref.at[places], mask=inside, other=None if inside is None else 0.0)
+    return load(ref.at[places], mask=inside, other=None if inside is None else 0.0)
 
 
 def _write(ref: Any, array: jax.Array, first: Any = 0) -> None:
     """Write what lies inside."""
     places, inside = _places(ref, array.shape, first)
-    triton.store(ref.at[places], array, mask=inside)
+    store(ref.at[places], array, mask=inside)
 
 
 def _places(ref: Any, shape: Sequence[int], first: Any) -> tuple[tuple, jax.Array | None]:
