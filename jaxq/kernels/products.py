@@ -3,14 +3,13 @@
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from jaxq.kernels.dispatch import by_platform
 
 NARROW = 32
 """Outputs up to which the gradient of a layer with more inputs is worked out the other way around."""
 FEW = 8
-"""Inputs or outputs up to which GPUs are given a gradient as sums, and not as a matrix product."""
+"""Outputs up to which GPUs are given the gradient by the inputs as a sum, and not as a product."""
 
 
 @jax.custom_vjp
@@ -24,9 +23,9 @@ def product(x: jax.Array, kernel: jax.Array) -> jax.Array:
     `(dy^T @ x)^T` is the fast form after all, if XLA is kept from turning it around: with 64 inputs, 2
     outputs and a batch of 128, four times as fast as JAX's own.
 
-    On GPUs, the memory that activations pass through is the limit. The gradients by the inputs of a head
-    with few outputs, and by the weights of a layer with few inputs, are written out as sums there: XLA
-    makes one kernel of them and of what comes before and after, and what is between is never written.
+    On GPUs, the memory that activations pass through is the limit. The gradient by the inputs of a layer
+    with few outputs, as of a head, is written out as a sum there: XLA makes one kernel of it and of the
+    ReLU before, and what is between is never written.
 
     Args:
         x: Inputs, `[..., F]`.
@@ -55,12 +54,9 @@ def _forward(x: jax.Array, kernel: jax.Array) -> tuple[jax.Array, tuple[jax.Arra
 def _backward(inputs: tuple[jax.Array, jax.Array], dy: jax.Array) -> tuple[jax.Array, jax.Array]:
     x, kernel = inputs
     rows, columns = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
-    few_inputs, few_outputs = kernel.shape[0] <= FEW, kernel.shape[1] <= FEW
-    for_gpu = {"cuda": _by_kernel_of_few_inputs} if few_inputs else {}
-    by_kernel = by_platform(_by_kernel_reference, rows, columns, cpu=_by_kernel, **for_gpu)
-    by_x = (
-        by_platform(_by_x, dy, kernel, cuda=_by_x_of_few_outputs) if few_outputs else _by_x(dy, kernel)
-    )
+    by_kernel = by_platform(_by_kernel_reference, rows, columns, cpu=_by_kernel)
+    few = kernel.shape[1] <= FEW
+    by_x = by_platform(_by_x, dy, kernel, cuda=_by_x_of_few_outputs) if few else _by_x(dy, kernel)
     return by_x, by_kernel
 
 
@@ -81,12 +77,6 @@ def _by_kernel(rows: jax.Array, columns: jax.Array) -> jax.Array:
     if columns.shape[1] <= NARROW and columns.shape[1] < rows.shape[1]:
         return jax.lax.optimization_barrier(columns.T @ rows).T
     return jax.lax.optimization_barrier(rows.T) @ columns
-
-
-def _by_kernel_of_few_inputs(rows: jax.Array, columns: jax.Array) -> jax.Array:
-    """Add up over the batch for each input, as the gradient by the bias is added up."""
-    inputs = range(rows.shape[1])
-    return jnp.stack([jnp.sum(rows[:, i : i + 1] * columns, axis=0) for i in inputs])
 
 
 def _by_kernel_reference(rows: jax.Array, columns: jax.Array) -> jax.Array:
