@@ -20,11 +20,13 @@ from report import option_parser, report, versions
 
 import jaxq
 from jaxq.engine.programs import compiler_options
+from jaxq.kernels.argmax import argmax, argmax_reference
 from jaxq.kernels.bits import unpack_bits, unpack_bits_reference
 from jaxq.kernels.convolution import patches
 from jaxq.kernels.cosines import cosines, cosines_reference
 from jaxq.kernels.materialized import materialized, materialized_reference
 from jaxq.kernels.norms import global_norm, global_norm_reference
+from jaxq.kernels.perceptron import perceptron, perceptron_reference
 from jaxq.kernels.products import product, product_reference
 from jaxq.kernels.random_index import random_index, random_index_reference
 from jaxq.kernels.threefry import unrolled_threefry
@@ -121,6 +123,17 @@ def _waves(function: Callable) -> Callable:
     return _sum_of(lambda taus, carry: function(taus + 1e-3 * carry, 64))
 
 
+def _training(pass_through: Callable) -> Callable:
+    def training(carry: jax.Array, x: jax.Array, *weights: jax.Array) -> jax.Array:
+        def loss(layers: tuple) -> jax.Array:
+            return jnp.sum(pass_through(x + carry, layers) ** 2)
+
+        gradient = jax.grad(loss)(tuple(zip(weights[::2], weights[1::2], strict=True)))
+        return sum(jnp.sum(leaf) for leaf in jax.tree.leaves(gradient))
+
+    return training
+
+
 WEIGHTS = (_normal(4, 120), _normal(120), _normal(120, 84), _normal(84), _normal(84, 2), _normal(2))
 CASES = {
     "product": Case(
@@ -162,7 +175,24 @@ CASES = {
         _convolution(_by_convolution),
         (_normal(32, 10, 10, 4), _normal(3, 3, 4, 16)),
     ),
+    "perceptron": Case(
+        "a 64x64 network's gradient, batch 128",
+        _training(perceptron),
+        _training(perceptron_reference),
+        (
+            _normal(BATCH, 4),
+            *(_normal(*shape) for shape in ((4, 64), (64,), (64, 64), (64,), (64, 2), (2,))),
+        ),
+    ),
+    "argmax": Case(
+        "the better of two actions, batch 128",
+        _sum_of(lambda q, carry: jax.vmap(argmax)(q + carry)),
+        _sum_of(lambda q, carry: jax.vmap(argmax_reference)(q + carry)),
+        (_normal(BATCH, 2),),
+    ),
 }
+ON_GPUS = {"perceptron", "argmax"}
+"""Kernels that are plain JAX on CPU."""
 
 
 def timed(function: Callable, arguments: tuple[Any, ...]) -> Callable[[], float]:
@@ -219,6 +249,7 @@ def main() -> None:
     pairs = {
         (name, case.what): [partial(timed, f, case.arguments) for f in (case.kernel, case.reference)]
         for name, case in CASES.items()
+        if name not in ON_GPUS or jax.default_backend() == "gpu"
     }
     whole = "product", "an env step of DQN on Breakout, 1,024x128 weights"
     pairs[whole] = [partial(trained, multiply) for multiply in (product, product_reference)]
@@ -232,8 +263,8 @@ def main() -> None:
         f"Microseconds of a turn for {AGENTS} agents side by side, in a loop of {TURNS} that is",
         f"compiled as training is; kernel and plain JAX in turn, median of {options.repeats}. The last",
         "row is training itself, without and with JAX's own gradient of every dense layer. Kernels are",
-        "used where a program is lowered for CPUs; `patches`, `random_index` and",
-        "`unrolled_threefry` everywhere.",
+        "used where a program is lowered for CPUs; `perceptron` and `argmax` for GPUs, `patches`,",
+        "`random_index` and `unrolled_threefry` everywhere.",
     ]
     report(__file__, "Kernels", method, [versions("jaxq", "jax", "jaxlib")], lines, options.write)
 

@@ -19,9 +19,10 @@ FLOPS_METHOD = [
 ]
 BYTES_METHOD = [
     "Bytes of an iteration are what passes through memory at least, each array counted once: weights,",
-    "target weights and Adam's two moments read and written; the gradient written and read; outputs of",
-    "the online network's layers written and read; of the replay the sampled rows (two observations,",
-    "action, reward, ending) read and the new ones written; environments and keys not counted.",
+    "target weights and Adam's two moments read and written; the gradient written and read; action",
+    "values of the online network written and read, as outputs of hidden layers can stay on the chip;",
+    "of the replay the sampled rows (two observations, action, reward, ending) read and the new ones",
+    "written; environments and keys not counted.",
 ]
 
 
@@ -44,7 +45,7 @@ def iteration_flops(widths: Sequence[int], batch_size: int, num_envs: int) -> in
 def iteration_bytes(widths: Sequence[int], batch_size: int, num_envs: int) -> int:
     """Count the bytes that one gradient step and one step of each environment move at least."""
     weights = sum(products(widths)) + sum(widths[1:])
-    outputs = batch_size * sum(widths[1:])
+    outputs = batch_size * widths[-1]
     row = 2 * widths[0] * FLOAT + FLOAT + FLOAT + 1
     rows = batch_size * row + num_envs * (row - widths[0] * FLOAT)
     return FLOAT * (weights * (WEIGHT_PASSES + 2) + 2 * outputs) + rows

@@ -14,6 +14,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 
 import jaxq.kernels
+from jaxq.kernels import argmax as argmax_module
+from jaxq.kernels import products
+from jaxq.kernels.argmax import argmax, argmax_reference
 from jaxq.kernels.bits import unpack_bits, unpack_bits_reference
 from jaxq.kernels.convolution import patches, patches_reference
 from jaxq.kernels.cosines import cosines, cosines_reference
@@ -118,6 +121,28 @@ def test_products_and_their_gradients(inputs, features, rows):
         jax.tree.map(lambda a, b: assert_allclose(a, b, rtol=1e-4, atol=1e-4), found, expected)
 
 
+@pytest.mark.parametrize(
+    "values", [[1.0], [1.0, 2.0], [2.0, 2.0, 1.0], [1.0, np.nan, np.nan], [np.nan, 3.0], [-np.inf] * 3]
+)
+def test_places_of_largest_values(values):
+    """For GPUs too, whose branch any machine can work out."""
+    for found, expected in both(argmax_module._compared, argmax_reference, jnp.array(values)):
+        assert found.dtype == expected.dtype
+        assert_array_equal(found, expected)
+    for found, expected in both(argmax, argmax_reference, jnp.array(values)):
+        assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(("inputs", "features", "rows"), [(1, 1, 1), (40, 2, 5), (8, 8, 3)])
+def test_gradients_by_the_inputs_of_few_outputs(inputs, features, rows):
+    """As GPUs are given them."""
+    keys = jax.random.split(KEY, 2)
+    kernel = jax.random.normal(keys[0], (inputs, features))
+    dy = jax.random.normal(keys[1], (2, rows, features))
+    found = jax.jit(products._by_x_of_few_outputs)(dy, kernel)
+    assert_allclose(found, dy @ kernel.T, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("bound", [1, 7, 2**16, 10**6, 2**31 - 1])
 def test_draws_are_the_upper_word_of_bits_times_bound(bound):
     drawn = random_index(KEY, 20_000, jnp.int32(bound))
@@ -141,7 +166,13 @@ def _image(x):
     return x.reshape(1, 4, 3, 1)
 
 
+def _layers(x):
+    return [(jnp.sin(x[:8]).reshape(4, 2), x[:2]), (jnp.cos(x[:6]).reshape(2, 3), x[:3])]
+
+
 CALLS = {
+    "perceptron": (lambda f, x: f(x.reshape(3, 4), _layers(x)), True),
+    "argmax": (lambda f, x: f(x[:5]), False),
     "product": (lambda f, x: f(x.reshape(4, 3), jnp.sin(x).reshape(3, 4)), True),
     "global_norm": (lambda f, x: f([x[:5], {"b": x[5:].reshape(7, 1)}]), True),
     "materialized": (lambda f, x: f(x), True),
@@ -204,8 +235,8 @@ def test_scans_and_shards_give_what_the_reference_gives(name):
         assert_allclose(way(kernel), way(reference), rtol=1e-5, atol=2e-5)
 
 
-EVERYWHERE = {"product", "patches", "random_index", "unrolled_threefry"}
-"""Kernels of all backends; a product's gradient alone is dispatched."""
+EVERYWHERE = {"product", "patches", "random_index", "unrolled_threefry", "perceptron", "argmax"}
+"""Kernels of all backends, of whose products the gradient alone is dispatched, and those of GPUs."""
 
 
 def operations(name, which, *platforms):

@@ -17,4 +17,26 @@ def on_cpu(kernel: Callable[..., Any], reference: Callable[..., Any], *arguments
         reference: The same in plain JAX.
         *arguments: Arrays that both take.
     """
-    return jax.lax.platform_dependent(*arguments, cpu=kernel, default=reference)
+    return by_platform(reference, *arguments, cpu=kernel)
+
+
+def by_platform(reference: Callable[..., Any], *arguments: Any, **kernels: Callable[..., Any]) -> Any:
+    """Call the kernel of the platform that the program is lowered for, and the reference elsewhere.
+
+    Args:
+        reference: What all kernels give, in plain JAX.
+        *arguments: Arrays that all take.
+        **kernels: What is fast, by platform: `cpu`, `cuda`, `rocm` or `tpu`.
+    """
+    return jax.lax.platform_dependent(*arguments, **kernels, default=reference)
+
+
+def one_gpu() -> bool:
+    """Tell whether the machine has one NVIDIA GPU, of Ampere or later, and programs run on it.
+
+    What is made for a GPU by hand can be compiled for one that is there alone; and XLA, which splits
+    layers between several, would send each of them everything that such a kernel takes.
+    """
+    first, *others = jax.devices()
+    capability = getattr(first, "compute_capability", "")  # "9.0"; of AMD's "gfx942"
+    return not others and capability[:1].isdigit() and float(capability) >= 8

@@ -11,6 +11,8 @@ import chex
 import jax
 import jax.numpy as jnp
 
+from jaxq.kernels.argmax import argmax
+
 UNTRIED = 1e30
 """Upper confidence bound of an action without a try; finite, so that no infinity enters arithmetic."""
 
@@ -65,7 +67,7 @@ def greedy_probabilities(q: jax.Array) -> jax.Array:
     chex.assert_rank(q, 1)
     # The first of the best is always among them. Comparing with the maximum alone finds none at all
     # where the compiler works q out twice and rounds it differently, and 0 / 0 is what acts then.
-    first = jnp.arange(q.shape[0]) == jnp.argmax(q)
+    first = jnp.arange(q.shape[0]) == argmax(q)
     best = ((q == jnp.max(q)) | first).astype(q.dtype)
     return best / jnp.sum(best)
 

@@ -72,6 +72,13 @@ class Head(nn.Module):
             values = state_value + values - values.mean(axis=-2, keepdims=True)
         return values.squeeze(-1) if self.outputs is None else values
 
+    def linear_layer(self) -> tuple[jax.Array, jax.Array] | None:
+        """Return weights and biases of a head that is one plain layer, in float32."""
+        if self.dueling or self.hidden_size or self.noisy or self.dtype is not None:
+            return None
+        layer = self.variables["params"][ACTION_VALUES]
+        return layer["kernel"], layer["bias"]
+
     def _stream(self, outputs: int, name: str, features: jax.Array) -> jax.Array:
         size = self.hidden_size
         if size is None:

@@ -6,7 +6,11 @@ import jax.numpy as jnp
 
 from jaxq import checks
 from jaxq.kernels.cosines import cosines
+from jaxq.kernels.dispatch import one_gpu
+from jaxq.kernels.perceptron import perceptron
 from jaxq.learning import Quantiles, quantile_midpoints
+from jaxq.networks.heads import Head
+from jaxq.networks.torso import Torso
 
 
 class Features(nn.Module):
@@ -30,7 +34,19 @@ class QNetwork(nn.Module):
 
     def __call__(self, observation: jax.Array) -> jax.Array:
         """Map observations `[B, ...]` to what the head gives: `[B, A]` or `[B, A, K]`."""
-        return self.head(self.torso(observation))
+        values = self._by_perceptron(observation) if one_gpu() and not self.is_initializing() else None
+        return self.head(self.torso(observation)) if values is None else values
+
+    def _by_perceptron(self, observation: jax.Array) -> jax.Array | None:
+        """Work out plain layers in one go, or nothing if there are others."""
+        if type(self.torso) is not Torso or type(self.head) is not Head:
+            return None
+        hidden, last = self.torso.inputs_and_layers(observation), self.head.linear_layer()
+        if hidden is None or last is None:
+            return None
+        x, layers = hidden
+        outputs = () if self.head.outputs is None else (self.head.outputs,)
+        return perceptron(x, [*layers, last]).reshape(-1, self.head.num_actions, *outputs)
 
 
 class QuantileNetwork(nn.Module):

@@ -10,6 +10,7 @@ from flax.typing import Dtype
 
 from jaxq import checks
 from jaxq.kernels.convolution import patches
+from jaxq.kernels.perceptron import Layers
 from jaxq.networks.noisy import dense
 from jaxq.types import ObservationSpec
 
@@ -116,19 +117,27 @@ class Torso(nn.Module):
     @nn.compact
     def __call__(self, observation: jax.Array) -> jax.Array:
         """Map observations `[B, ...]` to features `[B, hidden_sizes[-1]]`."""
-        shape = self.spec.shape
-        if observation.shape[1:] != shape or observation.ndim != len(shape) + 1:
-            raise checks.InputValueError(
-                f"the torso takes a batch of observations [{', '.join(map(str, ('B', *shape)))}], got "
-                f"{list(observation.shape)}; for one observation pass observation[None]"
-            )
-        x = encode(observation, self.spec)
+        x = _encoded(observation, self.spec)
         if self.convolves:
             x = self._activate(SlicedConv(16, dtype=self.dtype)(x))
         x = x.reshape(x.shape[0], -1)
         for size in self.hidden_sizes:
             x = self._activate(dense(size, self.noisy, dtype=self.dtype)(x))
         return x
+
+    def inputs_and_layers(self, observation: jax.Array) -> tuple[jax.Array, Layers] | None:
+        """Return what the first layer takes, `[B, F]`, and all layers' weights, if they are plain ones.
+
+        Plain are dense layers with ReLUs, in float32, and nothing else.
+        """
+        other = self.convolves or self.layer_norm or self.noisy or self.dtype is not None
+        if other or not self.hidden_sizes:
+            return None
+        x = _encoded(observation, self.spec)
+        weights = self.variables["params"]
+        dense_layers = [weights[f"Dense_{number}"] for number in range(len(self.hidden_sizes))]
+        layers = [(layer["kernel"], layer["bias"]) for layer in dense_layers]
+        return x.reshape(x.shape[0], -1), layers
 
     @property
     def convolves(self) -> bool:
@@ -137,6 +146,16 @@ class Torso(nn.Module):
 
     def _activate(self, x: jax.Array) -> jax.Array:
         return nn.relu(nn.LayerNorm(dtype=self.dtype)(x) if self.layer_norm else x)
+
+
+def _encoded(observation: jax.Array, spec: ObservationSpec) -> jax.Array:
+    shape = spec.shape
+    if observation.shape[1:] != shape or observation.ndim != len(shape) + 1:
+        raise checks.InputValueError(
+            f"the torso takes a batch of observations [{', '.join(map(str, ('B', *shape)))}], got "
+            f"{list(observation.shape)}; for one observation pass observation[None]"
+        )
+    return encode(observation, spec)
 
 
 def _check_spec(spec: Any) -> None:
