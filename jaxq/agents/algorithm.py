@@ -20,7 +20,7 @@ from jaxq.agents.q_function import check_network, make_q_function
 from jaxq.agents.returns import Sequences
 from jaxq.agents.update_schedule import Iteration, UpdateSchedule
 from jaxq.hparams import Hparams, Hyperparameter, validated
-from jaxq.types import Environment, PyTree
+from jaxq.types import Environment, PyTree, cost_shape
 
 DISCOUNT = Hyperparameter(0.99, 0, 1)
 """gamma, what a reward one step later counts for."""
@@ -181,6 +181,7 @@ class DeepQLearning:
             scheduled=tuple(part for part in self.components if hasattr(part, "at_step")),
             split=split,
             legal_shape=legal_shape(env),
+            cost_shape=cost_shape(env),
         )
 
     @property

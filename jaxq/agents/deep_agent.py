@@ -42,6 +42,7 @@ class DeepAgent(Agent):
         scheduled: Components whose hyperparameters change with time.
         split: Spreads arrays `[B, ...]` over the devices that share the agent.
         legal_shape: What one environment's legal actions look like; `()` where all always are.
+        cost_shape: What one environment's costs look like; `()` where it has none.
     """
 
     name: str
@@ -56,6 +57,7 @@ class DeepAgent(Agent):
     scheduled: tuple[Any, ...]
     split: Any
     legal_shape: PyTree = ()
+    cost_shape: PyTree = ()
 
     @property
     def iteration_steps(self) -> int:
@@ -75,7 +77,9 @@ class DeepAgent(Agent):
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[LearnerState, PyTree]:
         """Make a network, its target, its optimizer, and an empty replay."""
         shapes = jax.eval_shape(lambda: jax.tree.map(lambda leaf: leaf[0], self._blank_extras()))
-        return self.update.init(key, hparams), self.source.init(shapes, self.legal_shape)
+        return self.update.init(key, hparams), self.source.init(
+            shapes, self.legal_shape, self.cost_shape
+        )
 
     def initial_carry(self, num_envs: int) -> Carry:
         """Return what is carried before the first step in E environments."""

@@ -36,7 +36,7 @@ from jaxq.learning.policies import (
     ucb_values,
 )
 from jaxq.learning.rescaling import RescaledValue, rescale, undo_rescale
-from jaxq.learning.returns import NStepReturn, lambda_returns, n_step_return
+from jaxq.learning.returns import NStepReturn, lambda_returns, n_step_return, n_step_sums
 from jaxq.learning.schedules import (
     epsilon_ladder,
     exponential_schedule,
@@ -88,6 +88,7 @@ __all__ = [
     "mix_uniform",
     "munchausen_bootstrap",
     "n_step_return",
+    "n_step_sums",
     "per_decision_importance",
     "quantile_huber_loss",
     "quantile_midpoints",
