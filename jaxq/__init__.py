@@ -52,10 +52,13 @@ from jaxq.agents import (
 from jaxq.agents.protocol import LearningStatistics, PolicyInput, PolicyOutput
 from jaxq.checks import InputError
 from jaxq.constrained_mdps import ConstrainedSolution, constrained_value_iteration
+from jaxq.cost_statistics import mean_cost, return_within_budget, share_over_budget
 from jaxq.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
 from jaxq.engine import (
     AGENT_AXES,
     AgentState,
+    CostMetrics,
+    Episodes,
     Metrics,
     Population,
     Trainer,
@@ -99,7 +102,9 @@ __all__ = [
     "Callback",
     "Config",
     "ConstrainedSolution",
+    "CostMetrics",
     "DivergenceError",
+    "Episodes",
     "Experiment",
     "Hparams",
     "Hyperparameter",
@@ -138,6 +143,7 @@ __all__ = [
     "iqn",
     "learning",
     "load",
+    "mean_cost",
     "munchausen_dqn",
     "n_step_dqn",
     "networks",
@@ -154,7 +160,9 @@ __all__ = [
     "qr_dqn",
     "r2d2",
     "rainbow",
+    "return_within_budget",
     "sarsa",
+    "share_over_budget",
     "tune",
     "use_all_cores",
     "value_iteration",
