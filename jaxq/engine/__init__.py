@@ -1,7 +1,7 @@
 """Training: one agent, a population, how they are evaluated, and how they learn from each other."""
 
 from jaxq.engine.devices import use_all_cores
-from jaxq.engine.evaluation import Episodes
+from jaxq.engine.evaluation import EpisodeOutcomes
 from jaxq.engine.pbt import pbt
 from jaxq.engine.population import Population
 from jaxq.engine.state import AGENT_AXES, AgentState, CostMetrics, Metrics
@@ -11,7 +11,7 @@ __all__ = [
     "AGENT_AXES",
     "AgentState",
     "CostMetrics",
-    "Episodes",
+    "EpisodeOutcomes",
     "Metrics",
     "Population",
     "Trainer",

@@ -9,7 +9,7 @@ from jaxq.agents.protocol import Agent, first_input, next_input
 from jaxq.types import Environment, PyTree, TimeStep, cost_shape
 
 
-class Episodes(NamedTuple):
+class EpisodeOutcomes(NamedTuple):
     """What whole episodes came to, leaves `[M]` for M episodes, or `[N, M]` of a population.
 
     Attributes:
@@ -47,7 +47,7 @@ def greedy_episodes(
     num_episodes: int,
     max_steps: int,
     outcomes: bool,
-) -> Episodes:
+) -> EpisodeOutcomes:
     """Play one episode to its end in each of several environments.
 
     One environment each: counting the first episodes to end in fewer environments would favour
@@ -98,24 +98,24 @@ def greedy_episodes(
     )
 
 
-def blank_episodes(env: Environment, shape: tuple[int, ...], outcomes: bool) -> Episodes:
+def blank_episodes(env: Environment, shape: tuple[int, ...], outcomes: bool) -> EpisodeOutcomes:
     """Make zeros for so many episodes, `()` for what is not counted."""
     if not outcomes:
-        return Episodes(jnp.zeros(shape))
+        return EpisodeOutcomes(jnp.zeros(shape))
     costs = jax.tree.map(lambda leaf: jnp.zeros(shape + leaf.shape), cost_shape(env))
-    return Episodes(jnp.zeros(shape), costs, jnp.zeros(shape, jnp.int32))
+    return EpisodeOutcomes(jnp.zeros(shape), costs, jnp.zeros(shape, jnp.int32))
 
 
-def with_costs(episodes: Episodes) -> Episodes:
+def with_costs(episodes: EpisodeOutcomes) -> EpisodeOutcomes:
     """Give episodes of an environment without costs an array of none."""
     if jax.tree.leaves(episodes.costs):
         return episodes
     return episodes._replace(costs=jnp.zeros((*episodes.returns.shape, 0)))
 
 
-def _counted(episodes: Episodes, timestep: TimeStep, ended: jax.Array) -> Episodes:
+def _counted(episodes: EpisodeOutcomes, timestep: TimeStep, ended: jax.Array) -> EpisodeOutcomes:
     """Add a step to the episodes that have not ended before it."""
-    return Episodes(
+    return EpisodeOutcomes(
         episodes.returns + jnp.where(ended, 0, timestep.reward),
         jax.tree.map(lambda total: total + jnp.where(ended[:, None], 0, timestep.cost), episodes.costs),
         jax.tree.map(lambda steps: steps + ~ended, episodes.lengths),

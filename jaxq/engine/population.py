@@ -27,7 +27,7 @@ from jaxq.engine.devices import (
     restored_mesh,
     saved_mesh,
 )
-from jaxq.engine.evaluation import Episodes, blank_episodes, with_costs
+from jaxq.engine.evaluation import EpisodeOutcomes, blank_episodes, with_costs
 from jaxq.engine.memory_use import (
     MemoryUse,
     check_episodes_fit,
@@ -223,7 +223,7 @@ class Population:
         Args:
             state: The population.
             key: One PRNG key, of which agent i gets `jax.random.split(key, N)[i]`, or N keys `[N]`.
-            num_episodes: Episodes of each agent, each in an environment of its own.
+            num_episodes: EpisodeOutcomes of each agent, each in an environment of its own.
             max_steps: Steps after which an episode that does not end is given up.
 
         Returns:
@@ -239,13 +239,13 @@ class Population:
     @in_32_bits()
     def evaluate_episodes(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
-    ) -> Episodes:
+    ) -> EpisodeOutcomes:
         """Play whole episodes greedily with every agent, and say what they came to; see `evaluate`.
 
         Args:
             state: The population.
             key: One PRNG key, or N keys `[N]`.
-            num_episodes: Episodes of each agent, each in an environment of its own.
+            num_episodes: EpisodeOutcomes of each agent, each in an environment of its own.
             max_steps: Steps after which an episode that does not end is given up.
 
         Returns:
@@ -255,7 +255,7 @@ class Population:
 
     def _played(
         self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int, outcomes: bool
-    ) -> Episodes:
+    ) -> EpisodeOutcomes:
         check_state(state, self.trainer.template, (self.size,))
         length = (
             checks.whole_number("num_episodes", num_episodes),
@@ -339,7 +339,7 @@ class Population:
         chunks: jax.Array,
         agents: AgentState,
         keys: jax.Array,
-    ) -> Episodes:
+    ) -> EpisodeOutcomes:
         play = jax.vmap(lambda agent, key: self.trainer.play_agent(agent, key, *length, outcomes))
         # Playing has no use for the clock, so an agent without one may be mapped over.
         inputs = (agents._replace(steps=None), keys)

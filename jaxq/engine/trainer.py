@@ -18,7 +18,7 @@ from jaxq.engine.devices import (
     restored_mesh,
     saved_mesh,
 )
-from jaxq.engine.evaluation import Episodes, greedy_episodes, with_costs
+from jaxq.engine.evaluation import EpisodeOutcomes, greedy_episodes, with_costs
 from jaxq.engine.foreign_parts import check_traces, is_foreign
 from jaxq.engine.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
 from jaxq.engine.programs import Program
@@ -181,7 +181,7 @@ class Trainer:
     @in_32_bits()
     def evaluate_episodes(
         self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
-    ) -> Episodes:
+    ) -> EpisodeOutcomes:
         """Play whole episodes greedily, and say what they came to; see `evaluate`.
 
         Args:
@@ -339,7 +339,7 @@ class Trainer:
 
     def play_agent(
         self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int, outcomes: bool
-    ) -> Episodes:
+    ) -> EpisodeOutcomes:
         """Do what `evaluate_episodes` does, on checked arguments; without outcomes returns alone."""
         return greedy_episodes(
             self.env,
