@@ -30,6 +30,8 @@ from jaxq.agents import (
     bootstrapped_dqn,
     c51,
     conservative_dqn,
+    constrained_dqn,
+    constrained_q_learning,
     double_dqn,
     double_q_learning,
     dqn,
@@ -52,10 +54,13 @@ from jaxq.agents import (
 from jaxq.agents.protocol import LearningStatistics, PolicyInput, PolicyOutput
 from jaxq.checks import InputError
 from jaxq.constrained_mdps import ConstrainedSolution, constrained_value_iteration
+from jaxq.cost_statistics import mean_cost, return_within_budget, share_over_budget
 from jaxq.dynamic_programming import greedy_policy, policy_evaluation, value_iteration
 from jaxq.engine import (
     AGENT_AXES,
     AgentState,
+    CostMetrics,
+    EpisodeOutcomes,
     Metrics,
     Population,
     Trainer,
@@ -99,7 +104,9 @@ __all__ = [
     "Callback",
     "Config",
     "ConstrainedSolution",
+    "CostMetrics",
     "DivergenceError",
+    "EpisodeOutcomes",
     "Experiment",
     "Hparams",
     "Hyperparameter",
@@ -123,6 +130,8 @@ __all__ = [
     "configure",
     "configure_sweep",
     "conservative_dqn",
+    "constrained_dqn",
+    "constrained_q_learning",
     "constrained_value_iteration",
     "dataset",
     "double_dqn",
@@ -138,6 +147,7 @@ __all__ = [
     "iqn",
     "learning",
     "load",
+    "mean_cost",
     "munchausen_dqn",
     "n_step_dqn",
     "networks",
@@ -154,7 +164,9 @@ __all__ = [
     "qr_dqn",
     "r2d2",
     "rainbow",
+    "return_within_budget",
     "sarsa",
+    "share_over_budget",
     "tune",
     "use_all_cores",
     "value_iteration",

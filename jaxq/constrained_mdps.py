@@ -42,18 +42,22 @@ class ConstrainedSolution(NamedTuple):
 
 
 class _Constraints(NamedTuple):
-    """The linear program `flow @ x = initial`, `cost @ x <= budget`, with x flattened from `[S, A]`."""
+    """The linear program `flow @ x = initial`, `cost @ x <= budget`, with x flattened from `[S, A]`.
+
+    `most` is infinite, but zero for actions that are not legal, which are never taken.
+    """
 
     flow: sparse.csr_array
     initial: np.ndarray
     cost: np.ndarray
     budget: np.ndarray
+    most: np.ndarray
 
 
 def constrained_value_iteration(
     env: TableEnvironment,
-    costs: Mapping[str, Any],
-    budgets: Mapping[str, float],
+    costs: Mapping[str, Any] | None = None,
+    budgets: Mapping[str, float] | None = None,
     discount: float = 0.99,
 ) -> ConstrainedSolution:
     """Compute the best policy whose expected discounted costs stay within their budgets.
@@ -61,14 +65,15 @@ def constrained_value_iteration(
     `max_x sum x[s, a] r[s, a]` where `sum x[s, a] c_k[s, a] <= budget_k`, `x >= 0` and
     `sum_a x[s', a] = initial[s'] + discount * sum_{s, a} P(s' | s, a, not terminated) x[s, a]`
 
-    x is the occupancy: how often, discounted, each action is taken. The policy is its share in each
-    state. States that the policy never comes to are given the actions that are best for
-    `r - sum_k multiplier_k c_k`.
+    x is the occupancy: how often, discounted, each action is taken, zero where it is not legal. The
+    policy is its share in each state. States that the policy never comes to are given the actions that
+    are best for `r - sum_k multiplier_k c_k`.
 
     Args:
         env: An environment made from a table; its time limit does not count.
-        costs: For each name, the expected cost of an action in a state, `[S, A]`.
-        budgets: For each of the same names, what the discounted sum may come to, in units of the cost.
+        costs: For each name, the expected cost of an action in a state, `[S, A]`; those of the
+            environment that there are budgets for, if not given.
+        budgets: For each of the names, what the discounted sum may come to, in units of the cost.
         discount: gamma, in [0, 1), of rewards and costs alike.
 
     Returns:
@@ -91,6 +96,8 @@ def constrained_value_iteration(
         >>> constrained_value_iteration(envs.from_table(P), risk, most, discount=0.5).policy.round(3)
         array([[0.75, 0.25]])
     """
+    _check_table(env)
+    costs = _own_costs(env, budgets) if costs is None else costs
     constraints = _constraints(env, costs, budgets, discount)
     probability, _, outcome_reward, _ = env.outcomes
     reward = (probability * outcome_reward).sum(axis=-1)
@@ -110,13 +117,31 @@ def constrained_value_iteration(
     )
 
 
-def _constraints(env: Any, costs: Any, budgets: Any, discount: Any) -> _Constraints:
-    """Check the arguments, and write them as a linear program."""
+def _check_table(env: Any) -> None:
     if not isinstance(env, TableEnvironment):
         raise checks.InputTypeError(
             f"exact values need an environment made from a table, got {env!r}; "
             'for example jaxq.envs.make("FrozenLake-v1") or jaxq.envs.from_table(P)'
         )
+
+
+def _own_costs(env: TableEnvironment, budgets: Any) -> dict[str, np.ndarray]:
+    """Return the environment's costs that there are budgets for."""
+    _check_mapping("budgets", budgets)
+    for name in budgets:
+        checks.known(f"cost of {env.name}", name, env.cost_names or ("none",))
+    return {name: env.costs[name] for name in budgets}
+
+
+def _check_mapping(what: str, mapping: Any) -> None:
+    if not isinstance(mapping, Mapping) or not mapping:
+        raise checks.InputTypeError(
+            f"{what} must be a dictionary by name, got {mapping!r}; for example {_EXAMPLE}"
+        )
+
+
+def _constraints(env: TableEnvironment, costs: Any, budgets: Any, discount: Any) -> _Constraints:
+    """Check the arguments, and write them as a linear program."""
     checks.one_number("discount", discount, 0, 1)
     if discount == 1:
         raise checks.InputValueError("discount must be below 1, got 1; for example discount=0.99")
@@ -128,16 +153,15 @@ def _constraints(env: Any, costs: Any, budgets: Any, discount: Any) -> _Constrai
     column = np.repeat(pairs, weight.shape[1])
     arriving = sparse.csr_array((weight.ravel(), (next_state.ravel(), column)), shape=shape)
     leaving = sparse.csr_array((np.ones(len(pairs)), (pairs // env.num_actions, pairs)), shape=shape)
-    return _Constraints(leaving - float(discount) * arriving, env.initial, cost, budget)
+    legal = np.ones(len(pairs), bool) if env.legal is None else env.legal.ravel()
+    most = np.where(legal, np.inf, 0)
+    return _Constraints(leaving - float(discount) * arriving, env.initial, cost, budget, most)
 
 
 def _checked_costs(costs: Any, budgets: Any, shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Return costs `[K, S * A]` and budgets `[K]`."""
-    for name, mapping in (("costs", costs), ("budgets", budgets)):
-        if not isinstance(mapping, Mapping) or not mapping:
-            raise checks.InputTypeError(
-                f"{name} must be a dictionary by name, got {mapping!r}; for example {_EXAMPLE}"
-            )
+    _check_mapping("costs", costs)
+    _check_mapping("budgets", budgets)
     if set(costs) != set(budgets):
         raise checks.InputValueError(
             f"costs and budgets must have the same names, got {sorted(costs)} and {sorted(budgets)}; "
@@ -157,8 +181,9 @@ def _checked_costs(costs: Any, budgets: Any, shape: tuple[int, int]) -> tuple[np
 
 def _solve(objective: np.ndarray, constraints: _Constraints) -> Any | None:
     """Minimize, and return the solver's result, or `None` where nothing meets the constraints."""
-    flow, initial, cost, budget = constraints
-    result = optimize.linprog(objective, cost, budget, flow, initial, method="highs")
+    flow, initial, cost, budget, most = constraints
+    bounds = np.stack([np.zeros_like(most), most], axis=1)
+    result = optimize.linprog(objective, cost, budget, flow, initial, bounds, method="highs")
     infeasible = 2
     if result.status == infeasible:
         return None
@@ -169,13 +194,14 @@ def _solve(objective: np.ndarray, constraints: _Constraints) -> Any | None:
 
 def _least_excess(constraints: _Constraints, names: list[str]) -> str:
     """Say by how much every policy is over a budget: `min t` where `cost @ x - t <= budget`."""
-    flow, initial, cost, budget = constraints
+    flow, initial, cost, budget, most = constraints
     num_states, num_pairs = flow.shape
     widened = _Constraints(
         sparse.hstack([flow, sparse.csr_array((num_states, 1))], format="csr"),
         initial,
         np.hstack([cost, -np.ones((len(cost), 1))]),
         budget,
+        np.append(most, np.inf),
     )
     excess = _solve(np.eye(1, num_pairs + 1, num_pairs)[0], widened).x[-1]
     # Rounded up, so that what is proposed can be met.
@@ -197,8 +223,10 @@ def _policy(
     if visited.all():
         return shares
     outcomes = env.outcomes._replace(reward=env.outcomes.reward - penalty[:, :, None])
-    priced = TableEnvironment(outcomes, env.initial, 1, env.name)
-    return np.where(visited, shares, greedy_policy(value_iteration(priced, discount)))
+    priced = TableEnvironment(outcomes, env.initial, 1, env.name, env.legal)
+    q = value_iteration(priced, discount)
+    q = q if env.legal is None else np.where(env.legal, q, q.min() - 1)
+    return np.where(visited, shares, greedy_policy(q))
 
 
 def _named(names: Any, values: np.ndarray) -> dict[str, float]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
 
 PyTree = Any
 
@@ -49,6 +50,8 @@ class TimeStep(NamedTuple):
         final_observation: The observation in which the transition really ended.
         legal_actions: Actions that may be taken next, bool `[A]`; `()` where all always may.
         final_legal_actions: Those in the state in which the transition really ended, bool `[A]`.
+        cost: Costs of the step beside its reward, float32 `[K]`, in order of the environment's
+            `cost_names`; `()` where it has none.
     """
 
     observation: jax.Array
@@ -58,6 +61,7 @@ class TimeStep(NamedTuple):
     final_observation: jax.Array
     legal_actions: PyTree = ()
     final_legal_actions: PyTree = ()
+    cost: PyTree = ()
 
 
 class Transition(NamedTuple):
@@ -74,6 +78,7 @@ class Transition(NamedTuple):
             pytree, by default none.
         legal_actions: Actions that could be taken, bool `[A]`; `()` where all always may.
         next_legal_actions: Those in the state that it led to, bool `[A]`.
+        cost: Costs of the step, float32 `[K]`; `()` where the environment has none.
     """
 
     observation: jax.Array
@@ -85,13 +90,14 @@ class Transition(NamedTuple):
     extras: PyTree = ()
     legal_actions: PyTree = ()
     next_legal_actions: PyTree = ()
+    cost: PyTree = ()
 
 
 class Trajectory(NamedTuple):
     """A batch of B runs of T steps, as learners are given them; T is 1 where steps are learned alone.
 
-    Of n-step returns a step spans up to n of the environment's: `reward` is their discounted sum, and
-    `next_observation` the one to bootstrap from.
+    Of n-step returns a step spans up to n of the environment's: `reward` and `cost` are discounted
+    sums, and `next_observation` is the one to bootstrap from.
 
     Attributes:
         observation: Observations acted on, `[B, T, ...]`.
@@ -111,6 +117,8 @@ class Trajectory(NamedTuple):
         legal_tm1: Actions that could be taken, bool `[B, T, A]`, or wider where bits were padded; `()`
             where all always may.
         legal_t: Those in the state of `next_observation`, likewise.
+        cost: Costs on the way to `next_observation`, float32 `[B, T, K]`; `()` where the environment
+            has none.
     """
 
     observation: jax.Array
@@ -127,13 +135,15 @@ class Trajectory(NamedTuple):
     returns: PyTree = ()
     legal_tm1: PyTree = ()
     legal_t: PyTree = ()
+    cost: PyTree = ()
 
 
 class Environment(Protocol):
     """What the engine asks of a world: pure functions of one environment, which callers vmap.
 
     `states` is `None` where the states cannot be counted, or cannot be told from one observation.
-    `has_legal_actions` says whether there are states in which some actions may not be taken.
+    `has_legal_actions` says whether there are states in which some actions may not be taken, and
+    `cost_names` what its K costs are called, `()` where it has none.
     """
 
     name: str
@@ -142,6 +152,7 @@ class Environment(Protocol):
     params: PyTree
     states: StateNumbers | None
     has_legal_actions: bool
+    cost_names: tuple[str, ...]
 
     def legal_actions(self, state: PyTree, params: PyTree) -> PyTree:
         """Return the actions that may be taken in a state, bool `[A]`; `()` where all always may."""
@@ -156,3 +167,9 @@ class Environment(Protocol):
     ) -> tuple[PyTree, TimeStep]:
         """Take one action; where it ends the episode, the returned state is a new episode's."""
         ...
+
+
+def cost_shape(env: Environment) -> PyTree:
+    """Return what the costs of one step look like, float32 `[K]`; `()` where there are none."""
+    names = getattr(env, "cost_names", ())
+    return jax.ShapeDtypeStruct((len(names),), jnp.dtype("float32")) if names else ()

@@ -10,7 +10,7 @@ import jaxq
 ROOT = Path(jaxq.__file__).parent
 # Each layer may import those before it; inside a layer, what stands to the left.
 LAYERS = [
-    ["interruption", "precision", "checks", "types", "hparams", "statistics"],
+    ["interruption", "precision", "checks", "types", "hparams", "statistics", "cost_statistics"],
     ["kernels"],
     ["learning", "envs", "networks", "replay"],
     ["agents", "presets", "dynamic_programming", "constrained_mdps", "dataset_checks", "dataset"],

@@ -39,6 +39,7 @@ class World(NamedTuple):
     num_actions: int = 2
     observation_spec: ObservationSpec = ObservationSpec((1,), jnp.dtype("float32"))
     has_legal_actions: bool = False
+    cost_names: tuple[str, ...] = ()
 
 
 def update_of(recipe):

@@ -16,6 +16,7 @@ from jaxq.agents.deep import (
     bootstrapped_dqn,
     c51,
     conservative_dqn,
+    constrained_dqn,
     double_dqn,
     dqn,
     dueling_dqn,
@@ -32,6 +33,7 @@ from jaxq.agents.deep import (
 from jaxq.agents.optimizers import adam, radam
 from jaxq.agents.protocol import Agent
 from jaxq.agents.tabular import (
+    constrained_q_learning,
     double_q_learning,
     dyna_q,
     expected_sarsa,
@@ -43,7 +45,15 @@ from jaxq.agents.tabular_algorithm import TabularQLearning
 
 TABULAR: dict[str, Callable[..., Algorithm]] = {
     recipe.__name__: recipe
-    for recipe in (q_learning, double_q_learning, sarsa, expected_sarsa, q_lambda, dyna_q)
+    for recipe in (
+        q_learning,
+        double_q_learning,
+        constrained_q_learning,
+        sarsa,
+        expected_sarsa,
+        q_lambda,
+        dyna_q,
+    )
 }
 """The tabular recipes by name."""
 
@@ -62,6 +72,7 @@ DEEP: dict[str, Callable[..., Algorithm]] = {
         noisy_dqn,
         bootstrapped_dqn,
         conservative_dqn,
+        constrained_dqn,
         rainbow,
         pqn,
         r2d2,

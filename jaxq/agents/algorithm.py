@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxq import checks
 from jaxq.agents.auxiliary import ARGUMENTS as LOSS_ARGUMENTS
 from jaxq.agents.bootstraps import ARGUMENTS as RULE_ARGUMENTS
+from jaxq.agents.budgets import Budgets
 from jaxq.agents.components import arguments, declared_leaves, require
 from jaxq.agents.deep_agent import DeepAgent
 from jaxq.agents.gradient_update import GradientUpdate, check_optimizer
@@ -20,7 +21,7 @@ from jaxq.agents.q_function import check_network, make_q_function
 from jaxq.agents.returns import Sequences
 from jaxq.agents.update_schedule import Iteration, UpdateSchedule
 from jaxq.hparams import Hparams, Hyperparameter, validated
-from jaxq.types import Environment, PyTree
+from jaxq.types import Environment, PyTree, cost_shape
 
 DISCOUNT = Hyperparameter(0.99, 0, 1)
 """gamma, what a reward one step later counts for."""
@@ -64,6 +65,7 @@ class DeepQLearning:
         auxiliary: Auxiliary losses.
         optimizer: The optimizer.
         schedule: How often it learns from how many environments.
+        budgets: What episodes may cost, or `None`; see `jaxq.agents.budgets`.
         hparams: Starting values of the leaves that these declare.
         settings: Every keyword that shapes the program, with its value.
     """
@@ -81,6 +83,7 @@ class DeepQLearning:
     auxiliary: tuple[Any, ...]
     optimizer: Optimizer
     schedule: UpdateSchedule
+    budgets: Budgets | None = None
     hparams: Hparams = dataclasses.field(default_factory=Hparams)
     settings: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
 
@@ -119,7 +122,8 @@ class DeepQLearning:
     @property
     def components(self) -> tuple[Any, ...]:
         """All components, in the order in which their leaves are listed."""
-        optional = [part for part in (self.sequences, self.ensemble) if part is not None]
+        optional = (self.sequences, self.ensemble, self.budgets)
+        optional = [part for part in optional if part is not None]
         return (
             self.optimizer,
             self.network,
@@ -147,7 +151,7 @@ class DeepQLearning:
 
         Raises:
             InputValueError: If a network of the user's own does not fit it, or an optimizer needs more
-                than gradients.
+                than gradients, or if there is a budget for a cost that the environment has not.
         """
         network, schedule, experience = self.network, self.schedule, self.experience
         window = experience.window
@@ -163,6 +167,7 @@ class DeepQLearning:
             self.auxiliary,
             self.optimizer.optimizer,
             self.returns.n_step,
+            None if self.budgets is None else self.budgets.bind(env, schedule.num_envs),
         )
         if not self.optimizer.is_built_in:
             check_optimizer(update, validated(self.hparams, self.hparams))
@@ -181,6 +186,7 @@ class DeepQLearning:
             scheduled=tuple(part for part in self.components if hasattr(part, "at_step")),
             split=split,
             legal_shape=legal_shape(env),
+            cost_shape=cost_shape(env),
         )
 
     @property

@@ -8,6 +8,8 @@ from jaxq import checks
 from jaxq.agents.algorithm import DeepQLearning
 from jaxq.agents.auxiliary import Conservative
 from jaxq.agents.bootstraps import Double, Greedy, Munchausen
+from jaxq.agents.budgets import Budgets
+from jaxq.agents.components import name_of
 from jaxq.agents.experience import Replayed
 from jaxq.agents.exploration import (
     Boltzmann,
@@ -18,7 +20,14 @@ from jaxq.agents.exploration import (
 from jaxq.agents.keywords import Keywords, Owner
 from jaxq.agents.network import EnsembleOf, Network
 from jaxq.agents.optimizers import Optimizer
-from jaxq.agents.representations import Categorical, ImplicitQuantile, Quantile, Rescaled, Scalar
+from jaxq.agents.representations import (
+    Categorical,
+    ImplicitQuantile,
+    Priced,
+    Quantile,
+    Rescaled,
+    Scalar,
+)
 from jaxq.agents.returns import Lambda, NStep, Sequences
 from jaxq.agents.target_params import OnlineTarget, TargetNetwork
 from jaxq.agents.update_schedule import UpdateSchedule
@@ -87,11 +96,13 @@ def compose(name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
     keywords = Keywords(name, defaults, given)
     network = _network(keywords)
     value = keywords.choose("value", VALUES, "scalar")
+    budgets = Budgets.of(keywords.take("budgets", {}))
     if network.is_own and not getattr(value, "is_number", True):
         raise checks.InputValueError(
             "distributions as value build the head, and network=... brings its own; "
             "leave out one of the two, or give the network's first part as torso"
         )
+    value = value if budgets is None else _priced(value, budgets)
     exploration = keywords.choose("exploration", EXPLORATIONS, "epsilon_greedy")
     window = checks.known("memory", keywords.take("memory", "replay"), MEMORIES) == "window"
     parts = {
@@ -107,6 +118,7 @@ def compose(name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
         "auxiliary": _auxiliary(keywords),
         "optimizer": keywords.make(Optimizer),
         "schedule": keywords.make(UpdateSchedule),
+        "budgets": budgets,
     }
     keywords.check_used(OWNERS)
     algorithm = DeepQLearning(name=name, **parts)
@@ -115,6 +127,15 @@ def compose(name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
         hparams=keywords.hparams(algorithm.leaves, OWNERS), settings=keywords.settings
     )
     return algorithm
+
+
+def _priced(value: Any, budgets: Budgets) -> Priced:
+    if type(value) is not Scalar:
+        raise checks.InputValueError(
+            "budgets weigh values that are one number against costs, so value must be 'scalar', got "
+            f"{name_of(value)}; leave out value, or budgets"
+        )
+    return Priced(value.loss, len(budgets.starting))
 
 
 def _network(keywords: Keywords) -> Network:

@@ -1,7 +1,8 @@
 """The deep recipes: each is what it sets otherwise than `dqn`.
 
 Keywords of all of them are the fields and leaves of the components in use, and the names that choose
-components: `value`, `exploration`, `memory`, `prioritized`, `double`, `munchausen`, `conservative`; or a
+components: `value`, `exploration`, `memory`, `prioritized`, `double`, `munchausen`, `conservative`,
+`budgets`; or a
 component itself: `network`, `torso`, `value`, `bootstrap`, `target`, `exploration`, `replay`,
 `auxiliary`, `optimizer`.
 """
@@ -193,6 +194,27 @@ def conservative_dqn(**keywords: Any) -> Algorithm:
         Kumar et al., Conservative Q-Learning, 2020, equation 4.
     """
     return compose("conservative_dqn", {"conservative": True, "double": True}, keywords)
+
+
+def constrained_dqn(**keywords: Any) -> Algorithm:
+    """Constrained DQN: the largest return whose mean costs per episode stay within budgets.
+
+    `a = argmax_a q(s, a) - sum_k multiplier_k q_k(s, a)`, where one network has a head for the value and
+    one for each cost, all bootstrapped from that policy, and
+    `multiplier_k <- max(0, multiplier_k + multiplier_learning_rate * (cost_k - budget_k))` per episode.
+
+    `budgets={"violations": 1.0}` is in units of the undiscounted cost that an episode of the behaviour,
+    exploration included, may have on average; each is a leaf, `budget_violations`. Values and costs
+    count later steps by `discount`, so that only with 1 they are of the same sums as budgets. What is
+    promised is that over training the mean cost per episode comes to at most
+    `budget + multiplier / (multiplier_learning_rate * episodes)`; the best policy may have to mix two
+    greedy ones, between which training then goes back and forth. Without budgets it is `dqn`.
+
+    References:
+        Altman, Constrained Markov Decision Processes, 1999; Tessler et al., Reward Constrained Policy
+        Optimization, 2019, algorithm 1 (multipliers learn more slowly than values).
+    """
+    return compose("constrained_dqn", {}, keywords)
 
 
 def rainbow(**keywords: Any) -> Algorithm:

@@ -42,6 +42,7 @@ class DeepAgent(Agent):
         scheduled: Components whose hyperparameters change with time.
         split: Spreads arrays `[B, ...]` over the devices that share the agent.
         legal_shape: What one environment's legal actions look like; `()` where all always are.
+        cost_shape: What one environment's costs look like; `()` where it has none.
     """
 
     name: str
@@ -56,6 +57,7 @@ class DeepAgent(Agent):
     scheduled: tuple[Any, ...]
     split: Any
     legal_shape: PyTree = ()
+    cost_shape: PyTree = ()
 
     @property
     def iteration_steps(self) -> int:
@@ -75,7 +77,9 @@ class DeepAgent(Agent):
     def init(self, key: jax.Array, hparams: Hparams) -> tuple[LearnerState, PyTree]:
         """Make a network, its target, its optimizer, and an empty replay."""
         shapes = jax.eval_shape(lambda: jax.tree.map(lambda leaf: leaf[0], self._blank_extras()))
-        return self.update.init(key, hparams), self.source.init(shapes, self.legal_shape)
+        return self.update.init(key, hparams), self.source.init(
+            shapes, self.legal_shape, self.cost_shape
+        )
 
     def initial_carry(self, num_envs: int) -> Carry:
         """Return what is carried before the first step in E environments."""
@@ -127,6 +131,9 @@ class DeepAgent(Agent):
         for component in self.scheduled:
             hparams = component.at_step(hparams, steps - self.iteration.steps)
         value_t = partial(self.update.value_t, learner, hparams)
+        if self.update.multipliers is not None:
+            learner = self.update.multipliers.updated(learner, hparams, newest)
+        step = self.update.priced(learner).step
         key, batches = self.source.batches(key, replay, hparams, newest, steps, value_t)
 
         def update(carry: tuple, inputs: tuple) -> tuple[tuple, LearningStatistics]:
@@ -135,7 +142,7 @@ class DeepAgent(Agent):
             sample_key, network_key = jax.random.split(key)
             batch = self.split(batches.draw(sample_key, plan, priorities))
             due = self.iteration.due(steps, number)
-            learner, statistics, errors = self.update.step(network_key, learner, hparams, batch, due)
+            learner, statistics, errors = step(network_key, learner, hparams, batch, due)
             priorities = self.source.reprioritize(priorities, batch, errors, hparams)
             return (learner, priorities), statistics
 
@@ -153,8 +160,10 @@ class DeepAgent(Agent):
         """Bound the absolute value of any action.
 
         `max((max|r| + bonus) / (1 - discount), |initial_value|)`, where `max|r|` is at least 1; infinity
-        with discount 1, as then there is no largest return.
+        with discount 1, as then there is no largest return, and with budgets, as prices know no bound.
         """
+        if self.update.multipliers is not None:
+            return jnp.float32(jnp.inf)
         bonus = getattr(self.update.rule, "largest_bonus", lambda *_: 0.0)
         reward = jnp.maximum(max_abs_reward, 1.0) + bonus(hparams, self.q_function.num_actions)
         largest = reward / (1.0 - hparams.discount)
@@ -173,7 +182,8 @@ class DeepAgent(Agent):
         self, learner: LearnerState, before: PyTree, inputs: PolicyInput, key: jax.Array | None
     ) -> tuple[jax.Array, PyTree]:
         previous = inputs.previous_action, inputs.previous_reward
-        return self.q_function.step(learner.params, before, inputs.observation, previous, key)
+        q_function = self.update.priced(learner).q_function
+        return q_function.step(learner.params, before, inputs.observation, previous, key)
 
     def _blank_extras(self) -> StepExtras:
         extras, members = StepExtras(), self.q_function.members

@@ -40,8 +40,8 @@ class Batches(NamedTuple):
 class Source(Protocol):
     """Experience for an environment."""
 
-    def init(self, extras: PyTree, legal_actions: PyTree) -> PyTree:
-        """Make the state of what is stored, where one environment's extras and masks look like these."""
+    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree = ()) -> PyTree:
+        """Make the state of what is stored, of what one environment's parts look like."""
         ...
 
     def add(self, state: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
@@ -185,9 +185,10 @@ class ReplaySource:
     num_envs: int
     of_runs: bool
 
-    def init(self, extras: PyTree, legal_actions: PyTree) -> PyTree:
-        """Make an empty replay."""
-        return self.replay.init(extras, legal_actions)
+    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree = ()) -> PyTree:
+        """Make an empty replay; one of the user's own need not know of costs where there are none."""
+        costs = {"cost": cost} if jax.tree.leaves(cost) else {}
+        return self.replay.init(extras, legal_actions, **costs)
 
     def add(self, state: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
         """Write an iteration's transitions over the oldest ones."""

@@ -1,7 +1,7 @@
 """The gradient step: one update of a network on one batch of runs of steps."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,12 +11,13 @@ import optax
 
 from jaxq import checks
 from jaxq.agents import auxiliary, bootstraps
+from jaxq.agents.budgets import Multipliers
 from jaxq.agents.components import arguments
 from jaxq.agents.protocol import LearningStatistics
 from jaxq.agents.q_function import Evaluate, QFunction
 from jaxq.hparams import Hparams
 from jaxq.kernels.norms import global_norm
-from jaxq.learning import Bootstrap, mask_illegal, n_step_return, value_of_action
+from jaxq.learning import Bootstrap, mask_illegal, n_step_return, n_step_sums, value_of_action
 from jaxq.types import PyTree, Trajectory
 
 
@@ -27,11 +28,19 @@ class LearnerState(NamedTuple):
         params: The online network.
         target_params: State of the target parameters, such as a slower copy.
         opt_state: State of the optimizer.
+        multipliers: Price of each cost that there is a budget for, `[K]`; `()` without budgets.
+        spent: These costs of the running episodes so far, since it learns, `[E, K]`; `()` likewise.
     """
 
     params: PyTree
     target_params: PyTree
     opt_state: Any
+    multipliers: PyTree = ()
+    spent: PyTree = ()
+
+    def inherit(self, donor: "LearnerState") -> "LearnerState":
+        """Return what a donor has learned, with what was spent in this learner's own episodes."""
+        return donor._replace(spent=self.spent)
 
 
 class Targets(NamedTuple):
@@ -57,6 +66,7 @@ class GradientUpdate:
         losses: Auxiliary losses.
         optimizer: Makes an optax transformation out of the hyperparameters.
         n_step: Steps whose rewards are summed inside a run; a replay of single steps has summed them.
+        multipliers: How budgets are kept, or `None`.
     """
 
     q_function: QFunction
@@ -65,13 +75,22 @@ class GradientUpdate:
     losses: tuple[Callable[..., jax.Array], ...]
     optimizer: Callable[[Hparams], optax.GradientTransformation]
     n_step: int
+    multipliers: Multipliers | None = None
 
     def init(self, key: jax.Array, hparams: Hparams) -> LearnerState:
         """Make a network with fresh weights, its target and its optimizer."""
         params = self.q_function.init(key, hparams)
         # Members of an ensemble are networks of their own, each with an optimizer of its own.
         opt_state = self.q_function.each(self.optimizer(hparams).init)(params)
-        return LearnerState(params, self.target.init(params), opt_state)
+        prices = {} if self.multipliers is None else self.multipliers.init()
+        return LearnerState(params, self.target.init(params), opt_state, **prices)
+
+    def priced(self, learner: LearnerState) -> "GradientUpdate":
+        """Return the update in which actions compare by the learner's prices of costs, if it has any."""
+        if self.multipliers is None:
+            return self
+        value = replace(self.q_function.value, multiplier=learner.multipliers)
+        return replace(self, q_function=self.q_function._replace(value=value))
 
     def step(
         self,
@@ -212,8 +231,12 @@ class GradientUpdate:
     def _returns(
         self, hparams: Hparams, batch: Trajectory
     ) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-        """Return rewards `[N]`, discounts `[N]`, and for each step the one its return goes to."""
-        tail = [leaf[:, self.q_function.burn_in :] for leaf in (batch.reward, batch.discount)]
+        """Return rewards `[N]`, discounts `[N]`, and for each step the one its return goes to.
+
+        With budgets costs stand behind rewards, `[N, 1 + K]`.
+        """
+        rewards = batch.reward if self.multipliers is None else self.multipliers.rewards(batch)
+        tail = [leaf[:, self.q_function.burn_in :] for leaf in (rewards, batch.discount)]
         if not self.q_function.recurrent_size:
             return _flat(tail[0]), _flat(tail[1]), None
         ends = [leaf[:, self.q_function.burn_in :] for leaf in (batch.terminated, batch.truncated)]
@@ -224,10 +247,15 @@ class GradientUpdate:
             inside = jnp.minimum(window, length - 1)
             # What lies behind the run is not known, so the run's last step ends every return.
             truncated = truncated.at[-1].set(True)
+            alone = reward if self.multipliers is None else reward[:, 0]
             result = jax.vmap(n_step_return, in_axes=(0, 0, 0, None))(
-                reward[inside], terminated[inside], truncated[inside], hparams.discount
+                alone[inside], terminated[inside], truncated[inside], hparams.discount
             )
-            return result.r_t, result.discount_t, jnp.arange(length) + result.last
+            r_t = result.r_t
+            if self.multipliers is not None:
+                sums = jax.vmap(n_step_sums, in_axes=(0, 0, None))
+                r_t = sums(reward[inside], result.last, hparams.discount)
+            return r_t, result.discount_t, jnp.arange(length) + result.last
 
         r_t, discount_t, last = jax.vmap(returns)(tail[0], *ends)
         runs = jnp.arange(last.shape[0])[:, None] * last.shape[1]
@@ -297,7 +325,7 @@ class GradientUpdate:
         updates, opt_state = update(gradient, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
         target_params = self.target.update(learner.target_params, params, hparams, due)
-        return LearnerState(params, target_params, opt_state)
+        return learner._replace(params=params, target_params=target_params, opt_state=opt_state)
 
     def _masked(self, q: jax.Array, legal: PyTree) -> jax.Array:
         """Mask values `[N, A]` or `[K, N, A]` by the legal actions of a batch, `[B, T, ...]` or `()`."""

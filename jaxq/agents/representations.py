@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import flax.linen as nn
+import numpy as np
 
 from jaxq import checks
 from jaxq.agents.components import check_fields
-from jaxq.learning import CategoricalValue, QuantileValue, RescaledValue, ScalarValue, Value
+from jaxq.learning import CategoricalValue, PricedValue, QuantileValue, RescaledValue, ScalarValue, Value
 from jaxq.learning.values import SCALAR_LOSSES
 from jaxq.networks import Features, ImplicitQuantileNetwork, QNetwork, QuantileNetwork
 
@@ -73,6 +74,29 @@ class Rescaled(Scalar):
     def make_value(self) -> Value:
         """Return the maths."""
         return RescaledValue(ScalarValue(self.loss))
+
+
+@dataclass(frozen=True)
+class Priced(Scalar):
+    """A number per action, and K costs beside it, by one network.
+
+    Attributes:
+        num_costs: Costs K.
+    """
+
+    # Costs begin at zero whatever values do.
+    has_initial_value: ClassVar[bool] = False
+
+    num_costs: int = 1
+
+    def make_value(self) -> Value:
+        """Return the maths, in which costs have no price yet."""
+        return PricedValue(self.loss, np.zeros(self.num_costs, np.float32))
+
+    def networks(self, make_head: MakeHead, torso: nn.Module | None = None) -> Networks:
+        """Build networks whose head gives 1 + K numbers per action; see `Scalar.networks`."""
+        head = make_head(1 + self.num_costs)
+        return (head if torso is None else QNetwork(torso, head),) * 3
 
 
 @dataclass(frozen=True)

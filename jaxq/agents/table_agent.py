@@ -27,6 +27,9 @@ class TableLearner(NamedTuple):
         traces: Eligibility of each entry in each environment, `[E, S, A]`, or nothing.
         waiting: The last step of each environment, whose next action is not known yet, or nothing.
         model: What each pair of state and action led to last, or nothing.
+        multipliers: Price of each cost that there is a budget for, `[K]`, or nothing; then `q` is
+            `[1 + K, S, A]`, values first and behind them costs.
+        spent: These costs of the running episodes so far, `[E, K]`, or nothing.
     """
 
     q: jax.Array
@@ -34,6 +37,8 @@ class TableLearner(NamedTuple):
     traces: PyTree = ()
     waiting: PyTree = ()
     model: PyTree = ()
+    multipliers: PyTree = ()
+    spent: PyTree = ()
 
     def inherit(self, donor: "TableLearner") -> "TableLearner":
         """Return what a donor has learned, with this learner's own place in its own environments.
@@ -41,7 +46,7 @@ class TableLearner(NamedTuple):
         Traces and waiting steps belong to episodes that go on where they were: a donor's step would
         be followed by this agent's action.
         """
-        return donor._replace(traces=self.traces, waiting=self.waiting)
+        return donor._replace(traces=self.traces, waiting=self.waiting, spent=self.spent)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +99,7 @@ class TableAgent(Agent):
     ) -> PolicyOutput:
         """Choose by the table's values and the exploration."""
         state = jax.vmap(self.states.of)(inputs.observation)
-        q = learner.q[:, state].mean(axis=0)
+        q = self._values(learner, state)
         counts = learner.visits[:, state].sum(axis=0)
         legal = inputs.legal_actions
         probs = self.recipe.exploration.probabilities(hparams, inputs.steps, q, counts, legal)
@@ -102,7 +107,7 @@ class TableAgent(Agent):
 
     def q_values(self, learner: TableLearner, inputs: PolicyInput) -> tuple[jax.Array, PyTree]:
         """Return action values `[E, A]`, the mean of the tables, and no carry."""
-        return learner.q[:, jax.vmap(self.states.of)(inputs.observation)].mean(axis=0), inputs.carry
+        return self._values(learner, jax.vmap(self.states.of)(inputs.observation)), inputs.carry
 
     def exploration_rate(self, hparams: Hparams, steps: jax.Array) -> jax.Array:
         """Return the probability of a random action in each environment, `[E]`."""
@@ -154,6 +159,10 @@ class TableAgent(Agent):
         statistics = LearningStatistics(jnp.mean(error**2) / 2, size, q.mean(), size)
         return learner, replay, statistics
 
+    def _values(self, learner: TableLearner, state: jax.Array) -> jax.Array:
+        """Return what actions are compared by in states `[...]`, `[..., A]`."""
+        return learner.q[:, state].mean(axis=0)
+
     def _rule(
         self,
         learner: TableLearner,
@@ -167,7 +176,7 @@ class TableAgent(Agent):
         recipe = self.recipe
         if recipe.rule == "greedy":
             return greedy_bootstrap
-        q = learner.q[:, step.s_t].mean(axis=0)
+        q = self._values(learner, step.s_t)
         counts = learner.visits[:, step.s_t].sum(axis=0)
         shape = recipe.num_envs, q.shape[0]
         rows = jnp.broadcast_to(q, shape), jnp.broadcast_to(counts, shape)
@@ -192,7 +201,7 @@ class TableAgent(Agent):
         entry = which, step.s_tm1, step.a_tm1
         error = step.real * self._td_error(learner.q, hparams, step, rule, which)
         visits = learner.visits[entry] + step.real
-        rate = _step_size(hparams, visits)
+        rate = step_size(hparams, visits)
         q_tm1 = learner.q[:, step.s_tm1].mean(axis=0)
         if not self.recipe.traces:
             learner = learner._replace(q=learner.q.at[entry].add(rate * error))
@@ -245,13 +254,14 @@ class TableAgent(Agent):
             which = jax.random.randint(which_key, (), 0, 2) if self.recipe.double else 0
             entry = which, step.s_tm1, step.a_tm1
             error = self._td_error(learner.q, hparams, step, rule, which)
-            rate = _step_size(hparams, learner.visits[entry])
+            rate = step_size(hparams, learner.visits[entry])
             return learner._replace(q=learner.q.at[entry].add(rate * error)), None
 
         keys = jax.random.split(key, self.recipe.planning_steps)
         return jax.lax.scan(imagine, learner, keys)[0]
 
 
-def _step_size(hparams: Hparams, visits: jax.Array) -> jax.Array:
+def step_size(hparams: Hparams, visits: jax.Array) -> jax.Array:
+    """Return the step size of an entry after so many visits."""
     # With two tables, an entry may be imagined before it was ever updated from a real step.
     return hparams.learning_rate * jnp.maximum(visits, 1.0) ** -hparams.visit_exponent

@@ -45,6 +45,24 @@ def q_learning(**keywords: Any) -> Algorithm:
     return compose_table("q_learning", {}, keywords)
 
 
+def constrained_q_learning(**keywords: Any) -> Algorithm:
+    """Constrained Q-learning: the largest return whose mean costs per episode stay within budgets.
+
+    Tables of values and of each cost, all updated toward the action that is best by
+    `q[s, a] - sum_k multiplier_k q_k[s, a]`, and
+    `multiplier_k <- max(0, multiplier_k + multiplier_learning_rate * (cost_k - budget_k))` per episode.
+
+    For `budgets={"violations": 1.0}` and what it promises see `constrained_dqn`: it is the mean over
+    training that meets budgets and, as `multiplier_learning_rate` goes to zero and tables keep up, comes
+    to the best return within them. Without budgets it is `q_learning`.
+
+    References:
+        Altman, Constrained Markov Decision Processes, 1999; Tessler et al., Reward Constrained Policy
+        Optimization, 2019, algorithm 1.
+    """
+    return compose_table("constrained_q_learning", {}, keywords)
+
+
 def double_q_learning(**keywords: Any) -> Algorithm:
     """Double Q-learning: two tables, where one chooses the action that the other one values.
 

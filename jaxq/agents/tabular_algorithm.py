@@ -6,8 +6,10 @@ from typing import Any, ClassVar
 
 from jaxq import checks
 from jaxq.agents.algorithm import DISCOUNT, INITIAL_VALUE, joined_leaves, legal_shape
+from jaxq.agents.budgets import Budgets
 from jaxq.agents.components import check_fields, declared_leaves
 from jaxq.agents.composition import check_epsilon_steps
+from jaxq.agents.constrained_table import ConstrainedTableAgent
 from jaxq.agents.exploration import Boltzmann, EpsilonGreedy, UpperConfidenceBound
 from jaxq.agents.keywords import Keywords, Owner
 from jaxq.agents.table_agent import TableAgent
@@ -48,6 +50,7 @@ class TabularQLearning:
         traces: Whether a step also updates the steps that led to it, as long as they were greedy.
         planning_steps: Steps of a learned model that are learned from after each real one.
         exploration: How actions are chosen; see `jaxq.agents.exploration`.
+        budgets: What episodes may cost, or `None`; see `jaxq.agents.budgets`.
         name: What it is called.
         hparams: Starting values of the leaves.
         settings: Every keyword that shapes the program, with its value.
@@ -59,6 +62,7 @@ class TabularQLearning:
     traces: bool = False
     planning_steps: int = 0
     exploration: Any = dataclasses.field(default_factory=EpsilonGreedy)
+    budgets: Budgets | None = None
     name: str = "q_learning"
     hparams: Hparams = dataclasses.field(default_factory=Hparams)
     settings: dict[str, Any] = dataclasses.field(default_factory=dict, compare=False)
@@ -71,6 +75,13 @@ class TabularQLearning:
             raise checks.InputValueError(
                 "traces=True is Watkins's Q(lambda), which follows one greedy table; "
                 "leave out rule, double and planning_steps"
+            )
+        if self.budgets and (
+            self.double or self.traces or self.planning_steps or self.rule == "sampled"
+        ):
+            raise checks.InputValueError(
+                "budgets go with tables that learn from each real step by itself; "
+                "leave out double, traces, planning_steps and rule='sampled', or budgets"
             )
         if self.planning_steps and self.rule == "sampled":
             raise checks.InputValueError(
@@ -88,34 +99,40 @@ class TabularQLearning:
             "initial_value": INITIAL_VALUE,
         }
         traces = [dict(Traces.leaves)] if self.traces else []
-        return joined_leaves([own, declared_leaves(self.exploration), *traces])
+        budgets = [self.budgets.leaves] if self.budgets else []
+        return joined_leaves([own, declared_leaves(self.exploration), *traces, *budgets])
 
     def bind(self, env: Environment, split: Callable[[PyTree], PyTree]) -> TableAgent:
         """Make the agent for an environment.
 
         Raises:
-            InputValueError: If it has no numbered states.
+            InputValueError: If it has no numbered states, or not a cost that there is a budget for.
         """
         if env.states is None:
             raise checks.InputValueError(
                 f"{self.name} keeps a table and needs numbered states, which {env.name} has not; "
                 "use a deep recipe such as jaxq.dqn(), or jaxq.envs.from_table(P)"
             )
-        return TableAgent(
-            name=self.name,
-            hparams=self.hparams,
-            recipe=self,
-            states=env.states,
-            num_actions=env.num_actions,
-            legal_shape=legal_shape(env),
-        )
+        parts = {
+            "name": self.name,
+            "hparams": self.hparams,
+            "recipe": self,
+            "states": env.states,
+            "num_actions": env.num_actions,
+            "legal_shape": legal_shape(env),
+        }
+        if self.budgets is None:
+            return TableAgent(**parts)
+        return ConstrainedTableAgent(**parts, multipliers=self.budgets.bind(env, self.num_envs))
 
 
 def compose_table(name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> TabularQLearning:
     """Fill the slots of a tabular recipe; arguments as of `jaxq.agents.composition.compose`."""
     keywords = Keywords(name, {"epsilon_steps": 20_000, **defaults}, given)
     exploration = keywords.choose("exploration", EXPLORATIONS, "epsilon_greedy")
-    fixed = {"exploration": exploration, "name": name, "hparams": Hparams(), "settings": {}}
+    budgets = Budgets.of(keywords.take("budgets", {}))
+    fixed = {"exploration": exploration, "budgets": budgets, "name": name}
+    fixed |= {"hparams": Hparams(), "settings": {}}
     algorithm = keywords.make(TabularQLearning, **fixed)
     keywords.check_used(OWNERS)
     check_epsilon_steps(keywords, algorithm.leaves)

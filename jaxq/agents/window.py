@@ -95,7 +95,7 @@ class WindowSource:
     length: int
     epochs: int
 
-    def init(self, extras: PyTree, legal_actions: PyTree) -> PyTree:
+    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree = ()) -> PyTree:
         """Store nothing."""
         return ()
 
@@ -165,6 +165,7 @@ class WindowSource:
             weight=jnp.ones(steps.reward.shape[0]),
             legal_tm1=steps.legal_actions,
             legal_t=steps.next_legal_actions,
+            cost=steps.cost,
         )
 
     def _cut(self, leaf: jax.Array, length: int) -> jax.Array:

@@ -27,6 +27,7 @@ from jaxq.engine.devices import (
     restored_mesh,
     saved_mesh,
 )
+from jaxq.engine.evaluation import EpisodeOutcomes, blank_episodes, with_costs
 from jaxq.engine.memory_use import (
     MemoryUse,
     check_episodes_fit,
@@ -43,10 +44,11 @@ from jaxq.engine.state import (
     check_state,
     env_params_like,
 )
+from jaxq.engine.totals import blank_metrics
 from jaxq.engine.trainer import Trainer
 from jaxq.hparams import Hparams, validated
 from jaxq.precision import in_32_bits
-from jaxq.types import PyTree
+from jaxq.types import PyTree, cost_shape
 
 # Where the parts of a population's state are: spread over the devices, but for the clock.
 AGENTS = AgentState(*[P(AXIS)] * 6, steps=P())
@@ -129,7 +131,7 @@ class Population:
         self._run = over_workers(
             self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)), replaced=0, donate=donate
         )
-        self._evaluate: dict[tuple[int, int], Callable] = {}
+        self._evaluate: dict[tuple, Callable] = {}
 
     def __reduce__(self) -> tuple:
         """Pickle and copy what it was made of, and compile again; programs are in no file."""
@@ -232,7 +234,7 @@ class Population:
         Args:
             state: The population.
             key: One PRNG key, of which agent i gets `jax.random.split(key, N)[i]`, or N keys `[N]`.
-            num_episodes: Episodes of each agent, each in an environment of its own.
+            num_episodes: EpisodeOutcomes of each agent, each in an environment of its own.
             max_steps: Steps after which an episode that does not end is given up.
 
         Returns:
@@ -243,16 +245,39 @@ class Population:
             InputValueError: If `state` is another population's, a number is not positive, or so many
                 episodes do not fit the memory of the devices.
         """
+        return self._played(state, key, num_episodes, max_steps, outcomes=False).returns
+
+    @in_32_bits()
+    def evaluate_episodes(
+        self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
+    ) -> EpisodeOutcomes:
+        """Play whole episodes greedily with every agent, and say what they came to; see `evaluate`.
+
+        Args:
+            state: The population.
+            key: One PRNG key, or N keys `[N]`.
+            num_episodes: EpisodeOutcomes of each agent, each in an environment of its own.
+            max_steps: Steps after which an episode that does not end is given up.
+
+        Returns:
+            Returns and lengths, `[N, num_episodes]`, and costs, `[N, num_episodes, K]`.
+        """
+        return with_costs(self._played(state, key, num_episodes, max_steps, outcomes=True))
+
+    def _played(
+        self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int, outcomes: bool
+    ) -> EpisodeOutcomes:
         check_state(state, self.trainer.template, (self.size,))
         length = (
             checks.whole_number("num_episodes", num_episodes),
             checks.whole_number("max_steps", max_steps),
         )
-        if length not in self._evaluate:
+        if (length, outcomes) not in self._evaluate:
             self.check_episodes(num_episodes)
-            evaluate = partial(self._evaluate_agents, length)
-            self._evaluate[length] = self._spread.over_workers(evaluate, (AGENTS, P(AXIS)), P(AXIS))
-        return self._evaluate[length](state, self._keys(key))
+            evaluate = partial(self._evaluate_agents, length, outcomes)
+            program = self._spread.over_workers(evaluate, (AGENTS, P(AXIS)), P(AXIS))
+            self._evaluate[length, outcomes] = program
+        return self._evaluate[length, outcomes](state, self._keys(key))
 
     def check_episodes(self, num_episodes: int) -> None:
         """Check that there is room to evaluate every agent on so many episodes.
@@ -313,18 +338,23 @@ class Population:
             agents, metrics = run(part[0]._replace(steps=steps), iterations)
             return agents._replace(steps=None), metrics
 
-        metrics = Metrics(*[jnp.zeros(count)] * len(Metrics._fields))
+        metrics = blank_metrics(cost_shape(self.trainer.env), count)
         agents, metrics = self._spread.walk(chunks, train, None, (agents._replace(steps=None), metrics))
         steps = steps + iterations * self.trainer.iteration_steps
         return agents._replace(steps=steps), metrics
 
     def _evaluate_agents(
-        self, length: tuple[int, int], chunks: jax.Array, agents: AgentState, keys: jax.Array
-    ) -> jax.Array:
-        play = jax.vmap(lambda agent, key: self.trainer.evaluate_agent(agent, key, *length))
+        self,
+        length: tuple[int, int],
+        outcomes: bool,
+        chunks: jax.Array,
+        agents: AgentState,
+        keys: jax.Array,
+    ) -> EpisodeOutcomes:
+        play = jax.vmap(lambda agent, key: self.trainer.play_agent(agent, key, *length, outcomes))
         # Playing has no use for the clock, so an agent without one may be mapped over.
         inputs = (agents._replace(steps=None), keys)
-        empty = jnp.zeros((keys.shape[0], length[0]))
+        empty = blank_episodes(self.trainer.env, (keys.shape[0], length[0]), outcomes)
         return self._spread.walk(chunks, lambda inputs, _: play(*inputs), inputs, empty)
 
     def _keys(self, key: jax.Array) -> jax.Array:

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxq.agents.protocol import Agent, PolicyInput
 from jaxq.hparams import Hparams
-from jaxq.types import Environment, PyTree, TimeStep, Transition
+from jaxq.types import Environment, PyTree, TimeStep, Transition, cost_shape
 
 
 class RolloutState(NamedTuple):
@@ -22,6 +22,7 @@ class RolloutState(NamedTuple):
         previous_action: Actions of the last step, int32 `[E]`; -1 where an episode begins.
         previous_reward: Their rewards, `[E]`; 0 where an episode begins.
         carry: What the policy carries from step to step.
+        episode_cost: Costs of the running episodes so far, `[E, K]`; `()` where there are none.
     """
 
     env_state: PyTree
@@ -32,10 +33,11 @@ class RolloutState(NamedTuple):
     previous_action: jax.Array
     previous_reward: jax.Array
     carry: PyTree
+    episode_cost: PyTree = ()
 
 
 class EpisodeTotals(NamedTuple):
-    """Sums over the episodes that ended: their number, their returns and their lengths.
+    """Sums over the episodes that ended: their number, returns, lengths, and costs `[K]` if any.
 
     Number and lengths are int32: no more than the env steps of an agent, which are counted in 32 bits.
     """
@@ -43,6 +45,7 @@ class EpisodeTotals(NamedTuple):
     episodes: jax.Array
     episode_return: jax.Array
     episode_length: jax.Array
+    episode_cost: PyTree = ()
 
 
 def start(env: Environment, env_params: PyTree, agent: Agent, key: jax.Array) -> RolloutState:
@@ -54,8 +57,9 @@ def start(env: Environment, env_params: PyTree, agent: Agent, key: jax.Array) ->
     lengths = zeros.astype(jnp.int32)
     no_action = jnp.full(num_envs, -1, jnp.int32)
     carry = agent.initial_carry(num_envs)
+    cost = jax.tree.map(lambda leaf: jnp.zeros((num_envs, *leaf.shape)), cost_shape(env))
     return RolloutState(
-        env_state, observation, zeros, lengths, zeros, no_action, jnp.zeros(num_envs), carry
+        env_state, observation, zeros, lengths, zeros, no_action, jnp.zeros(num_envs), carry, cost
     )
 
 
@@ -114,6 +118,7 @@ def rollout(
             output.extras,
             legal,
             timestep.final_legal_actions,
+            timestep.cost,
         )
         counted, totals = _count(state, timestep)
         ended = timestep.terminated | timestep.truncated
@@ -149,14 +154,17 @@ def _count(state: RolloutState, timestep: TimeStep) -> tuple[RolloutState, Episo
     ended = timestep.terminated | timestep.truncated
     episode_return = state.episode_return + timestep.reward
     episode_length = state.episode_length + 1
+    episode_cost = jax.tree.map(jnp.add, state.episode_cost, timestep.cost)
     totals = EpisodeTotals(
         ended.sum(dtype=jnp.int32),
         jnp.sum(ended * episode_return),
         jnp.sum(ended * episode_length),
+        jax.tree.map(lambda cost: jnp.sum(ended[:, None] * cost, axis=0), episode_cost),
     )
     running = state._replace(
         episode_return=jnp.where(ended, 0, episode_return),
         episode_length=jnp.where(ended, 0, episode_length),
+        episode_cost=jax.tree.map(lambda cost: jnp.where(ended[:, None], 0, cost), episode_cost),
         # One that is no number says nothing about how large the others may be.
         max_abs_reward=jnp.fmax(state.max_abs_reward, jnp.abs(timestep.reward)),
     )

@@ -54,6 +54,7 @@ class Metrics(NamedTuple):
         q_value: Mean value of the actions in the samples.
         gradient_norm: Mean global norm of the gradients before clipping.
         epsilon: Probability of a random action at the end.
+        episode_cost: `None`; see `CostMetrics`.
     """
 
     episodes: jax.Array
@@ -64,6 +65,35 @@ class Metrics(NamedTuple):
     q_value: jax.Array
     gradient_norm: jax.Array
     epsilon: jax.Array
+    # No field: what a run writes down and reads back has a column of numbers for each of these.
+    episode_cost = None
+
+
+class CostMetrics(NamedTuple):
+    """What happened during one call of `run` in an environment with costs: `Metrics`, and costs.
+
+    Attributes:
+        episodes: As in `Metrics`.
+        episode_return: As in `Metrics`.
+        episode_length: As in `Metrics`.
+        loss: As in `Metrics`.
+        td_error: As in `Metrics`.
+        q_value: As in `Metrics`.
+        gradient_norm: As in `Metrics`.
+        epsilon: As in `Metrics`.
+        episode_cost: Mean undiscounted costs of the episodes that ended, `[K]` in order of the
+            environment's `cost_names`, `[N, K]` in a population; NaN if none ended.
+    """
+
+    episodes: jax.Array
+    episode_return: jax.Array
+    episode_length: jax.Array
+    loss: jax.Array
+    td_error: jax.Array
+    q_value: jax.Array
+    gradient_norm: jax.Array
+    epsilon: jax.Array
+    episode_cost: jax.Array
 
 
 def check_arguments(env: Any, algorithm: Any) -> None:

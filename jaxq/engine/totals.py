@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxq.agents.protocol import LearningStatistics
 from jaxq.engine.rollout import EpisodeTotals
-from jaxq.engine.state import Metrics
+from jaxq.engine.state import CostMetrics, Metrics
 from jaxq.types import PyTree
 
 
@@ -58,7 +58,7 @@ def zeros(shapes: PyTree) -> PyTree:
     return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
-def metrics(totals: Totals, iterations: jax.Array, epsilon: jax.Array) -> Metrics:
+def metrics(totals: Totals, iterations: jax.Array, epsilon: jax.Array) -> Metrics | CostMetrics:
     """Make metrics of what was added up.
 
     Args:
@@ -68,7 +68,7 @@ def metrics(totals: Totals, iterations: jax.Array, epsilon: jax.Array) -> Metric
     """
     episodes, learning = totals
     number = episodes.episodes.astype(jnp.float32)
-    return Metrics(
+    found = Metrics(
         episodes=number,
         episode_return=episodes.episode_return / number,
         episode_length=episodes.episode_length.astype(jnp.float32) / number,
@@ -78,3 +78,16 @@ def metrics(totals: Totals, iterations: jax.Array, epsilon: jax.Array) -> Metric
         gradient_norm=learning.gradient_norm / iterations,
         epsilon=epsilon.mean(),
     )
+    cost = episodes.episode_cost
+    return CostMetrics(*found, cost / number) if jax.tree.leaves(cost) else found
+
+
+def blank_metrics(cost: PyTree, agents: int) -> Metrics | CostMetrics:
+    """Make zeros of the shapes of a population's metrics.
+
+    Args:
+        cost: What one environment's costs look like, `[K]`, or `()`.
+        agents: Number of agents N.
+    """
+    blank = Metrics(*[jnp.zeros(agents)] * len(Metrics._fields))
+    return CostMetrics(*blank, jnp.zeros((agents, *cost.shape))) if jax.tree.leaves(cost) else blank

@@ -10,7 +10,6 @@ from jax.sharding import Mesh
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
 from jaxq.agents.protocol import LearningStatistics, PolicyInput, check_agent, first_input
-from jaxq.engine import evaluation
 from jaxq.engine.devices import (
     SavedMesh,
     checked_mesh,
@@ -19,6 +18,7 @@ from jaxq.engine.devices import (
     restored_mesh,
     saved_mesh,
 )
+from jaxq.engine.evaluation import EpisodeOutcomes, greedy_episodes, with_costs
 from jaxq.engine.foreign_parts import check_traces, is_foreign
 from jaxq.engine.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
 from jaxq.engine.programs import Program
@@ -107,6 +107,7 @@ class Trainer:
         self._init = Program(self.init_agent, out_shardings=where)
         self._run = Program(self.run_agent, out_shardings=(where, None))
         self._evaluate = Program(self.evaluate_agent, static_argnums=(2, 3))
+        self._play = Program(self.play_agent, static_argnums=(2, 3, 4))
         self._q_values = Program(self._q_values_of)
 
     def __reduce__(self) -> tuple:
@@ -179,12 +180,36 @@ class Trainer:
             InputValueError: If `state` is another trainer's, a number is not positive, or so many
                 episodes do not fit the memory.
         """
+        length = self._checked_length(state, key, num_episodes, max_steps)
+        return self._evaluate(state, key, *length)
+
+    @in_32_bits()
+    def evaluate_episodes(
+        self, state: AgentState, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000
+    ) -> EpisodeOutcomes:
+        """Play whole episodes greedily, and say what they came to; see `evaluate`.
+
+        Args:
+            state: The agent.
+            key: PRNG key.
+            num_episodes: Number of episodes, those of `evaluate` with the same key.
+            max_steps: Steps after which an episode that does not end is given up.
+
+        Returns:
+            Returns and lengths, `[num_episodes]`, and costs, `[num_episodes, K]`.
+        """
+        length = self._checked_length(state, key, num_episodes, max_steps)
+        return with_costs(self._play(state, key, *length, True))
+
+    def _checked_length(
+        self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int
+    ) -> tuple[int, int]:
         check_state(state, self.template)
         check_key(key)
         num_episodes = checks.whole_number("num_episodes", num_episodes)
         limit = memory_limit(first_device() if self.mesh is None else self.mesh)
         check_episodes_fit(num_episodes, 1, num_bytes(self.template), self.episode_bytes, limit)
-        return self._evaluate(state, key, num_episodes, checks.whole_number("max_steps", max_steps))
+        return num_episodes, checks.whole_number("max_steps", max_steps)
 
     @in_32_bits()
     def q_values(self, state: AgentState, observation: jax.Array) -> jax.Array:
@@ -315,7 +340,13 @@ class Trainer:
         self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int
     ) -> jax.Array:
         """Do what `evaluate` does, on checked arguments."""
-        return evaluation.greedy_returns(
+        return self.play_agent(state, key, num_episodes, max_steps, outcomes=False).returns
+
+    def play_agent(
+        self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int, outcomes: bool
+    ) -> EpisodeOutcomes:
+        """Do what `evaluate_episodes` does, on checked arguments; without outcomes returns alone."""
+        return greedy_episodes(
             self.env,
             state.env_params,
             self.agent,
@@ -323,6 +354,7 @@ class Trainer:
             unrolled_threefry(key),
             num_episodes,
             max_steps,
+            outcomes,
         )
 
     def _check_traces(self) -> None:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from gymnax.environments import spaces
 
 from jaxq import checks
+from jaxq.envs.costs import check_costs, checked_names
 from jaxq.envs.legal_actions import check_legal_actions
 from jaxq.envs.states import state_numbers
 from jaxq.envs.time_limits import KINDS, TERMINATES, TRUNCATES
@@ -42,6 +43,7 @@ class GymnaxEnvironment:
         time_limit: Whether the time limit "truncates" or "terminates"; see `jaxq.envs.time_limits`.
         has_legal_actions: Whether the gymnax environment has a method `legal_actions(state, params)`,
             which says what may be done in a state, bool `[A]`.
+        cost_names: What its costs are called, `()` where it has none.
     """
 
     @_in_32_bits()
@@ -52,6 +54,7 @@ class GymnaxEnvironment:
         name: str,
         observation_dtype: Any = None,
         time_limit: str = TRUNCATES,
+        cost_names: tuple[str, ...] | None = None,
     ) -> None:
         self._env = env
         self.time_limit = checks.known("time_limit", time_limit, KINDS)
@@ -62,13 +65,17 @@ class GymnaxEnvironment:
         self.num_actions = _num_actions(name, env.action_space(params).n)
         self.observation_spec = self._observation_spec(self._observation_dtype)
         self.states = state_numbers(env, params, self.observation_spec)
+        cost_names = getattr(env, "cost_names", ()) if cost_names is None else cost_names
+        self.cost_names = checked_names(cost_names)
         self.has_legal_actions = callable(getattr(env, "legal_actions", None))
         if self.has_legal_actions:
             check_legal_actions(self)
+        check_costs(self)
 
     def __reduce__(self) -> tuple:
         """Pickle and copy what it was made of; the rest has functions that no file holds."""
-        return type(self), (self._env, self._static_params, self.name, self._observation_dtype)
+        arguments = self._env, self._static_params, self.name, self._observation_dtype
+        return type(self), (*arguments, self.time_limit, self.cost_names)
 
     def __repr__(self) -> str:
         """Say what the environment is and what its observations look like."""
@@ -103,7 +110,15 @@ class GymnaxEnvironment:
             final_observation=self._cast(info["final_observation"]),
             legal_actions=self.legal_actions(stepped, params),
             final_legal_actions=final_legal,
+            cost=self._cost(state, action, params, info),
         )
+
+    def _cost(self, state: PyTree, action: jax.Array, params: PyTree, info: dict) -> PyTree:
+        """Return the costs of an action in the state before, `[K]`; `()` where there are none."""
+        if not self.cost_names:
+            return ()
+        cost = info["cost"] if "cost" in info else self._env.costs(state, action, params)
+        return jnp.asarray(cost, jnp.float32)
 
     @_in_32_bits()
     def legal_actions(self, state: PyTree, params: PyTree) -> PyTree:
@@ -238,6 +253,7 @@ def from_gymnax(
     name: str | None = None,
     observation_dtype: Any = None,
     time_limit: str = TRUNCATES,
+    cost_names: tuple[str, ...] | None = None,
 ) -> GymnaxEnvironment:
     """Use a gymnax 1.0 environment object, the user's own included.
 
@@ -250,13 +266,17 @@ def from_gymnax(
         time_limit: "truncates" where the limit only cuts episodes short, and the value of the last
             observation is bootstrapped; "terminates" where it belongs to the task and observations show
             the time, and nothing follows it.
+        cost_names: What the costs of a step are called that the environment puts into `info["cost"]`,
+            or that its method `costs(state, action, params)` returns, `[K]`; its own `cost_names` if
+            not given, and without any it has no costs.
 
     Returns:
         The environment as `jaxq.Trainer` takes it.
 
     Raises:
         InputTypeError: If it is no gymnax 1.0 environment.
-        InputValueError: If its actions are continuous, or `time_limit` is something else.
+        InputValueError: If its actions are continuous, `time_limit` is something else, or costs are not
+            as many numbers as they have names.
 
     References:
         Pardo et al., Time Limits in Reinforcement Learning, 2018, sections 2 and 3 (`time_limit`).
@@ -275,4 +295,4 @@ def from_gymnax(
             f"{name} has continuous actions ({space}), and Q-learning compares a finite number of "
             "actions; use an environment with a Discrete action space"
         )
-    return GymnaxEnvironment(env, params, name, observation_dtype, time_limit)
+    return GymnaxEnvironment(env, params, name, observation_dtype, time_limit, cost_names)

@@ -47,6 +47,11 @@ class StackedFrames:
         """Whether there are states in which some actions may not be taken."""
         return self.env.has_legal_actions
 
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        """What the costs are called, `()` where there are none."""
+        return self.env.cost_names
+
     def legal_actions(self, state: StackedState, params: PyTree) -> PyTree:
         """Return the actions that may be taken in a state, bool `[A]`; `()` where all always may."""
         return self.env.legal_actions(state.env, params)

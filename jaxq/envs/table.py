@@ -1,7 +1,7 @@
 """Finite MDPs as tables: the environment that steps one, and `from_table`, which makes it."""
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import chex
@@ -12,6 +12,8 @@ from flax import struct
 
 from jaxq import checks
 from jaxq.envs import toy_text
+from jaxq.envs.costs import checked_costs
+from jaxq.envs.draws import draw, prepared
 from jaxq.envs.legal_actions import checked_mask
 from jaxq.envs.outcomes import Outcomes, read_arrays, read_dictionary
 from jaxq.precision import in_32_bits
@@ -34,16 +36,6 @@ class TableParams:
     max_steps_in_episode: jax.Array
 
 
-class _Draws(NamedTuple):
-    """Cumulative probabilities of several distributions, in a row and each padded to `width`.
-
-    `width` is a power of two, so that a search by halves has no remainder to look after.
-    """
-
-    cumulative: np.ndarray
-    width: int
-
-
 class TableEnvironment:
     """A finite MDP as pure functions; the observation is the state's number.
 
@@ -60,6 +52,7 @@ class TableEnvironment:
         outcomes: The exact model, float64.
         initial: Probability of each state to begin in, float64 `[S]`.
         legal: Which actions may be taken in which state, bool `[S, A]`; `None` where all may.
+        costs: Costs of each action in each state, float64 `[S, A]` by name; empty where there are none.
         drawing: Of a grid world whose states are its cells row by row, a character for each cell,
             `[rows, columns]`; else `None`.
     """
@@ -72,9 +65,11 @@ class TableEnvironment:
         max_steps: int,
         name: str,
         legal: np.ndarray | None = None,
+        costs: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.name = name
         self.legal = legal
+        self.costs = dict(costs or {})
         self.drawing: np.ndarray | None = None
         self.num_states, self.num_actions, num_outcomes = outcomes.probability.shape
         self.observation_spec = ObservationSpec((), jnp.dtype(jnp.int32), self.num_states)
@@ -82,19 +77,19 @@ class TableEnvironment:
         self.states = StateNumbers(self.num_states, lambda observation: observation)
         self.outcomes = outcomes
         self.initial = initial
-        self._draws = _draws(outcomes.probability.reshape(-1, num_outcomes))
+        self._draws = prepared(outcomes.probability.reshape(-1, num_outcomes))
         # An outcome that ends the episode is stored as ~s, below zero: one word for both.
         code = np.where(outcomes.terminated, ~outcomes.next_state, outcomes.next_state)
         self._code = self._per_outcome(code, np.int32)
         self._reward = self._per_outcome(outcomes.reward, np.float32)
         self._starts = np.flatnonzero(initial).astype(np.int32)
-        self._start_draws = _draws(initial[None, self._starts])
+        self._start_draws = prepared(initial[None, self._starts])
         self._starts_are_even = bool(np.ptp(initial[self._starts]) < 1e-12)
 
     def __reduce__(self) -> tuple:
         """Pickle and copy what it was made of; the rest has functions that no file holds."""
         max_steps = int(self.params.max_steps_in_episode)
-        arguments = self.outcomes, self.initial, max_steps, self.name, self.legal
+        arguments = self.outcomes, self.initial, max_steps, self.name, self.legal, self.costs
         return type(self), arguments, {"params": self.params, "drawing": self.drawing}
 
     def __repr__(self) -> str:
@@ -115,7 +110,7 @@ class TableEnvironment:
         chex.assert_rank([state.number, action], 0)
         outcome_chance, start_chance = self._chances(key)
         pair = state.number * self.num_actions + action
-        outcome = _draw(self._draws, pair * self._draws.width, outcome_chance)
+        outcome = draw(self._draws, pair * self._draws.width, outcome_chance)
         code = jnp.asarray(self._code)[outcome]
         terminated = code < 0
         reached = jnp.where(terminated, ~code, code)
@@ -131,6 +126,7 @@ class TableEnvironment:
             final_observation=reached,
             legal_actions=self._legal(number),
             final_legal_actions=self._legal(reached),
+            cost=self._cost(state.number, action),
         )
 
     @property
@@ -141,6 +137,16 @@ class TableEnvironment:
     def legal_actions(self, state: TableState, params: TableParams) -> PyTree:
         """Return the actions that may be taken in a state, bool `[A]`; `()` where all always may."""
         return self._legal(state.number)
+
+    @property
+    def cost_names(self) -> tuple[str, ...]:
+        """What the costs are called, `()` where there are none."""
+        return tuple(self.costs)
+
+    def _cost(self, number: jax.Array, action: jax.Array) -> PyTree:
+        if not self.costs:
+            return ()
+        return jnp.asarray(np.stack([*self.costs.values()], axis=-1), jnp.float32)[number, action]
 
     def _legal(self, number: jax.Array) -> PyTree:
         return () if self.legal is None else jnp.asarray(self.legal)[number]
@@ -159,38 +165,13 @@ class TableEnvironment:
         if self._starts_are_even:
             place = (chance * len(self._starts)).astype(jnp.int32)  # the search took 17 of 45 ns in Taxi
         else:
-            place = _draw(self._start_draws, 0, chance)
+            place = draw(self._start_draws, 0, chance)
         return jnp.asarray(self._starts)[place]
 
     def _per_outcome(self, values: np.ndarray, dtype: Any) -> np.ndarray:
         """Flatten `[S, A, K]`, padded as the cumulative probabilities are."""
         padding = self._draws.width - values.shape[-1]
         return np.pad(values, ((0, 0), (0, 0), (0, padding))).astype(dtype).ravel()
-
-
-def _draws(probability: np.ndarray) -> _Draws:
-    """Prepare to draw from the rows of `[rows, K]`, whose zeros stand at the end."""
-    num_rows, num_outcomes = probability.shape
-    width = 1 << (num_outcomes - 1).bit_length()
-    # From the last outcome on this is 1, exactly so as float32, which no random number reaches; so what
-    # stands there to fill up is never drawn.
-    cumulative = np.ones((num_rows, width))
-    cumulative[:, :num_outcomes] = np.cumsum(probability, axis=1)
-    return _Draws(cumulative.astype(np.float32).ravel(), width)
-
-
-def _draw(draws: _Draws, first: jax.Array | int, chance: jax.Array) -> jax.Array | int:
-    """Find the outcome that a number in [0, 1) stands for, in the row that begins at `first`.
-
-    Searching by halves takes log2 K looked-up words, and for 3 outcomes no longer than comparing all.
-    """
-    position, step = first, draws.width // 2
-    cumulative = jnp.asarray(draws.cumulative)
-    while step:
-        beyond = chance >= cumulative[position + (step - 1)]
-        position = jnp.where(beyond, position + step, position)
-        step //= 2
-    return position
 
 
 def from_table(
@@ -200,6 +181,8 @@ def from_table(
     terminated: Any = None,
     initial: Any = None,
     legal_actions: Any = None,
+    costs: Any = None,
+    cost_names: Sequence[str] | None = None,
     max_steps: int | None = None,
     name: str | None = None,
 ) -> TableEnvironment:
@@ -217,6 +200,9 @@ def from_table(
             outcome ends the episode in.
         legal_actions: Which actions may be taken in which state, bool `[S, A]`, one at least in each;
             all if not given.
+        costs: Costs of each action in each state beside its reward, `[S, A, K]`, or `[S, A]` by name as
+            `jaxq.constrained_value_iteration` takes them; none if not given.
+        cost_names: Names of the K costs, where they are one array.
         max_steps: Steps after which an episode is truncated; by default the gymnasium environment's
             limit, and 200 where it has none.
         name: What to call it; by default the gymnasium environment's id, else "table".
@@ -247,12 +233,14 @@ def from_table(
         outcomes = read_arrays(P, rewards, terminated)
     initial = defaults.initial if initial is None else initial
     max_steps = next(given for given in (max_steps, defaults.max_steps, _MAX_STEPS) if given is not None)
+    shape = outcomes.probability.shape[:2]
     env = TableEnvironment(
         outcomes,
         _distribution(initial, outcomes),
         checks.whole_number("max_steps", max_steps),
         defaults.name if name is None else name,
-        checked_mask(legal_actions, outcomes.probability.shape[:2]),
+        checked_mask(legal_actions, shape),
+        checked_costs(costs, cost_names, shape),
     )
     env.drawing = defaults.drawing
     return env

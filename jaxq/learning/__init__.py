@@ -3,10 +3,16 @@
 In reading order: `schedules` say how much to explore, and `policies` which action that makes likely;
 `returns` sum rewards over several steps; `targets` add what is still to come, by one formula for every
 algorithm; `values` say what a network's output means, be it a number or a distribution, and how far it
-is from its target, with the maths of `distributions` and `rescaling`. `off_policy` says from logged
-episodes what a policy would be worth.
+is from its target, with the maths of `distributions` and `rescaling`, and of costs, `constrained`.
+`off_policy` says from logged episodes what a policy would be worth.
 """
 
+from jaxq.learning.constrained import (
+    PricedValue,
+    multiplier_step,
+    priced_target,
+    priced_values,
+)
 from jaxq.learning.distributions import (
     Quantiles,
     categorical_projection,
@@ -36,7 +42,7 @@ from jaxq.learning.policies import (
     ucb_values,
 )
 from jaxq.learning.rescaling import RescaledValue, rescale, undo_rescale
-from jaxq.learning.returns import NStepReturn, lambda_returns, n_step_return
+from jaxq.learning.returns import NStepReturn, lambda_returns, n_step_return, n_step_sums
 from jaxq.learning.schedules import (
     epsilon_ladder,
     exponential_schedule,
@@ -61,6 +67,7 @@ __all__ = [
     "Estimate",
     "Loss",
     "NStepReturn",
+    "PricedValue",
     "QuantileValue",
     "Quantiles",
     "RescaledValue",
@@ -86,9 +93,13 @@ __all__ = [
     "linear_schedule",
     "mask_illegal",
     "mix_uniform",
+    "multiplier_step",
     "munchausen_bootstrap",
     "n_step_return",
+    "n_step_sums",
     "per_decision_importance",
+    "priced_target",
+    "priced_values",
     "quantile_huber_loss",
     "quantile_midpoints",
     "rescale",

@@ -62,6 +62,30 @@ def n_step_return(
     return NStepReturn(jnp.sum(weight * reward), jnp.sum(bootstrap), last)
 
 
+def n_step_sums(values: jax.Array, last: jax.Array, discount: jax.Array) -> jax.Array:
+    """Sum what came of several things beside reward, such as costs, over the window of a return.
+
+    `sum_{k <= last} discount^k values[k]`
+
+    Args:
+        values: What each of n consecutive steps brought, `[n, K]`.
+        last: Number of the window's last step, int32 `[]`, as `n_step_return` gives it.
+        discount: gamma, `[]`, in [0, 1].
+
+    Returns:
+        The sums, `[K]`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> n_step_sums(jnp.array([[1.0, 0.0], [2.0, 4.0], [8.0, 8.0]]), 1, 0.5).tolist()
+        [2.0, 2.0]
+    """
+    chex.assert_rank([values, last], [2, 0])
+    step = jnp.arange(values.shape[0])
+    weight = jnp.where(step <= last, discount ** step.astype(values.dtype), 0)
+    return jnp.sum(weight[:, None] * values, axis=0)
+
+
 def lambda_returns(
     reward: jax.Array,
     terminated: jax.Array,

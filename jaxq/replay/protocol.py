@@ -35,12 +35,13 @@ class Replay(Protocol):
     a ring that stays in place, where a position per agent would make it a scatter.
     """
 
-    def init(self, extras: PyTree = (), legal_actions: PyTree = ()) -> ReplayState:
+    def init(self, extras: PyTree = (), legal_actions: PyTree = (), cost: PyTree = ()) -> ReplayState:
         """Make an empty replay.
 
         Args:
             extras: What one environment's `Transition.extras` look like, arrays or their shapes.
             legal_actions: The same of its `Transition.legal_actions`.
+            cost: The same of its `Transition.cost`; not given where there is none.
         """
         ...
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from jaxq import checks
 from jaxq.kernels.random_index import random_index
-from jaxq.learning.returns import n_step_return
+from jaxq.learning.returns import n_step_return, n_step_sums
 from jaxq.replay.packing import pack, stored_spec, unpack
 from jaxq.types import ObservationSpec, PyTree, Trajectory, Transition
 
@@ -39,6 +39,7 @@ class Ring(NamedTuple):
         extras: What else the agent keeps, leaves `[R, E, ...]`.
         legal_actions: Actions that could be taken, as bits, uint8 `[R, E, ceil(A / 8)]`; or `()`.
         final_legal_actions: Those of `final_observations`, uint8 `[F + 1, E, ceil(A / 8)]`; or `()`.
+        cost: float32 `[R, E, K]`, or `()`.
     """
 
     observation: jax.Array
@@ -50,6 +51,7 @@ class Ring(NamedTuple):
     extras: PyTree
     legal_actions: PyTree
     final_legal_actions: PyTree
+    cost: PyTree
 
 
 def check_sizes(replay: Any, span: str) -> None:
@@ -79,6 +81,7 @@ def empty(
     num_envs: int,
     extras: PyTree = (),
     legal_actions: PyTree = (),
+    cost: PyTree = (),
 ) -> Ring:
     """Make an empty ring.
 
@@ -88,6 +91,7 @@ def empty(
         num_envs: Environments E that write side by side.
         extras: What one environment's extras look like, arrays or their shapes.
         legal_actions: What its legal actions look like, bool `[A]`, or `()`.
+        cost: What its costs look like, `[K]`, or `()`.
     """
     stored, rows = stored_spec(spec), (num_rows, num_envs)
     bits = jax.tree.map(lambda leaf: -(-leaf.shape[0] // 8), legal_actions)
@@ -104,6 +108,7 @@ def empty(
         final_legal_actions=jax.tree.map(
             lambda size: jnp.zeros((places, num_envs, size), jnp.uint8), bits
         ),
+        cost=jax.tree.map(lambda leaf: jnp.zeros(rows + leaf.shape, jnp.float32), cost),
     )
 
 
@@ -150,6 +155,7 @@ def write(spec: ObservationSpec, ring: Ring, rows: Transition, rows_written: jax
         extras=jax.tree.map(over, ring.extras, rows.extras),
         legal_actions=jax.tree.map(over, ring.legal_actions, _bits(rows.legal_actions)),
         final_legal_actions=finals[1],
+        cost=jax.tree.map(over, ring.cost, rows.cost),
     )
 
 
@@ -286,6 +292,10 @@ def n_step_steps(
     result = jax.vmap(n_step_return, in_axes=(0, 0, 0, None))(
         ring.reward[steps], ending == TERMINATED, ending >= TRUNCATED, discount
     )
+    cost = jax.tree.map(
+        lambda leaf: jax.vmap(n_step_sums, in_axes=(0, 0, None))(leaf[steps], result.last, discount),
+        ring.cost,
+    )
     last = (row + result.last) % num_rows
     following = _following(spec, ring, last, env, rows_written)
     steps = Trajectory(
@@ -301,6 +311,7 @@ def n_step_steps(
         weight=(),
         legal_tm1=_masks(jax.tree.map(lambda leaf: leaf[row, env], ring.legal_actions)),
         legal_t=following.legal_actions,
+        cost=cost,
     )
     steps = jax.tree.map(lambda leaf: leaf[:, None], steps)
     return _placed(steps, ring, row, env)
@@ -346,6 +357,7 @@ def run_steps(
         weight=(),
         legal_tm1=_masks(jax.tree.map(lambda leaf: leaf[place], ring.legal_actions)),
         legal_t=following.legal_actions,
+        cost=jax.tree.map(lambda leaf: leaf[place], ring.cost),
     )
     return _placed(steps, ring, row, env)
 

@@ -30,10 +30,10 @@ class RingReplay:
     batch_size: int
 
     @in_32_bits()
-    def init(self, extras: PyTree = (), legal_actions: PyTree = ()) -> ReplayState:
+    def init(self, extras: PyTree = (), legal_actions: PyTree = (), cost: PyTree = ()) -> ReplayState:
         """Make an empty replay; see `Replay.init`."""
         sizes = self.num_rows, self.num_envs
-        return ReplayState(ring.empty(self.spec, *sizes, extras, legal_actions))
+        return ReplayState(ring.empty(self.spec, *sizes, extras, legal_actions, cost))
 
     @in_32_bits()
     def add(self, state: ReplayState, rows: Transition, rows_written: jax.Array) -> ReplayState:
@@ -67,9 +67,9 @@ class PrioritizedRing(RingReplay):
         return with_importance(hparams, steps)
 
     @in_32_bits()
-    def init(self, extras: PyTree = (), legal_actions: PyTree = ()) -> ReplayState:
+    def init(self, extras: PyTree = (), legal_actions: PyTree = (), cost: PyTree = ()) -> ReplayState:
         """Make an empty replay; see `Replay.init`."""
-        return super().init(extras, legal_actions)._replace(priorities=self.starts.empty())
+        return super().init(extras, legal_actions, cost)._replace(priorities=self.starts.empty())
 
     @in_32_bits()
     def add(self, state: ReplayState, rows: Transition, rows_written: jax.Array) -> ReplayState:

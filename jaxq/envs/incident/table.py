@@ -182,9 +182,10 @@ def _table(
     cost = np.concatenate([rows.cost, np.zeros((1, num_actions, len(COSTS)))])
     max_steps = int(params.max_steps_in_episode)
     legal = np.concatenate([rows.legal, np.ones((1, num_actions), bool)])
+    costs = {name: cost[..., k].astype(np.float64) for k, name in enumerate(COSTS)}
     return IncidentTable(
-        TableEnvironment(outcomes, start, max_steps, "Incident-table", legal),
-        {name: cost[..., k].astype(np.float64) for k, name in enumerate(COSTS)},
+        TableEnvironment(outcomes, start, max_steps, "Incident-table", legal, costs),
+        costs,
         legal,
         states,
         params,
