@@ -70,6 +70,11 @@ class GymnaxEnvironment:
         """Pickle and copy what it was made of; the rest has functions that no file holds."""
         return type(self), (self._env, self._static_params, self.name, self._observation_dtype)
 
+    @property
+    def raw(self) -> Any:
+        """The gymnax environment itself."""
+        return self._env
+
     def __repr__(self) -> str:
         """Say what the environment is and what its observations look like."""
         spec = self.observation_spec
