@@ -113,8 +113,9 @@ def read_observation(name: str) -> dict[str, Any]:
         arrays = {part: np.asarray(value) for part, value in parts.items()}
     except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        where = "standard input" if name == "-" else name
         raise checks.InputValueError(
-            f"{'standard input' if name == '-' else name} cannot be read as an observation ({reason.splitlines()[0]}); give {_FORMS}"
+            f"{where} cannot be read as an observation ({reason.splitlines()[0]}); give {_FORMS}"
         ) from None
     if "legal_actions" in arrays:
         arrays["legal_actions"] = _mask(arrays["legal_actions"])
