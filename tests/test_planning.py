@@ -113,6 +113,7 @@ def test_an_illegal_action_comes_last_whatever_it_pays():
     plan = jaxq.plan(trainer, state, 0)
     assert [action.legal for action in plan.actions] == [True, True, False]
     assert plan.actions[-1].reason == "no tools in 0"
+    assert plan.legal_actions.tolist() == [True, False, True]
     assert "not legal: no tools in 0" in str(plan)
     env.illegal_reason = None
     assert jaxq.plan(trainer, state, 0).actions[-1].reason == "not legal in this state"

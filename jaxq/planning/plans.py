@@ -5,6 +5,8 @@ import json
 import math
 from typing import Any
 
+import numpy as np
+
 _NOT_LEGAL = "not legal"
 _UNKNOWN = "nobody said which actions are legal; give legal_actions= or env_state="
 
@@ -124,6 +126,13 @@ class Plan:
         """The best action."""
         return self.actions[0]
 
+    @property
+    def legal_actions(self) -> np.ndarray:
+        """Which actions may be taken, bool `[A]`; all of them where nobody said."""
+        mask = np.ones(len(self.actions), bool)
+        mask[[action.action for action in self.actions if action.legal is False]] = False
+        return mask
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that strict JSON can hold: `None` for what is not finite."""
         return _plain(dataclasses.asdict(self))
@@ -162,7 +171,9 @@ class Plan:
         rows = []
         for place, action in enumerate(self.actions, 1):
             row = [str(place), action.name, _number(action.q_value), _number(action.advantage, "+")]
-            row += [_number(action.confidence)] if self.confidence_kind else []
+            counts = self.confidence_kind == "visits"
+            sure = f"{action.confidence:,.0f}" if counts else _number(action.confidence)
+            row += [sure] if self.confidence_kind else []
             row += [_number(action.expected_costs[name]) for name in costs]
             if simulated:
                 outlook = action.outlook
