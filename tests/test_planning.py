@@ -351,6 +351,12 @@ def test_values_that_are_not_finite_are_refused(asked):
         jaxq.plan(trainer, broken, 0)
 
 
+def test_inside_another_program_it_is_told(asked):
+    trainer, state, _ = asked
+    with pytest.raises(jaxq.InputError, match=r"outside"):
+        jax.jit(lambda observation: jaxq.plan(trainer, state, observation).best.q_value)(jnp.int32(0))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

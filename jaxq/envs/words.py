@@ -71,12 +71,9 @@ def ends_well(timestep: TimeStep) -> jax.Array:
 
 
 def _find(env: Any, name: str) -> Any:
-    while env is not None:
-        found = getattr(env, name, None)
-        if found is not None:
-            return found
-        env = getattr(env, "raw", None)
-    return None
+    places = env, getattr(env, "raw", None)
+    found = (getattr(place, name, None) for place in places)
+    return next((said for said in found if said is not None), None)
 
 
 def _checked_names(env: Environment, names: Any) -> tuple[str, ...]:

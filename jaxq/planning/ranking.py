@@ -99,6 +99,11 @@ def plan(
         >>> plan.best.name
         'up'
     """
+    if not checks.is_concrete((state, observation, legal_actions, carry, env_state)):
+        raise checks.InputTypeError(
+            "a plan is made of numbers, and inside jax.jit there are none yet; call jaxq.plan outside, "
+            "or trainer.q_values inside"
+        )
     check_state(state, trainer.template)
     inputs = first_input(
         checked_one_observation(trainer, observation)[None], trainer.agent.initial_carry(1)
@@ -208,9 +213,8 @@ def _legal(
     if env_state is not None:
         legal = programs_of(trainer).legal_actions(env_state, env_params)
         return checked_legal_actions(legal, env.num_actions)
-    if words.observed_legal_actions is None:
-        return None
-    return checked_legal_actions(words.observed_legal_actions(observation), env.num_actions)
+    observed = words.observed_legal_actions and words.observed_legal_actions(observation)
+    return None if observed is None else checked_legal_actions(observed, env.num_actions)
 
 
 def _ask(trainer: Trainer, learner: PyTree, inputs: PolicyInput) -> Answers:
