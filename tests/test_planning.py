@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 from typing import Any, NamedTuple
 
 import jax
@@ -296,7 +297,7 @@ def test_incidents_tell_what_is_legal_and_why_not(number):
 
 
 def test_the_table_of_an_incident_says_the_same():
-    env = jaxq.envs.make("Incident-table", services=1)
+    env = pickle.loads(pickle.dumps(jaxq.envs.make("Incident-table", services=1)))
     words = words_of(env)
     assert words.action_names[:2] == ("wait", "restart service 0")
     reasons = [[words.illegal_reason(s, a) for a in range(7)] for s in range(env.num_states)]
