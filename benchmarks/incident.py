@@ -1,9 +1,8 @@
-"""How well incidents are handled: baselines, a table against optimal play, DQN, frames and R2D2.
+"""How well incidents are handled: baselines, a table against optimal play, DQN, Rainbow, frames, R2D2.
 
 Every policy plays whole episodes of `Incident-v0` with the same keys: what it recovers, how soon, at
-what price, and what it violates. Agents are trained from 20 seeds; baselines play as many sets of
-episodes. Learners do not yet keep to legal actions: one that is not legal acts as waiting and costs its
-price. On the small instance tabular Q-learning is held against value iteration.
+what price, and what it violates. Agents are trained from 20 seeds, and keep to legal actions; baselines
+play as many sets of episodes. On the small instance tabular Q-learning is held against value iteration.
 
     python benchmarks/incident.py [--seeds 20] [--steps 100000] [--only dqn r2d2] [--tiny] [--write]
 """
@@ -23,6 +22,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from report import RESULTS, option_parser, report, versions  # noqa: E402
 
+from jaxq.agents.protocol import first_input  # noqa: E402
 from jaxq.envs import Incident, IncidentTable, incident_params, incident_table, stack_frames  # noqa: E402
 from jaxq.envs.incident.dynamics import split_action  # noqa: E402
 from jaxq.envs.incident.policies import POLICIES, omniscient_repairer  # noqa: E402
@@ -96,16 +96,21 @@ def baseline(policy: Callable[..., jax.Array], knows_state: bool = False) -> Pla
 
 
 def agent(trainer: jaxq.Trainer, learner: Any) -> Player:
-    """Act greedily on what an agent has learned."""
+    """Act greedily on what an agent has learned; what the policy is given next is carried along."""
+    env = trainer.env
+    blank, legal = jnp.zeros((1, *env.observation_spec.shape)), jnp.ones((1, env.num_actions), bool)
+    begin = first_input(blank, trainer.agent.initial_carry(1), legal)
 
-    def act(key: jax.Array, seen: jax.Array, state: Any, legal: jax.Array, carry: Any) -> tuple:
-        q, carry = trainer.agent.values(learner, seen[None], carry)
-        return jnp.argmax(q[0]).astype(jnp.int32), carry
+    def act(key: jax.Array, seen: jax.Array, state: Any, legal: jax.Array, inputs: Any) -> tuple:
+        inputs = inputs._replace(observation=seen[None], legal_actions=legal[None])
+        output = trainer.agent.policy(learner, inputs)
+        after = inputs._replace(first=jnp.zeros(1, bool), carry=output.carry)
+        return output.action[0], after
 
-    def receive(carry: Any, action: jax.Array, reward: jax.Array) -> Any:
-        return trainer.agent.acting.receive(carry, action[None], reward[None])
+    def receive(inputs: Any, action: jax.Array, reward: jax.Array) -> Any:
+        return inputs._replace(previous_action=action[None], previous_reward=reward[None])
 
-    return Player(act, trainer.agent.carry(1), receive)
+    return Player(act, begin, receive)
 
 
 def played(player_of: Callable[[Any], Player], parts: Any, seeds: int, frames: int = 1) -> np.ndarray:
@@ -200,6 +205,7 @@ def contenders(seeds: int, steps: int) -> dict[str, Callable[[], np.ndarray]]:
     }
     made["dqn"] = lambda: trained("dqn", seeds, steps)
     made[f"dqn, {FRAMES} frames"] = lambda: trained("dqn", seeds, steps, FRAMES)
+    made["rainbow"] = lambda: trained("rainbow", seeds, steps)
     made["r2d2"] = lambda: trained("r2d2", seeds, steps)
     omniscient = baseline(omniscient_repairer(params), knows_state=True)
     made["omniscient repairer"] = lambda: played(lambda _: omniscient, nothing, seeds)
@@ -238,8 +244,7 @@ def main() -> None:
         "Costs are steps of an episode in which each was 1, the price is summed over an episode, and",
         "steps to recovery are those of episodes that recovered.",
         f"Deep agents were trained for {options.steps:,} env steps each, with hidden layers of",
-        f"{DEEP['hidden_sizes']} and discount {DISCOUNT}; they act greedily, and do not keep to legal",
-        "actions: one that is not legal acts as waiting and costs its price.",
+        f"{DEEP['hidden_sizes']} and discount {DISCOUNT}; they act greedily among legal actions.",
     ]
     measured_with = [versions("jaxq", "jax", "flax", "gymnax")]
     report(__file__, "Incidents", method, measured_with, table, options.write)

@@ -11,7 +11,8 @@
 In reading order: `envs` is the world; `q_learning` and `dqn` are the first of the recipes; `Trainer`
 trains one agent of a recipe and `Population` many; `Hparams` and `grid` say in what they differ;
 `learning` holds the maths; `value_iteration` says what a table has to come to, and
-`constrained_value_iteration` what it can come to within budgets.
+`constrained_value_iteration` what it can come to within budgets; `plan` asks a trained agent what to do
+next, and why.
 """
 
 import importlib
@@ -68,6 +69,7 @@ from jaxq.engine import (
     use_all_cores,
 )
 from jaxq.hparams import Hparams, Hyperparameter, grid
+from jaxq.planning import Outlook, Plan, PlannedAction, plan
 from jaxq.presets import preset
 from jaxq.statistics import (
     bootstrap_interval,
@@ -114,6 +116,9 @@ __all__ = [
     "LearningStatistics",
     "LoadedAgent",
     "Metrics",
+    "Outlook",
+    "Plan",
+    "PlannedAction",
     "PolicyInput",
     "PolicyOutput",
     "Population",
@@ -154,6 +159,7 @@ __all__ = [
     "noisy_dqn",
     "pbt",
     "performance_profile",
+    "plan",
     "policy_evaluation",
     "pqn",
     "preset",

@@ -15,6 +15,7 @@ LAYERS = [
     ["learning", "envs", "networks", "replay"],
     ["agents", "presets", "dynamic_programming", "constrained_mdps", "dataset_checks", "dataset"],
     ["engine"],
+    ["planning"],
     ["experiment"],
     ["view"],
     ["cli"],

@@ -113,6 +113,21 @@ class DeepAgent(Agent):
         q = q.mean(axis=0) if self.q_function.members else q
         return q, inputs.carry._replace(network=after)
 
+    @property
+    def confidence_kind(self) -> str | None:
+        """What `confidence` gives: "ensemble spread", "return spread", or nothing."""
+        if not self.q_function.has_spread:
+            return None
+        return "ensemble spread" if self.q_function.members else "return spread"
+
+    def confidence(self, learner: LearnerState, inputs: PolicyInput) -> jax.Array:
+        """Return how widely action values are spread, `[E, A]`; the less, the surer they are."""
+        previous = inputs.previous_action, inputs.previous_reward
+        output, _ = self.q_function.outputs(
+            learner.params, self._before(inputs), inputs.observation, previous
+        )
+        return self.q_function.spread(output)
+
     def observe(self, replay: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
         """Store an iteration's transitions."""
         return self.source.add(replay, newest, steps)

@@ -84,6 +84,21 @@ class QFunction(NamedTuple):
     ) -> tuple[jax.Array, PyTree]:
         """Return action values `[B, A]`, of an ensemble each member's, `[K, B, A]`; and the next carry.
 
+        Arguments are those of `outputs`.
+        """
+        output, carry = self.outputs(params, carry, observation, previous, key)
+        return self.q(output), carry
+
+    def outputs(
+        self,
+        params: PyTree,
+        carry: PyTree,
+        observation: jax.Array,
+        previous: tuple[jax.Array, jax.Array],
+        key: jax.Array | None = None,
+    ) -> tuple[PyTree, PyTree]:
+        """Return the outputs that choose actions, and the next carry.
+
         With a key, noise is drawn anew. Fractions are always the midpoints `(k + 1/2) / K`: so there is
         one greedy policy, which acting, evaluation and targets agree on, and as a quadrature they come
         nearer to the mean than as many random ones.
@@ -97,12 +112,11 @@ class QFunction(NamedTuple):
         """
         rngs = {} if key is None or not self.draws_noise else {"noise": streams(key)["noise"]}
         if not self.recurrent_size:
-            output = self.policy_network.apply(params, observation, rngs=rngs)
-            return self.q(output), carry
+            return self.policy_network.apply(params, observation, rngs=rngs), carry
         features = previous_features(*previous, self.num_actions)
         apply = self.policy_network.apply
         carry, output = apply(params, carry, observation, features, rngs=rngs)
-        return self.q(output), carry
+        return output, carry
 
     def predictions(self, params: PyTree, batch: Trajectory, key: jax.Array) -> PyTree:
         """Return the outputs at what was acted on, noise and fractions drawn anew."""
@@ -144,6 +158,19 @@ class QFunction(NamedTuple):
     def q(self, output: PyTree) -> jax.Array:
         """Return the action values of outputs, `[B, A]`, or `[K, B, A]`."""
         return self.each(jax.vmap(self.value.q))(output)
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether values have a spread: members of an ensemble, or a distribution of returns."""
+        return bool(self.members) or hasattr(self.value, "spread")
+
+    def spread(self, output: PyTree) -> jax.Array:
+        """Return the spread of action values, `[B, A]`.
+
+        Of an ensemble it is the standard deviation of the members' values, which says how little is
+        known; of a distribution that of the return, which also says how much is left to chance.
+        """
+        return self.q(output).std(axis=0) if self.members else jax.vmap(self.value.spread)(output)
 
     def behind_burn_in(self, tree: PyTree) -> PyTree:
         """Flatten what is behind the burn-in, leaves `[B, T, ...]` to `[N, ...]`."""

@@ -109,6 +109,15 @@ class TableAgent(Agent):
         """Return action values `[E, A]`, the mean of the tables, and no carry."""
         return self._values(learner, jax.vmap(self.states.of)(inputs.observation)), inputs.carry
 
+    @property
+    def confidence_kind(self) -> str:
+        """What `confidence` gives: how often an entry was updated."""
+        return "visits"
+
+    def confidence(self, learner: TableLearner, inputs: PolicyInput) -> jax.Array:
+        """Return how often each action's value was updated from a real step, `[E, A]`."""
+        return learner.visits[:, jax.vmap(self.states.of)(inputs.observation)].sum(axis=0)
+
     def exploration_rate(self, hparams: Hparams, steps: jax.Array) -> jax.Array:
         """Return the probability of a random action in each environment, `[E]`."""
         return self.recipe.exploration.epsilons(hparams, steps, self.num_envs)

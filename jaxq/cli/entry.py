@@ -17,7 +17,7 @@ import tyro
 
 from jaxq import interruption
 from jaxq.checks import InputError, shortened
-from jaxq.cli import commands, showing, training, viewing
+from jaxq.cli import commands, planning, showing, training, viewing
 from jaxq.cli.messages import fail, one_line
 
 COMMANDS: dict[type, Callable] = {
@@ -28,6 +28,7 @@ COMMANDS: dict[type, Callable] = {
     commands.Report: showing.report,
     commands.Compare: showing.compare_runs,
     commands.View: viewing.view,
+    planning.Plan: planning.plan,
     commands.Envs: showing.list_environments,
     commands.Algorithms: showing.list_algorithms,
 }

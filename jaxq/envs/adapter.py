@@ -77,6 +77,11 @@ class GymnaxEnvironment:
         arguments = self._env, self._static_params, self.name, self._observation_dtype
         return type(self), (*arguments, self.time_limit, self.cost_names)
 
+    @property
+    def raw(self) -> Any:
+        """The gymnax environment itself."""
+        return self._env
+
     def __repr__(self) -> str:
         """Say what the environment is and what its observations look like."""
         spec = self.observation_spec

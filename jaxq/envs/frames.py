@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxq import checks
+from jaxq.envs.words import Words, words_of
 from jaxq.types import Environment, ObservationSpec, PyTree, StateNumbers, TimeStep
 
 
@@ -56,6 +57,11 @@ class StackedFrames:
         """Return the actions that may be taken in a state, bool `[A]`; `()` where all always may."""
         return self.env.legal_actions(state.env, params)
 
+    @property
+    def raw(self) -> "NewestFrame":
+        """What the environment inside says of itself, of the newest frame."""
+        return NewestFrame(words_of(self.env), self.num_frames)
+
     def __repr__(self) -> str:
         """Say what is stacked."""
         return f"{self.env!r}, {self.num_frames} frames"
@@ -80,6 +86,30 @@ class StackedFrames:
 
     def _filled(self, observation: jax.Array) -> jax.Array:
         return jnp.broadcast_to(observation[None], (self.num_frames, *observation.shape))
+
+
+class NewestFrame:
+    """What an environment says of itself, asked about stacked observations; see `jaxq.envs.words`."""
+
+    def __init__(self, words: Words, num_frames: int) -> None:
+        self.action_names, self.no_op, self.recovered = words.action_names, words.no_op, words.recovered
+        self._words = words
+        self._num_frames = num_frames
+        if words.observed_legal_actions is None:
+            self.observed_legal_actions = None
+        if words.illegal_reason is None:
+            self.illegal_reason = None
+
+    def observed_legal_actions(self, observation: jax.Array) -> Any:
+        """Return the legal actions as far as the newest frame tells them, bool `[A]`."""
+        return self._words.observed_legal_actions(self._newest(observation))
+
+    def illegal_reason(self, observation: jax.Array, action: int) -> str | None:
+        """Say why an action is not legal."""
+        return self._words.illegal_reason(self._newest(observation), action)
+
+    def _newest(self, observation: jax.Array) -> jax.Array:
+        return observation[..., -(observation.shape[-1] // self._num_frames) :]
 
 
 def stack_frames(env: Any, num_frames: int = 4) -> StackedFrames:

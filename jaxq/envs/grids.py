@@ -11,12 +11,14 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.envs.table import TableEnvironment, from_table
+from jaxq.envs.words import ends_well
 
 Cell = tuple[int, int]
 Outcome = tuple[float, int, float, bool]
 
 _MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))
 _KINGS_MOVES = (*_MOVES, (-1, 1), (1, 1), (1, -1), (-1, -1))
+_NAMES = ("up", "right", "down", "left", "up right", "down right", "down left", "up left")
 _LEGEND = "'.' free, '#' wall, 'S' start, 'G' goal, 'C' cliff"
 
 # Sutton and Barto, example 6.6.
@@ -109,6 +111,7 @@ def from_map(
     legal = _legal_moves(grid) if legal_moves_only else None
     env = from_table(table, initial=initial.ravel(), legal_actions=legal, max_steps=max_steps, name=name)
     env.drawing = grid
+    env.action_names, env.recovered = _NAMES[: len(_MOVES)], ends_well
     return env
 
 
@@ -218,6 +221,7 @@ def windy_grid(
     start = int(np.flatnonzero(grid.ravel() == "S")[0])
     env = from_table(table, initial=start, max_steps=max_steps, name="WindyGrid-grid")
     env.drawing = grid
+    env.action_names, env.recovered = _NAMES[: len(moves)], ends_well
     return env
 
 

@@ -16,6 +16,7 @@ from jaxq.envs.costs import checked_costs
 from jaxq.envs.draws import draw, prepared
 from jaxq.envs.legal_actions import checked_mask
 from jaxq.envs.outcomes import Outcomes, read_arrays, read_dictionary
+from jaxq.envs.words import NAMES
 from jaxq.precision import in_32_bits
 from jaxq.types import ObservationSpec, PyTree, StateNumbers, TimeStep
 
@@ -90,7 +91,8 @@ class TableEnvironment:
         """Pickle and copy what it was made of; the rest has functions that no file holds."""
         max_steps = int(self.params.max_steps_in_episode)
         arguments = self.outcomes, self.initial, max_steps, self.name, self.legal, self.costs
-        return type(self), arguments, {"params": self.params, "drawing": self.drawing}
+        said = {name: value for name, value in vars(self).items() if name in NAMES}
+        return type(self), arguments, {"params": self.params, "drawing": self.drawing, **said}
 
     def __repr__(self) -> str:
         """Say what the environment is and how large it is."""
@@ -128,6 +130,10 @@ class TableEnvironment:
             final_legal_actions=self._legal(reached),
             cost=self._cost(state.number, action),
         )
+
+    def observed_legal_actions(self, observation: Any) -> np.ndarray | None:
+        """Return the legal actions in a state that is told by its number, bool `[A]`."""
+        return None if self.legal is None else self.legal[int(observation)]
 
     @property
     def has_legal_actions(self) -> bool:

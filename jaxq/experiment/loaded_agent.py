@@ -18,6 +18,8 @@ from jaxq.experiment.objects import name_of
 from jaxq.experiment.saved_agent import Learned, Origin, write_agent
 from jaxq.hparams import Hparams
 from jaxq.kernels.threefry import unrolled_threefry
+from jaxq.planning import Plan, plan_of
+from jaxq.planning.arguments import checked_one_observation
 from jaxq.precision import in_32_bits
 from jaxq.types import Environment, PyTree
 
@@ -46,6 +48,7 @@ class LoadedAgent:
     Attributes:
         config: What it was trained with.
         env: Its environment.
+        env_params: The environment's parameters that it was trained with.
         learner: What it has learned.
         hparams: Its hyperparameters.
         learned: Both, with the parameters of its environment.
@@ -61,6 +64,7 @@ class LoadedAgent:
     def __init__(self, config: Config, trainer: Trainer, learned: Learned, origin: Origin) -> None:
         self.config = config
         self.env: Environment = trainer.env
+        self.env_params = learned.env_params
         self.learner = learned.learner
         self.hparams: Hparams = learned.hparams
         self.origin = origin
@@ -162,6 +166,35 @@ class LoadedAgent:
         inputs, lead = self._inputs(observation, carry, reward, first)
         q, _ = self._q_values(self.learner, inputs)
         return q.reshape(*lead, self.env.num_actions)
+
+    @in_32_bits()
+    def plan(
+        self,
+        observation: Any,
+        carry: AgentCarry | None = None,
+        *,
+        reward: Any = None,
+        first: Any = None,
+        legal_actions: Any = None,
+        **asked: Any,
+    ) -> Plan:
+        """Say what to do next: the corrective actions, best first; see `jaxq.plan`.
+
+        Args:
+            observation: One observation.
+            carry: As `act` takes it.
+            reward: As `act` takes it.
+            first: As `act` takes it.
+            legal_actions: Actions that may be taken, bool `[A]`.
+            **asked: `env_state`, `horizon`, `samples`, `key`, `rollouts`, `budgets` of `jaxq.plan`.
+
+        Raises:
+            InputTypeError: If an argument has the wrong type.
+            InputValueError: If an argument has another shape or is out of range.
+        """
+        observation = checked_one_observation(self._trainer, observation)
+        inputs, _ = self._inputs(observation, carry, reward, first)
+        return plan_of(self._trainer, self.learner, self.env_params, inputs, legal_actions, **asked)
 
     @in_32_bits()
     def evaluate(self, key: jax.Array, num_episodes: int = 32, max_steps: int = 100_000) -> jax.Array:

@@ -186,6 +186,11 @@ class CategoricalValue:
         chex.assert_shape(output, (None, self.num_atoms))
         return jnp.sum(self.probs(output) * self.atoms[None], axis=-1)
 
+    def spread(self, output: jax.Array) -> jax.Array:
+        """Return the standard deviation of the return of each action, `[A]`."""
+        gap = self.atoms[None] - self.q(output)[:, None]
+        return jnp.sqrt(jnp.sum(self.probs(output) * gap**2, axis=-1))
+
     def target(
         self, r_t: jax.Array, discount_t: jax.Array, bootstrap: Bootstrap, output_t: jax.Array
     ) -> jax.Array:
@@ -264,6 +269,10 @@ class QuantileValue:
         """Return `mean_i values[a, i]`, `[A]`."""
         chex.assert_rank([output.values, output.taus], [2, 1])
         return jnp.mean(output.values, axis=-1)
+
+    def spread(self, output: Quantiles) -> jax.Array:
+        """Return the standard deviation of the quantiles of each action, `[A]`."""
+        return jnp.std(output.values, axis=-1)
 
     def target(
         self, r_t: jax.Array, discount_t: jax.Array, bootstrap: Bootstrap, output_t: Quantiles

@@ -4,13 +4,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from gymnax.environments import environment, spaces
 
 from jaxq import checks
-from jaxq.envs.incident import dynamics
+from jaxq.envs.incident import dynamics, reasons
 from jaxq.envs.incident.dynamics import KINDS, IncidentState
 from jaxq.envs.incident.params import (
-    ACTIONS,
     BAD_DEPLOY,
     COSTS,
     FAULTS,
@@ -19,6 +19,7 @@ from jaxq.envs.incident.params import (
     IncidentParams,
     incident_params,
 )
+from jaxq.envs.words import ends_well
 from jaxq.learning import action_at
 
 
@@ -68,8 +69,10 @@ class Incident(environment.Environment):
         full_observation: Whether observations show the faults, and symptoms without noise.
         cost_names: Names of the costs.
         fault_names: Names of the faults.
+        no_op: The action that waits.
     """
 
+    no_op = WAIT
     cost_names = COSTS
     fault_names = FAULTS
 
@@ -106,8 +109,26 @@ class Incident(environment.Environment):
 
     def action_name(self, action: int) -> str:
         """Say what an action does, for example "restart service 2"."""
-        service, kind = divmod(action - 1, KINDS)
-        return ACTIONS[WAIT] if action == 0 else f"{ACTIONS[kind + 1]} service {service}"
+        return reasons.action_name(action)
+
+    @property
+    def action_names(self) -> tuple[str, ...]:
+        """What each action does."""
+        return tuple(map(self.action_name, range(self.num_actions)))
+
+    def observed_legal_actions(self, observation: Any) -> np.ndarray:
+        """Return the legal actions, all of which an observation tells, bool `[A]`."""
+        return np.array([not self.illegal_reason(observation, a) for a in range(self.num_actions)])
+
+    def illegal_reason(self, observation: Any, action: int) -> str | None:
+        """Say why an action cannot be begun, as far as an observation tells; `None` where it can be."""
+        seen = split_observation(np.asarray(observation), self.services)
+        pending = np.where(seen.pending.any(axis=1), seen.pending.argmax(axis=1) + 1, WAIT)
+        return reasons.illegal_reason(reasons.Obstacles(pending, *seen.known.T), action)
+
+    def recovered(self, timestep: Any) -> jax.Array:
+        """Tell whether a step ended with every service healthy, bool `[]`."""
+        return ends_well(timestep)
 
     def legal_actions(self, state: IncidentState, params: IncidentParams) -> jax.Array:
         """Tell which actions can be begun in a state, bool `[A]`."""

@@ -22,11 +22,14 @@ from jaxq.envs.incident.params import (
     BAD_DEPLOY,
     COSTS,
     FAULTS,
+    WAIT,
     IncidentParams,
     incident_params,
 )
+from jaxq.envs.incident.reasons import StateReasons, action_name
 from jaxq.envs.outcomes import read_rows
 from jaxq.envs.table import TableEnvironment
+from jaxq.envs.words import ends_well
 from jaxq.precision import in_32_bits
 
 # As small as it can be with every fault and every action: nothing new breaks but by overload, and what
@@ -183,8 +186,11 @@ def _table(
     max_steps = int(params.max_steps_in_episode)
     legal = np.concatenate([rows.legal, np.ones((1, num_actions), bool)])
     costs = {name: cost[..., k].astype(np.float64) for k, name in enumerate(COSTS)}
+    env = TableEnvironment(outcomes, start, max_steps, "Incident-table", legal, costs)
+    env.action_names, env.no_op = tuple(map(action_name, range(num_actions))), WAIT
+    env.illegal_reason, env.recovered = StateReasons(states), ends_well
     return IncidentTable(
-        TableEnvironment(outcomes, start, max_steps, "Incident-table", legal, costs),
+        env,
         costs,
         legal,
         states,
