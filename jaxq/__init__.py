@@ -64,6 +64,7 @@ from jaxq.engine import (
 )
 from jaxq.hparams import Hparams, Hyperparameter, grid
 from jaxq.presets import preset
+from jaxq.replay import DatasetReplay
 from jaxq.statistics import (
     bootstrap_interval,
     iqm,
@@ -99,6 +100,7 @@ __all__ = [
     "Callback",
     "Config",
     "ConstrainedSolution",
+    "DatasetReplay",
     "DivergenceError",
     "Experiment",
     "Hparams",

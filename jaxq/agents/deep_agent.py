@@ -42,6 +42,7 @@ class DeepAgent(Agent):
         scheduled: Components whose hyperparameters change with time.
         split: Spreads arrays `[B, ...]` over the devices that share the agent.
         legal_shape: What one environment's legal actions look like; `()` where all always are.
+        collects: Whether it acts while it learns.
     """
 
     name: str
@@ -56,6 +57,7 @@ class DeepAgent(Agent):
     scheduled: tuple[Any, ...]
     split: Any
     legal_shape: PyTree = ()
+    collects: bool = True
 
     @property
     def iteration_steps(self) -> int:
@@ -155,6 +157,7 @@ class DeepAgent(Agent):
         `max((max|r| + bonus) / (1 - discount), |initial_value|)`, where `max|r|` is at least 1; infinity
         with discount 1, as then there is no largest return.
         """
+        max_abs_reward = jnp.maximum(max_abs_reward, getattr(self.source, "max_abs_reward", 0.0))
         bonus = getattr(self.update.rule, "largest_bonus", lambda *_: 0.0)
         reward = jnp.maximum(max_abs_reward, 1.0) + bonus(hparams, self.q_function.num_actions)
         largest = reward / (1.0 - hparams.discount)
