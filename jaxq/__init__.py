@@ -71,6 +71,7 @@ from jaxq.engine import (
 from jaxq.hparams import Hparams, Hyperparameter, grid
 from jaxq.planning import Outlook, Plan, PlannedAction, plan
 from jaxq.presets import preset
+from jaxq.replay import DatasetReplay
 from jaxq.statistics import (
     bootstrap_interval,
     iqm,
@@ -107,6 +108,7 @@ __all__ = [
     "Config",
     "ConstrainedSolution",
     "CostMetrics",
+    "DatasetReplay",
     "DivergenceError",
     "EpisodeOutcomes",
     "Experiment",

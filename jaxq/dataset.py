@@ -13,6 +13,7 @@ episode. Its columns, of which those marked * have to be there:
 | `next_observation` | as `observation` | where it led; else the next row says, if there is one |
 | `cost` | K numbers | what it violated |
 | `legal_actions` | A times true or false | what could have been done |
+| `next_legal_actions` | as `legal_actions` | what could be done next; else the next row says |
 | `behaviour_probability` | number in (0, 1] | how likely the action was |
 | `episode` | whole number | which episode it belongs to; else `terminated` and `truncated` say |
 
@@ -54,6 +55,7 @@ class Dataset(NamedTuple):
         cost_names: Names of the costs, K.
         legal_actions: bool `[T, A]`.
         behaviour_probability: float32 `[T]`, in (0, 1].
+        next_legal_actions: bool `[T, A]`.
     """
 
     observation: np.ndarray
@@ -68,6 +70,7 @@ class Dataset(NamedTuple):
     cost_names: tuple[str, ...] = ()
     legal_actions: np.ndarray | None = None
     behaviour_probability: np.ndarray | None = None
+    next_legal_actions: np.ndarray | None = None
 
 
 class Description(NamedTuple):

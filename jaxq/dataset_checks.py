@@ -8,11 +8,19 @@ import numpy as np
 from jaxq import checks
 
 NEEDED = ("observation", "action", "reward", "terminated", "truncated")
-OPTIONAL = ("next_observation", "cost", "legal_actions", "behaviour_probability", "episode")
+OPTIONAL = (
+    "next_observation",
+    "cost",
+    "legal_actions",
+    "next_legal_actions",
+    "behaviour_probability",
+    "episode",
+)
 _ABOUT = ("num_actions", "cost_names")
 # Axes of a column; observations have as many as they like.
-_AXES = {"cost": 2, "legal_actions": 2, "observation": None, "next_observation": None}
-_FLAGS = ("terminated", "truncated", "legal_actions")
+_AXES = {"cost": 2, "legal_actions": 2, "next_legal_actions": 2}
+_AXES |= {"observation": None, "next_observation": None}
+_FLAGS = ("terminated", "truncated", "legal_actions", "next_legal_actions")
 _WHOLE = ("action", "episode")
 _MOST_ROWS_NAMED = 5
 
@@ -137,14 +145,28 @@ def _check_actions(typed: dict[str, np.ndarray], num_actions: int, names: tuple[
         raise checks.InputValueError(
             f"action must be from 0 to {num_actions - 1}, got {action[bad[0]]} in {_rows(bad)}"
         )
+    for name in ("legal_actions", "next_legal_actions"):
+        if name in typed:
+            _check_legal(name, typed[name], num_actions)
+    _refuse(
+        "next_legal_actions" in typed and "legal_actions" not in typed,
+        "next_legal_actions come with legal_actions, which are missing",
+    )
     if "legal_actions" in typed:
-        legal = typed["legal_actions"]
+        taken = np.take_along_axis(typed["legal_actions"], action[:, None], axis=1)[:, 0]
+        illegal = np.flatnonzero(~taken)
         _refuse(
-            legal.shape[1] != num_actions,
-            f"legal_actions must have {num_actions} columns, one for each action, got {legal.shape[1]}",
+            illegal.size, f"action must be one of legal_actions, got another one in {_rows(illegal)}"
         )
-        none = np.flatnonzero(~legal.any(axis=1))
-        _refuse(none.size, f"legal_actions must allow an action, got none in {_rows(none)}")
+
+
+def _check_legal(name: str, legal: np.ndarray, num_actions: int) -> None:
+    _refuse(
+        legal.shape[1] != num_actions,
+        f"{name} must have {num_actions} columns, one for each action, got {legal.shape[1]}",
+    )
+    none = np.flatnonzero(~legal.any(axis=1))
+    _refuse(none.size, f"{name} must allow an action, got none in {_rows(none)}")
 
 
 def _check_shapes(typed: dict[str, np.ndarray], num_actions: int, names: tuple[str, ...]) -> None:

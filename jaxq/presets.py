@@ -14,6 +14,7 @@ from jaxq import checks
 from jaxq.agents import ALGORITHMS, TABULAR
 from jaxq.agents.components import declared_leaves
 from jaxq.agents.composition import EXPLORATIONS
+from jaxq.replay import DatasetReplay
 
 
 class Preset(NamedTuple):
@@ -207,12 +208,18 @@ def _without_use(trained: Mapping[str, Any]) -> list[str]:
     """Name what has no use beside what is trained, which a recipe would refuse."""
     own_layers = any(trained.get(name) is not None for name in ("network", "torso"))
     own_target = trained.get("target") is not None
+    data = trained.get("replay")
+    logged_alone = isinstance(data, DatasetReplay) and data.share == 1
     names = {
         "hidden_sizes": own_layers,
         "loss": trained.get("value") not in ("scalar", "rescaled"),
         "epsilon_steps": trained.get("epsilon_schedule") == "ladder",
         "target_interval": own_target,
         "target_rate": own_target,
+        # Nothing is acted out while it learns from logged data alone.
+        "num_envs": logged_alone,
+        "buffer_size": logged_alone,
+        "learning_starts": logged_alone,
     }
     exploration = trained.get("exploration")
     if not isinstance(exploration, str):

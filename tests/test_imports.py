@@ -11,9 +11,9 @@ ROOT = Path(jaxq.__file__).parent
 # Each layer may import those before it; inside a layer, what stands to the left.
 LAYERS = [
     ["interruption", "precision", "checks", "types", "hparams", "statistics", "cost_statistics"],
-    ["kernels"],
+    ["kernels", "dataset_checks", "dataset"],
     ["learning", "envs", "networks", "replay"],
-    ["agents", "presets", "dynamic_programming", "constrained_mdps", "dataset_checks", "dataset"],
+    ["agents", "presets", "dynamic_programming", "constrained_mdps"],
     ["engine"],
     ["planning"],
     ["experiment"],

@@ -181,12 +181,13 @@ class DeepQLearning:
             update_rows=window if window is not None else batch_size * rows,
             iteration=iteration,
             exploration=self.exploration.bind(env),
-            source=experience.bind(self, env.observation_spec, iteration),
+            source=experience.bind(self, env, iteration),
             update=update,
             scheduled=tuple(part for part in self.components if hasattr(part, "at_step")),
             split=split,
             legal_shape=legal_shape(env),
             cost_shape=cost_shape(env),
+            collects=getattr(experience, "collects", True),
         )
 
     @property

@@ -18,6 +18,7 @@ from jaxq.agents.exploration import (
     UpperConfidenceBound,
 )
 from jaxq.agents.keywords import Keywords, Owner
+from jaxq.agents.logged import Logged, Mixed
 from jaxq.agents.network import EnsembleOf, Network
 from jaxq.agents.optimizers import Optimizer
 from jaxq.agents.representations import (
@@ -33,6 +34,7 @@ from jaxq.agents.target_params import OnlineTarget, TargetNetwork
 from jaxq.agents.update_schedule import UpdateSchedule
 from jaxq.agents.window import Windowed
 from jaxq.replay import (
+    DatasetReplay,
     PrioritizedReplay,
     PrioritizedSequenceReplay,
     SequenceReplay,
@@ -54,6 +56,8 @@ EXPLORATIONS = {
 }
 MEMORIES = ("replay", "window")
 
+_ACTING = "agents that act while they learn", "replay=jaxq.DatasetReplay(data, share=0.5)"
+
 OWNERS = [
     Owner(Categorical, "distributions over atoms", "value='categorical'"),
     Owner(Quantile, "quantiles", "value='quantile' or value='implicit_quantile'"),
@@ -71,6 +75,8 @@ OWNERS = [
     Owner(Lambda, "windows", "memory='window'"),
     Owner(TargetNetwork, "target networks, which a window has none of", "memory='replay'"),
     Owner(SimpleNamespace(leaves=PrioritizedReplay.leaves), "priorities", "prioritized=True"),
+    Owner(Replayed(), *_ACTING),
+    Owner(UpdateSchedule, *_ACTING),
     Owner(Munchausen, "Munchausen targets", "munchausen=True"),
     Owner(Conservative, "conservative values", "conservative=True"),
 ]
@@ -117,9 +123,9 @@ def compose(name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
         "exploration": exploration,
         "auxiliary": _auxiliary(keywords),
         "optimizer": keywords.make(Optimizer),
-        "schedule": keywords.make(UpdateSchedule),
         "budgets": budgets,
     }
+    parts["schedule"] = _schedule(keywords, parts["experience"])
     keywords.check_used(OWNERS)
     algorithm = DeepQLearning(name=name, **parts)
     check_epsilon_steps(keywords, algorithm.leaves)
@@ -188,8 +194,18 @@ def _windowed(keywords: Keywords) -> Windowed:
     return keywords.make(Windowed)
 
 
-def _replayed(keywords: Keywords, network: Network) -> Replayed:
+def _replayed(keywords: Keywords, network: Network) -> Replayed | Logged | Mixed:
     prioritized, replay = keywords.flag("prioritized"), keywords.take("replay", None)
+    data = replay if isinstance(replay, DatasetReplay) else None
+    if data is not None and data.share == 1:
+        if prioritized:
+            raise checks.InputValueError(
+                "logged data is drawn from uniformly; leave out prioritized, or set prioritized=False "
+                "where the recipe has it"
+            )
+        return keywords.make(Logged, data=data)
+    if data is not None:
+        replay = None
     if replay is not None:
         if keywords.given.get("prioritized"):
             raise checks.InputValueError(
@@ -200,7 +216,15 @@ def _replayed(keywords: Keywords, network: Network) -> Replayed:
     else:
         replay = PrioritizedReplay if prioritized else UniformReplay
     strided = network.recurrent_size > 0 and "stride" in getattr(replay, "__dataclass_fields__", ())
-    return keywords.make(Replayed, replay=replay, strided=strided)
+    replayed = keywords.make(Replayed, replay=replay, strided=strided)
+    return replayed if data is None else Mixed(replayed, data)
+
+
+def _schedule(keywords: Keywords, experience: Any) -> UpdateSchedule:
+    if not isinstance(experience, Logged):
+        return keywords.make(UpdateSchedule)
+    # Nothing has to be collected before it learns, and no environment is acted in.
+    return keywords.make(UpdateSchedule, num_envs=1, learning_starts=0)
 
 
 def _ensemble(keywords: Keywords, exploration: Any) -> EnsembleOf | None:

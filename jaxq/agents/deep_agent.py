@@ -43,6 +43,7 @@ class DeepAgent(Agent):
         split: Spreads arrays `[B, ...]` over the devices that share the agent.
         legal_shape: What one environment's legal actions look like; `()` where all always are.
         cost_shape: What one environment's costs look like; `()` where it has none.
+        collects: Whether it acts while it learns.
     """
 
     name: str
@@ -58,6 +59,7 @@ class DeepAgent(Agent):
     split: Any
     legal_shape: PyTree = ()
     cost_shape: PyTree = ()
+    collects: bool = True
 
     @property
     def iteration_steps(self) -> int:
@@ -179,6 +181,7 @@ class DeepAgent(Agent):
         """
         if self.update.multipliers is not None:
             return jnp.float32(jnp.inf)
+        max_abs_reward = jnp.maximum(max_abs_reward, getattr(self.source, "max_abs_reward", 0.0))
         bonus = getattr(self.update.rule, "largest_bonus", lambda *_: 0.0)
         reward = jnp.maximum(max_abs_reward, 1.0) + bonus(hparams, self.q_function.num_actions)
         largest = reward / (1.0 - hparams.discount)

@@ -17,7 +17,7 @@ from jaxq.agents.returns import Sequences
 from jaxq.agents.update_schedule import Iteration
 from jaxq.hparams import Hparams, Hyperparameter
 from jaxq.replay import Replay, UniformReplay
-from jaxq.types import ObservationSpec, PyTree, Trajectory, Transition
+from jaxq.types import Environment, PyTree, Trajectory, Transition
 
 ETA = 0.9
 """What a sequence's largest TD error counts for in its priority, against their mean."""
@@ -150,7 +150,7 @@ class Replayed:
                 "lambda-returns need steps as they came; use memory='window', or n_step"
             )
 
-    def bind(self, parts: Any, spec: ObservationSpec, iteration: Iteration) -> "ReplaySource":
+    def bind(self, parts: Any, env: Environment, iteration: Iteration) -> "ReplaySource":
         """Make the replay for an environment.
 
         Raises:
@@ -163,7 +163,7 @@ class Replayed:
             spans |= {"stride": parts.sequences.stride} if self.strided else {}
         try:
             replay = self.replay(
-                spec=spec,
+                spec=env.observation_spec,
                 num_rows=iteration.whole(self.buffer_size) // num_envs,
                 num_envs=num_envs,
                 batch_size=self.batch_size,

@@ -111,6 +111,8 @@ class Agent(Protocol):
         update_rows: Observations that one update holds at once, for estimates of memory.
         elementwise: Whether all that it does is elementwise, as of a table, so that its numbers do not
             depend on how many agents are trained side by side.
+        collects: Whether it acts while it learns; one that learns from logged data does not, and is
+            given `None` as the newest transitions.
     """
 
     name: str = "agent"
@@ -121,6 +123,7 @@ class Agent(Protocol):
     batch_size: int | None = None
     update_rows: int = 0
     elementwise: bool = False
+    collects: bool = True
 
     def bind(self, env: Environment, split: Callable[[PyTree], PyTree]) -> Self:
         """Return the agent for an environment.

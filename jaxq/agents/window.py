@@ -16,7 +16,7 @@ from jaxq.agents.update_schedule import Iteration
 from jaxq.hparams import Hparams
 from jaxq.learning import lambda_returns
 from jaxq.replay import shuffled_minibatches
-from jaxq.types import ObservationSpec, PyTree, Trajectory, Transition
+from jaxq.types import Environment, PyTree, Trajectory, Transition
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Windowed:
                 f"transitions of a batch, got {interval} and {batch}; {example}"
             )
 
-    def bind(self, parts: Any, spec: ObservationSpec, iteration: Iteration) -> "WindowSource":
+    def bind(self, parts: Any, env: Environment, iteration: Iteration) -> "WindowSource":
         """Return the source for an environment."""
         length = 1 if parts.sequences is None else parts.sequences.sequence_length
         epochs = self.batch_size * length // parts.schedule.train_interval

@@ -42,6 +42,11 @@ class Train:
     returns, or an agent of one's own."""
     agents: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Agents in all, of all combinations in a sweep together; by default 8 for each of them."""
+    offline: Annotated[Path | None, tyro.conf.arg(metavar="DATA")] = None
+    """An NPZ or Parquet file of logged transitions to learn from; without ENV by it alone, and then
+    nothing is evaluated."""
+    offline_share: Annotated[float | None, tyro.conf.arg(metavar="SHARE")] = None
+    """Part of each batch that is drawn from it; by default 1, and then ENV is for evaluation alone."""
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Env steps of each agent; by default as many as the environment needs."""
     seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None

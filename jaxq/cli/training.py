@@ -30,7 +30,7 @@ def train(command: Train) -> int:
     given = with_imports({name: value for name, value in given.items() if value is not None})
     if command.config is not None:
         groups = read_groups(command.config, given, trust_imports=command.trust_imports)
-    elif "environment" not in {**given, **given.get("sweep", {})}:
+    elif not {"environment", "offline"} & {*given, *given.get("sweep", {})}:
         raise InputValueError("jaxq train takes an environment, for example jaxq train CartPole-v1")
     else:
         groups = split(given)
@@ -46,7 +46,7 @@ def train(command: Train) -> int:
 _WHAT = ("environment", "algorithm")
 _FIELDS = (
     "algorithm", "agents", "steps", "seed", "segments", "halvings",
-    "checkpoint_segments", "checkpoint_minutes", "on_divergence", "chunk",
+    "checkpoint_segments", "checkpoint_minutes", "on_divergence", "chunk", "offline", "offline_share",
 )  # fmt: skip
 
 

@@ -99,7 +99,8 @@ class Trainer:
         self.warmup_steps = self.agent.warmup_steps
         self._num_envs = self.agent.num_envs
         rows = self.iteration_steps // self._num_envs
-        self._num_keys = 1 + rows * (1 + self._num_envs)
+        self._collects = self.agent.collects
+        self._num_keys = 1 + rows * (1 + self._num_envs) * self._collects
         self._block = min(max(MOST_KEYS // self._num_keys, 1), MOST_ITERATIONS)
         if is_foreign(algorithm):
             self._check_traces()
@@ -380,12 +381,17 @@ class Trainer:
         return jax.random.split(jax.random.fold_in(unrolled_threefry(key), steps), self._num_keys)
 
     def _iterate(self, state: AgentState, keys: jax.Array) -> tuple[AgentState, Totals]:
-        state, newest, episodes = self._collect(state, keys[1:])
+        state, newest, episodes = self._collect(state, keys[1:]) if self._collects else self._pass(state)
         learner, memory, statistics = self.agent.learn(
             keys[0], state.learner, state.memory, state.hparams, newest, state.steps
         )
         statistics = LearningStatistics(*[jnp.asarray(x, jnp.float32) for x in statistics])
         return state._replace(learner=learner, memory=memory), Totals(episodes, statistics)
+
+    def _pass(self, state: AgentState) -> tuple[AgentState, None, EpisodeTotals]:
+        """Let the time of one iteration pass without acting."""
+        none = EpisodeTotals(jnp.int32(0), jnp.float32(0), jnp.int32(0))
+        return state._replace(steps=state.steps + self.iteration_steps), None, none
 
     def _collect(
         self, state: AgentState, keys: jax.Array

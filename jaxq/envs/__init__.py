@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jaxq.envs.incident.environment import Incident
     from jaxq.envs.incident.params import IncidentParams, incident_params
     from jaxq.envs.incident.table import IncidentTable, incident_table
+    from jaxq.envs.logged import LoggedEnvironment, from_dataset
     from jaxq.envs.mdps import maximization_bias, random_mdp
     from jaxq.envs.registry import EnvironmentInfo, ids, listing, make
     from jaxq.envs.table import TableEnvironment, from_table
@@ -26,10 +27,12 @@ __all__ = [
     "Incident",
     "IncidentParams",
     "IncidentTable",
+    "LoggedEnvironment",
     "StackedFrames",
     "TableEnvironment",
     "cliff",
     "four_rooms",
+    "from_dataset",
     "from_gymnax",
     "from_map",
     "from_table",
@@ -51,10 +54,12 @@ _HOMES = {
     "Incident": "incident.environment",
     "IncidentParams": "incident.params",
     "IncidentTable": "incident.table",
+    "LoggedEnvironment": "logged",
     "StackedFrames": "frames",
     "TableEnvironment": "table",
     "cliff": "grids",
     "four_rooms": "grids",
+    "from_dataset": "logged",
     "from_gymnax": "adapter",
     "from_map": "grids",
     "from_table": "table",

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from jaxq import agents, checks
 from jaxq.agents import Agent, Algorithm
 from jaxq.experiment.imports import checked_imports
+from jaxq.experiment.logged_data import LOG, check_logged, read_logged, recipe_keywords
 from jaxq.experiment.objects import (
     check_algorithm,
     check_environment,
@@ -52,6 +54,10 @@ class Config:
         halvings: How many times the worse half of the agents that still train stops, the last time
             at half of the steps.
         imports: Import paths of objects among environment, algorithm and keywords, by name.
+        offline: File of logged data to learn from.
+        offline_share: Part of each batch that is drawn from it, in (0, 1]; with 1 the agents learn from
+            it alone, and the environment is for evaluation.
+        offline_digest: SHA-256 digest of that file when the run began.
     """
 
     environment: str | Environment
@@ -71,6 +77,14 @@ class Config:
     sample: dict[str, str] = dataclasses.field(default_factory=dict)
     halvings: int = 0
     imports: dict[str, str] = dataclasses.field(default_factory=dict)
+    offline: str | None = None
+    offline_share: float = 1.0
+    offline_digest: str | None = None
+
+    @property
+    def recipe_keywords(self) -> dict[str, Any]:
+        """Keywords of the recipe, with logged data as its replay where there is any."""
+        return recipe_keywords(self.keywords, self.offline, self.offline_share)
 
     @property
     def combinations(self) -> list[dict[str, float]]:
@@ -101,7 +115,7 @@ class Config:
 
 
 def configure(
-    environment: str | Environment,
+    environment: str | Environment | None = None,
     algorithm: str | Algorithm | Agent = "dqn",
     agents: int | None = None,
     steps: int | None = None,
@@ -115,7 +129,8 @@ def configure(
 
     Args:
         environment: An id that `jaxq.envs.make` knows, or an environment, such as
-            `jaxq.envs.from_gymnax(my_env)`.
+            `jaxq.envs.from_gymnax(my_env)`; with `offline` it may be left out, and then nothing is
+            evaluated.
         algorithm: Name of a recipe; or what a recipe returns, or any `jaxq.Agent`, which is trained as
             it is: it takes no keywords, nor those of a preset.
         agents: Agents in all; eight for each combination in the sweep if not given.
@@ -140,9 +155,18 @@ def configure(
     _check_tables(keywords, sweep, sample)
     mistakes = checks.Mistakes()
     defaults: dict[str, Any] = {}
+    offline = others.get("offline")
+    if environment is None:
+        environment = _without_environment(offline)
+    trained = keywords
+    with mistakes.noting():
+        if offline is not None:
+            others["offline_digest"] = read_logged(offline)[1]
+            others["offline"] = str(Path(offline).resolve())
+            trained = recipe_keywords(keywords, offline, others.get("offline_share", 1.0))
     with mistakes.noting():
         named = name_of(environment) if is_environment(environment) else environment
-        by_name = () if is_algorithm(algorithm) else (algorithm, keywords)
+        by_name = () if is_algorithm(algorithm) else (algorithm, trained)
         found = preset(named, steps, *by_name)
         steps, defaults = found.steps, found.keywords if by_name else {}
     check_apart(mistakes, "set and swept", keywords, sweep)
@@ -175,7 +199,7 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
     check_apart(mistakes, "swept and sampled", config.sweep, config.sample)
     if not any(str(error).startswith("environment") for error in mistakes.found):
         with mistakes.noting():
-            check_environment("environment", config.environment)
+            _check_world(config)
     for name, check in _CHECKS.items():
         # What the preset was asked with is known to be wrong already.
         if not any(str(error).startswith(name) for error in mistakes.found):
@@ -185,8 +209,7 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
         with mistakes.noting():
             _check_halvings(config)
     if is_algorithm(config.algorithm) or config.algorithm in [*agents.ALGORITHMS]:
-        parts = config.algorithm, config.keywords, config.sweep, config.sample
-        check_recipe(*parts, mistakes)
+        _check_recipe(config, mistakes)
     mistakes.report()
     if config.agents % len(config.combinations):
         number = len(config.combinations)
@@ -195,6 +218,48 @@ def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
             f"got {config.agents}; for example --agents {-(-config.agents // number) * number}"
         )
     return config
+
+
+def _without_environment(offline: Any) -> str:
+    """Return the environment of logged data alone.
+
+    Raises:
+        InputValueError: If there is none.
+    """
+    if offline is None:
+        raise checks.InputValueError(
+            "an environment must be given, for example 'CartPole-v1', or logged data: offline='log.npz'"
+        )
+    return LOG
+
+
+def _check_world(config: Config) -> None:
+    """Check the environment, and the logged data if there is any."""
+    if config.offline is None:
+        check_environment("environment", config.environment)
+        return
+    check_logged(config.offline, config.offline_share, config.offline_digest)
+    if config.environment != LOG:
+        check_environment("environment", config.environment)
+    elif config.offline_share < 1:
+        raise checks.InputValueError(
+            f"offline_share must be 1 without an environment to act in, got {config.offline_share}"
+        )
+    if is_algorithm(config.algorithm):
+        raise checks.InputTypeError(
+            "logged data is for recipes by name; give it where the algorithm is made, for example "
+            "jaxq.dqn(replay=jaxq.DatasetReplay(data))"
+        )
+
+
+def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
+    """Check keywords, sweep and sample against the algorithm."""
+    try:
+        keywords = config.recipe_keywords
+    except checks.InputError:
+        # What is wrong with the data is told once.
+        keywords = config.keywords
+    check_recipe(config.algorithm, keywords, config.sweep, config.sample, mistakes)
 
 
 def _check_tables(keywords: Any, sweep: Any, sample: Any) -> None:

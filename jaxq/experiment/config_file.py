@@ -85,7 +85,7 @@ def read_groups(path: Path, given: dict[str, Any], *, trust_imports: bool = Fals
     if "versions" in found:
         config = config_of(found, str(path), trust_imports=trust_imports)
         return _changed(config, given)
-    known = [name for name in _FIELDS if name != "imports"]
+    known = [name for name in _FIELDS if name not in ("imports", "offline_digest")]
     unknown = [name for name in found if name not in known]
     if unknown:
         raise checks.InputValueError(
@@ -95,7 +95,7 @@ def read_groups(path: Path, given: dict[str, Any], *, trust_imports: bool = Fals
     merged = {**found, **given}
     for name in ("keywords", "sweep", "sample"):
         merged[name] = {**_table(path, name, found), **given.get(name, {})}
-    if "environment" not in {**merged, **merged["sweep"]}:
+    if not {"environment", "offline"} & {*merged, *merged["sweep"]}:
         raise checks.InputValueError(
             f'{path} names no environment; add the line environment = "CartPole-v1"'
         )

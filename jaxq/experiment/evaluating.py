@@ -13,6 +13,7 @@ from jaxq.experiment.checkpoints import Checkpoints, checkpoint_name, newest_ste
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory, checked_path
+from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.runner import Position, check_facts, evaluate
@@ -83,6 +84,11 @@ def evaluate_directory(
     """
     episodes = checks.whole_number("episodes", episodes)
     plan, position, skipped = _trained(directory, trust_imports)
+    if plan.config.environment == LOG:
+        raise checks.InputValueError(
+            f"{directory} learned from a log alone, which cannot be played; what its agents are worth "
+            f"by logged data says: jaxq ope {directory} --data {plan.config.offline}"
+        )
     if strict and skipped:
         raise DamagedError(
             f"{'; '.join(skipped)}; without --strict the one after {position.steps} steps is used"

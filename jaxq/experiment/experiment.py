@@ -23,6 +23,7 @@ from jaxq.experiment.display import Display, Voice, evaluation_table
 from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.files.records import checked_tracking
+from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.objects import name_of
 from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.recorder import Recorder
@@ -266,9 +267,12 @@ class Experiment:
         if is_first():
             evaluation = self._report(position, history, returns)
             self._trackers.finish(evaluation, artifacts)
-        voice.console.print(evaluation_table(self.config, returns, position.stopped))
-        for reason in Evaluated(self.config, returns, position.stopped).warnings:
-            voice.warn(reason)
+        if self.config.environment == LOG:
+            voice.say("not evaluated, as a log cannot be played; off-policy evaluation: jaxq ope")
+        else:
+            voice.console.print(evaluation_table(self.config, returns, position.stopped))
+            for reason in Evaluated(self.config, returns, position.stopped).warnings:
+                voice.warn(reason)
         if position.diverged.any():
             voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
         voice.say(

@@ -8,7 +8,8 @@ from jaxq import checks
 from jaxq.engine import Population, Trainer
 from jaxq.experiment.config import Config
 from jaxq.experiment.halving import check_memory, check_rungs
-from jaxq.experiment.objects import make_algorithm, make_environment, name_of
+from jaxq.experiment.logged_data import environment_of
+from jaxq.experiment.objects import make_algorithm, name_of
 from jaxq.experiment.plain import is_plain, plain, plain_settings
 from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, check_may_vary, names, validated
@@ -64,8 +65,8 @@ def trainer_of(config: Config) -> Trainer:
         InputTypeError: If a keyword does not exist or has the wrong type.
         InputValueError: If a value is out of range, or two do not fit together.
     """
-    algorithm = make_algorithm(config.algorithm, config.keywords)
-    return Trainer(make_environment(config.environment), algorithm)
+    algorithm = make_algorithm(config.algorithm, config.recipe_keywords)
+    return Trainer(environment_of(config.environment, config.offline), algorithm)
 
 
 def _population(trainer: Trainer, config: Config) -> Population:

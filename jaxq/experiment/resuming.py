@@ -42,7 +42,7 @@ def extended(config: Config, steps: int | None) -> Config:
     def stretched(length: float) -> float:
         return length * steps / config.steps
 
-    hparams = make_algorithm(config.algorithm, config.keywords).hparams
+    hparams = make_algorithm(config.algorithm, config.recipe_keywords).hparams
     keywords, sweep, sample = dict(config.keywords), dict(config.sweep), dict(config.sample)
     for name in schedules(hparams):
         if name in sweep:

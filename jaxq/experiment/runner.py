@@ -13,6 +13,7 @@ import numpy as np
 from jaxq import checks
 from jaxq.checks import MOST
 from jaxq.engine import AgentState, Metrics
+from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.config import Config
 from jaxq.experiment.directory import finite
 from jaxq.experiment.distributed import gathered
@@ -278,8 +279,10 @@ def evaluate(plan: Plan, state: AgentState, episodes: int, seed: int | None = No
         seed: Seed of the episodes; one that goes with the run's if not given.
 
     Returns:
-        Undiscounted returns, `[N, episodes]`.
+        Undiscounted returns, `[N, episodes]`; all NaN of a log, which cannot be played.
     """
+    if isinstance(plan.population.trainer.env, LoggedEnvironment):
+        return np.full((plan.config.agents, episodes), np.nan)
     if seed is None:
         # Agent i was trained with number i folded in; no population has as many agents as this number.
         key = jax.random.fold_in(jax.random.key(plan.config.seed), MOST)

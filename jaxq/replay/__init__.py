@@ -4,6 +4,7 @@ Every replay has the four functions of `Replay`; `shuffled_minibatches` is all t
 last iteration alone needs.
 """
 
+from jaxq.replay.dataset import DatasetReplay
 from jaxq.replay.prioritized import PrioritizedReplay
 from jaxq.replay.protocol import Replay, ReplayState
 from jaxq.replay.ring import Ring
@@ -13,6 +14,7 @@ from jaxq.replay.uniform import UniformReplay
 from jaxq.replay.window import shuffled_minibatches
 
 __all__ = [
+    "DatasetReplay",
     "Priorities",
     "PrioritizedReplay",
     "PrioritizedSequenceReplay",

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxq.checks import InputValueError
+from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.loading import LoadedPopulation, load_population
 from jaxq.experiment.reports.drawings import painter
 from jaxq.experiment.reports.runs import Run, read_run
@@ -48,6 +49,9 @@ def run_data(directory: Path, trust_imports: bool = False) -> dict[str, Any]:
         # What was written while training can be shown all the same.
         return _described(run, run.scores, [str(error)]) | _without_agents(run)
     scores = population.returns if run.returns is None else run.scores
+    if isinstance(population.trainer.env, LoggedEnvironment):
+        note = "These agents learned from a log alone, which cannot be played."
+        return _described(run, scores, [*population.warnings, note]) | _without_agents(run)
     chosen = _spread_over(scores)
     table = table_data(population, chosen)
     return {
