@@ -121,7 +121,7 @@ def check_parts(parts: Any) -> None:
         )
     if parts.budgets is not None:
         raise checks.InputValueError(
-            "prices are learned from the costs of whole episodes while an agent acts; leave out budgets, "
+            "prices are learned from the costs of whole episodes while agents act; leave out budgets, "
             "or the logged data"
         )
     if parts.returns.is_lambda:

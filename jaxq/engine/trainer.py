@@ -40,7 +40,7 @@ from jaxq.engine.totals import RunningSum, Totals, metrics, zeros
 from jaxq.hparams import Hparams, validated
 from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.precision import in_32_bits
-from jaxq.types import Environment, PyTree, Transition
+from jaxq.types import Environment, PyTree, Transition, cost_shape
 
 # Iterations whose keys are drawn at once, and how many keys that may be.
 MOST_ITERATIONS = 32
@@ -390,7 +390,8 @@ class Trainer:
 
     def _pass(self, state: AgentState) -> tuple[AgentState, None, EpisodeTotals]:
         """Let the time of one iteration pass without acting."""
-        none = EpisodeTotals(jnp.int32(0), jnp.float32(0), jnp.int32(0))
+        cost = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), cost_shape(self.env))
+        none = EpisodeTotals(jnp.int32(0), jnp.float32(0), jnp.int32(0), cost)
         return state._replace(steps=state.steps + self.iteration_steps), None, none
 
     def _collect(

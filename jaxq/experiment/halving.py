@@ -222,7 +222,8 @@ def _put(
         state._replace(steps=None),
         trained._replace(steps=None),
     )
-    nothing = Metrics(*[jnp.full(state.key.shape, jnp.nan)] * len(Metrics._fields))
-    nothing = nothing._replace(episodes=jnp.zeros(state.key.shape))
+    size = state.key.shape[0]
+    nothing = jax.tree.map(lambda leaf: jnp.full((size, *leaf.shape[1:]), jnp.nan), metrics)
+    nothing = nothing._replace(episodes=jnp.zeros(size))
     metrics = jax.tree.map(lambda leaf, new: leaf.at[kept].set(new[: kept.size]), nothing, metrics)
     return agents._replace(steps=trained.steps), metrics
