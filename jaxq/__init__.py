@@ -27,6 +27,8 @@ from jaxq import dataset, envs, learning, networks
 from jaxq.agents import (
     Agent,
     Algorithm,
+    bcq,
+    behaviour_cloning,
     bootstrapped_dqn,
     c51,
     conservative_dqn,
@@ -119,6 +121,8 @@ __all__ = [
     "Trainer",
     "Transition",
     "Tuning",
+    "bcq",
+    "behaviour_cloning",
     "bootstrap_interval",
     "bootstrapped_dqn",
     "c51",

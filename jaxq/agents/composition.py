@@ -19,7 +19,15 @@ from jaxq.agents.keywords import Keywords, Owner
 from jaxq.agents.logged import Logged, Mixed
 from jaxq.agents.network import EnsembleOf, Network
 from jaxq.agents.optimizers import Optimizer
-from jaxq.agents.representations import Categorical, ImplicitQuantile, Quantile, Rescaled, Scalar
+from jaxq.agents.representations import (
+    BatchConstrained,
+    Categorical,
+    ImplicitQuantile,
+    Preference,
+    Quantile,
+    Rescaled,
+    Scalar,
+)
 from jaxq.agents.returns import Lambda, NStep, Sequences
 from jaxq.agents.target_params import OnlineTarget, TargetNetwork
 from jaxq.agents.update_schedule import UpdateSchedule
@@ -38,6 +46,8 @@ VALUES = {
     "categorical": Categorical,
     "quantile": Quantile,
     "implicit_quantile": ImplicitQuantile,
+    "batch_constrained": BatchConstrained,
+    "preference": Preference,
 }
 EXPLORATIONS = {
     "epsilon_greedy": EpsilonGreedy,
@@ -58,6 +68,7 @@ OWNERS = [
         "values that are one number, as distributions have losses of their own",
         "value='scalar'",
     ),
+    Owner(BatchConstrained, "values beside the behaviour's", "value='batch_constrained'"),
     Owner(UpperConfidenceBound(), "counts", "exploration='ucb'"),
     Owner(Boltzmann(), "probabilities by value", "exploration='boltzmann'"),
     Owner(EnsembleOf, "ensembles", "exploration='ensemble'"),

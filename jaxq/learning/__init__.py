@@ -13,6 +13,7 @@ from jaxq.learning.distributions import (
     quantile_huber_loss,
     quantile_midpoints,
 )
+from jaxq.learning.imitation import ConstrainedValue, PreferenceValue, imitation_loss
 from jaxq.learning.off_policy import (
     Episodes,
     Estimate,
@@ -57,10 +58,12 @@ from jaxq.learning.values import CategoricalValue, Loss, QuantileValue, ScalarVa
 __all__ = [
     "Bootstrap",
     "CategoricalValue",
+    "ConstrainedValue",
     "Episodes",
     "Estimate",
     "Loss",
     "NStepReturn",
+    "PreferenceValue",
     "QuantileValue",
     "Quantiles",
     "RescaledValue",
@@ -80,6 +83,7 @@ __all__ = [
     "fitted_q_value",
     "greedy_bootstrap",
     "greedy_probabilities",
+    "imitation_loss",
     "importance_ratios",
     "lambda_returns",
     "learning_rate_schedule",
