@@ -61,6 +61,7 @@ from jaxq.engine import (
     Metrics,
     Population,
     Trainer,
+    collect,
     pbt,
     use_all_cores,
 )
@@ -126,6 +127,7 @@ __all__ = [
     "bootstrap_interval",
     "bootstrapped_dqn",
     "c51",
+    "collect",
     "configure",
     "configure_sweep",
     "conservative_dqn",

@@ -1,9 +1,19 @@
 """Training: one agent, a population, how they are evaluated, and how they learn from each other."""
 
+from jaxq.engine.collecting import collect
 from jaxq.engine.devices import use_all_cores
 from jaxq.engine.pbt import pbt
 from jaxq.engine.population import Population
 from jaxq.engine.state import AGENT_AXES, AgentState, Metrics
 from jaxq.engine.trainer import Trainer
 
-__all__ = ["AGENT_AXES", "AgentState", "Metrics", "Population", "Trainer", "pbt", "use_all_cores"]
+__all__ = [
+    "AGENT_AXES",
+    "AgentState",
+    "Metrics",
+    "Population",
+    "Trainer",
+    "collect",
+    "pbt",
+    "use_all_cores",
+]
