@@ -23,7 +23,7 @@ from jaxq import interruption
 interruption.end_at_once()
 
 # ruff: noqa: E402
-from jaxq import dataset, envs, learning, networks
+from jaxq import dataset, envs, learning, networks, ope
 from jaxq.agents import (
     Agent,
     Algorithm,
@@ -150,6 +150,7 @@ __all__ = [
     "n_step_dqn",
     "networks",
     "noisy_dqn",
+    "ope",
     "pbt",
     "performance_profile",
     "policy_evaluation",

@@ -15,6 +15,7 @@ LAYERS = [
     ["learning", "envs", "networks", "replay"],
     ["agents", "presets", "dynamic_programming", "constrained_mdps"],
     ["engine"],
+    ["fitted_q", "logged_episodes", "ope"],
     ["experiment"],
     ["view"],
     ["cli"],
