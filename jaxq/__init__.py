@@ -24,10 +24,12 @@ from jaxq import interruption
 interruption.end_at_once()
 
 # ruff: noqa: E402
-from jaxq import dataset, envs, learning, networks
+from jaxq import dataset, envs, learning, networks, ope
 from jaxq.agents import (
     Agent,
     Algorithm,
+    bcq,
+    behaviour_cloning,
     bootstrapped_dqn,
     c51,
     conservative_dqn,
@@ -65,6 +67,7 @@ from jaxq.engine import (
     Metrics,
     Population,
     Trainer,
+    collect,
     pbt,
     use_all_cores,
 )
@@ -131,9 +134,12 @@ __all__ = [
     "Trainer",
     "Transition",
     "Tuning",
+    "bcq",
+    "behaviour_cloning",
     "bootstrap_interval",
     "bootstrapped_dqn",
     "c51",
+    "collect",
     "configure",
     "configure_sweep",
     "conservative_dqn",
@@ -159,6 +165,7 @@ __all__ = [
     "n_step_dqn",
     "networks",
     "noisy_dqn",
+    "ope",
     "pbt",
     "performance_profile",
     "plan",

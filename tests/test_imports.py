@@ -16,6 +16,7 @@ LAYERS = [
     ["agents", "presets", "dynamic_programming", "constrained_mdps"],
     ["engine"],
     ["planning"],
+    ["fitted_q", "logged_episodes", "ope"],
     ["experiment"],
     ["view"],
     ["cli"],

@@ -19,7 +19,8 @@ GAMMA = 0.9
 ONE_STEP, TWO_STEPS, CUE, DELAYED, ENDLESS, COUNTDOWN = range(len(PROBES))
 
 CASES = {
-    **{name: (name, {}) for name in DEEP},
+    # What imitates has no values.
+    **{name: (name, {}) for name in DEEP if name != "behaviour_cloning"},
     "dqn with averaged targets": ("dqn", {"target_interval": 4, "target_rate": 0.1}),
     "dqn, a mix": ("dqn", {"dueling": True, "prioritized": True, "n_step": 3, "value": "quantile"}),
     "Munchausen IQN": ("munchausen_dqn", {"value": "implicit_quantile", "num_quantiles": 8}),

@@ -13,6 +13,8 @@ from jaxq import checks
 from jaxq.agents import composition, tabular_algorithm
 from jaxq.agents.algorithm import Algorithm, DeepQLearning
 from jaxq.agents.deep import (
+    bcq,
+    behaviour_cloning,
     bootstrapped_dqn,
     c51,
     conservative_dqn,
@@ -73,6 +75,8 @@ DEEP: dict[str, Callable[..., Algorithm]] = {
         bootstrapped_dqn,
         conservative_dqn,
         constrained_dqn,
+        bcq,
+        behaviour_cloning,
         rainbow,
         pqn,
         r2d2,

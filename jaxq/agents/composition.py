@@ -22,8 +22,10 @@ from jaxq.agents.logged import Logged, Mixed
 from jaxq.agents.network import EnsembleOf, Network
 from jaxq.agents.optimizers import Optimizer
 from jaxq.agents.representations import (
+    BatchConstrained,
     Categorical,
     ImplicitQuantile,
+    Preference,
     Priced,
     Quantile,
     Rescaled,
@@ -47,6 +49,8 @@ VALUES = {
     "categorical": Categorical,
     "quantile": Quantile,
     "implicit_quantile": ImplicitQuantile,
+    "batch_constrained": BatchConstrained,
+    "preference": Preference,
 }
 EXPLORATIONS = {
     "epsilon_greedy": EpsilonGreedy,
@@ -67,6 +71,7 @@ OWNERS = [
         "values that are one number, as distributions have losses of their own",
         "value='scalar'",
     ),
+    Owner(BatchConstrained, "values beside the behaviour's", "value='batch_constrained'"),
     Owner(UpperConfidenceBound(), "counts", "exploration='ucb'"),
     Owner(Boltzmann(), "probabilities by value", "exploration='boltzmann'"),
     Owner(EnsembleOf, "ensembles", "exploration='ensemble'"),

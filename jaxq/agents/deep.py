@@ -217,6 +217,33 @@ def constrained_dqn(**keywords: Any) -> Algorithm:
     return compose("constrained_dqn", {}, keywords)
 
 
+def bcq(**keywords: Any) -> Algorithm:
+    """BCQ for discrete actions: double DQN over those actions only that the behaviour took often enough.
+
+    `target = r_t + discount_t * q_target(s_t, argmax_{a: p(a) >= tau max_b p(b)} q(s_t, a))`, where
+    `p(a | s_t)` is learned beside the values from the actions taken, and `tau` is the leaf
+    `bcq_threshold`: 0 is double DQN, 1 behaviour cloning. It chooses among the same actions; `q_values`
+    of the others are about -1e20.
+
+    References:
+        Fujimoto et al., Benchmarking Batch Deep Reinforcement Learning Algorithms, 2019, section 4,
+        equations 9 and 10.
+    """
+    return compose("bcq", {"value": "batch_constrained", "double": True}, keywords)
+
+
+def behaviour_cloning(**keywords: Any) -> Algorithm:
+    """Behaviour cloning: learns which action a behaviour takes, whatever it earns; the floor for others.
+
+    `loss = -log softmax(logits(s_tm1))[a_tm1]`; `q_values` are the logits, and the likeliest action is
+    the best.
+
+    References:
+        Pomerleau, Efficient Training of Artificial Neural Networks for Autonomous Navigation, 1991.
+    """
+    return compose("behaviour_cloning", {"value": "preference"}, keywords)
+
+
 def rainbow(**keywords: Any) -> Algorithm:
     """Rainbow: double, dueling, prioritized, n-step, categorical and noisy together.
 

@@ -275,10 +275,12 @@ class GradientUpdate:
         outputs = self.q_function.predictions(params, batch, key)
         loss = jax.vmap(value.loss)
         losses = each(lambda out, target: loss(out, a_tm1, target))(outputs, targets.targets)
-        total = jnp.mean(self._weight(batch, targets.mask) * losses.loss, axis=-1)
+        weight = self._weight(batch, targets.mask)
+        total = jnp.mean(weight * losses.loss, axis=-1)
         q = each(jax.vmap(value.q))(outputs)
         for auxiliary_loss in self.losses:
-            total = total + jnp.mean(self._auxiliary(auxiliary_loss, hparams, batch, q), axis=-1)
+            extra = self._auxiliary(auxiliary_loss, hparams, batch, q)
+            total = total + jnp.mean(weight * extra, axis=-1)
         taken = each(lambda q: jax.vmap(value_of_action)(q, a_tm1))(q)
         statistics = LearningStatistics(
             total.mean(), jnp.abs(losses.td_error).mean(), taken.mean(), jnp.float32(0)
@@ -324,6 +326,7 @@ class GradientUpdate:
         update = self.q_function.each(self.optimizer(hparams).update)
         updates, opt_state = update(gradient, learner.opt_state, learner.params)
         params = optax.apply_updates(learner.params, updates)
+        params = self.q_function.with_hparams(params, hparams)
         target_params = self.target.update(learner.target_params, params, hparams, due)
         return learner._replace(params=params, target_params=target_params, opt_state=opt_state)
 

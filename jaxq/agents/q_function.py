@@ -11,7 +11,7 @@ from jaxq import checks
 from jaxq.agents.network import EnsembleOf, Network
 from jaxq.hparams import Hparams
 from jaxq.learning import Value, rescale
-from jaxq.networks import Ensemble, RecurrentQNetwork, with_initial_value
+from jaxq.networks import Ensemble, RecurrentQNetwork, with_initial_value, with_threshold
 from jaxq.types import Environment, ObservationSpec, PyTree, Trajectory
 
 Evaluate = Callable[[Callable[[PyTree], PyTree]], PyTree]
@@ -68,7 +68,11 @@ class QFunction(NamedTuple):
             # As the network gives it, on whatever scale.
             start = self.value.constant_target(hparams.initial_value).reshape(())
             params = with_initial_value(params, start)
-        return params
+        return self.with_hparams(params, hparams)
+
+    def with_hparams(self, params: PyTree, hparams: Hparams) -> PyTree:
+        """Return the weights with what playing has to know of the hyperparameters."""
+        return with_threshold(params, hparams.bcq_threshold) if "bcq_threshold" in hparams else params
 
     def initial_carry(self, size: int) -> PyTree:
         """Return what the network carries where B episodes begin, `[B, H]` or nothing."""

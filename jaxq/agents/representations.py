@@ -4,7 +4,7 @@ A representation owns its static fields. `make_value` is its maths, a `jaxq.lear
 builds what gives it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,9 +13,25 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.agents.components import check_fields
-from jaxq.learning import CategoricalValue, PricedValue, QuantileValue, RescaledValue, ScalarValue, Value
+from jaxq.hparams import Hyperparameter
+from jaxq.learning import (
+    CategoricalValue,
+    ConstrainedValue,
+    PreferenceValue,
+    PricedValue,
+    QuantileValue,
+    RescaledValue,
+    ScalarValue,
+    Value,
+)
 from jaxq.learning.values import SCALAR_LOSSES
-from jaxq.networks import Features, ImplicitQuantileNetwork, QNetwork, QuantileNetwork
+from jaxq.networks import (
+    ConstrainedNetwork,
+    Features,
+    ImplicitQuantileNetwork,
+    QNetwork,
+    QuantileNetwork,
+)
 
 SUPPORT = 1e3
 """How far the atoms of a categorical value reach that was given no ends."""
@@ -97,6 +113,45 @@ class Priced(Scalar):
         """Build networks whose head gives 1 + K numbers per action; see `Scalar.networks`."""
         head = make_head(1 + self.num_costs)
         return (head if torso is None else QNetwork(torso, head),) * 3
+
+
+@dataclass(frozen=True)
+class BatchConstrained(Scalar):
+    """One number per action, of which those that the behaviour hardly ever takes are left out.
+
+    References:
+        Fujimoto et al., Benchmarking Batch Deep Reinforcement Learning Algorithms, 2019, equation 9; tau
+        0.3 as in its table 1.
+    """
+
+    leaves: ClassVar[Mapping[str, Hyperparameter]] = {"bcq_threshold": Hyperparameter(0.3, 0, 1)}
+
+    def make_value(self) -> Value:
+        """Return the maths."""
+        return ConstrainedValue(ScalarValue(self.loss))
+
+    def networks(self, make_head: MakeHead, torso: nn.Module | None = None) -> Networks:
+        """Build networks with a second head for the behaviour; see `Scalar.networks`."""
+        parts = torso or Features(), make_head(None), make_head(None)
+        network = ConstrainedNetwork(*parts)
+        return network, network, ConstrainedNetwork(*parts, constrained=True)
+
+
+@dataclass(frozen=True)
+class Preference:
+    """The behaviour's log-probability of each action, up to a constant, in the place of values."""
+
+    is_number: ClassVar[bool] = True
+    has_initial_value: ClassVar[bool] = False
+    needs_hidden_layer: ClassVar[bool] = False
+
+    def make_value(self) -> Value:
+        """Return the maths."""
+        return PreferenceValue()
+
+    def networks(self, make_head: MakeHead, torso: nn.Module | None = None) -> Networks:
+        """Build the networks; see `Scalar.networks`."""
+        return Scalar().networks(make_head, torso)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Training: one agent, a population, how they are evaluated, and how they learn from each other."""
 
+from jaxq.engine.collecting import collect
 from jaxq.engine.devices import use_all_cores
 from jaxq.engine.evaluation import EpisodeOutcomes
 from jaxq.engine.pbt import pbt
@@ -15,6 +16,7 @@ __all__ = [
     "Metrics",
     "Population",
     "Trainer",
+    "collect",
     "pbt",
     "use_all_cores",
 ]

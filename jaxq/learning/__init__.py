@@ -19,6 +19,7 @@ from jaxq.learning.distributions import (
     quantile_huber_loss,
     quantile_midpoints,
 )
+from jaxq.learning.imitation import ConstrainedValue, PreferenceValue, imitation_loss
 from jaxq.learning.off_policy import (
     Episodes,
     Estimate,
@@ -63,10 +64,12 @@ from jaxq.learning.values import CategoricalValue, Loss, QuantileValue, ScalarVa
 __all__ = [
     "Bootstrap",
     "CategoricalValue",
+    "ConstrainedValue",
     "Episodes",
     "Estimate",
     "Loss",
     "NStepReturn",
+    "PreferenceValue",
     "PricedValue",
     "QuantileValue",
     "Quantiles",
@@ -87,6 +90,7 @@ __all__ = [
     "fitted_q_value",
     "greedy_bootstrap",
     "greedy_probabilities",
+    "imitation_loss",
     "importance_ratios",
     "lambda_returns",
     "learning_rate_schedule",

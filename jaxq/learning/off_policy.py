@@ -36,7 +36,7 @@ class Episodes(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """An estimate with its bootstrap interval, `[]` each."""
+    """An estimate with its bootstrap interval, of the shape that the estimator gives, usually `[]`."""
 
     value: jax.Array
     low: jax.Array
@@ -174,19 +174,24 @@ def fitted_q_value(
 
 
 def doubly_robust(
-    episodes: Episodes, policy: jax.Array, discount: jax.Array, weight: jax.Array
+    episodes: Episodes,
+    policy: jax.Array,
+    discount: jax.Array,
+    weight: jax.Array,
+    q: jax.Array | None = None,
 ) -> jax.Array:
     """Correct learned values by importance-weighted errors: right if either of the two is.
 
     `v(s_0) + sum_t discount^t rho_t (r_t + discount_t v(s_t) - q(s_tm1, a_tm1))`
 
-    is averaged over episodes, with `q` of `fitted_q_evaluation` and `v` its mean under the policy.
+    is averaged over episodes, with `v` the mean of `q` under the policy.
 
     Args:
         episodes: N episodes, which may be cut off: there `v` stands for what would follow.
         policy: Probability of each action in each state, `[S, A]`.
         discount: gamma, `[]`, in [0, 1].
         weight: Weight of each episode, `[N]`, >= 0.
+        q: Learned action values, `[S, A]`; those of `fitted_q_evaluation` if not given.
 
     Returns:
         The estimated value of the start, `[]`.
@@ -195,7 +200,8 @@ def doubly_robust(
         Jiang and Li, Doubly Robust Off-policy Value Evaluation for Reinforcement Learning, 2016,
         equation 10; Thomas and Brunskill, Data-Efficient Off-Policy Policy Evaluation, 2016, equation 1.
     """
-    q = fitted_q_evaluation(episodes, policy, discount, weight)
+    if q is None:
+        q = fitted_q_evaluation(episodes, policy, discount, weight)
     v = jnp.sum(policy * q, axis=1)
     discount_t = discount * (1 - episodes.terminated)
     error = episodes.r_t + discount_t * v[episodes.s_t] - q[episodes.s_tm1, episodes.a_tm1]
@@ -245,7 +251,7 @@ def bootstrap_estimate(
     # The order statistic `tail * (R + 1)` of R samples: usual quantiles make short intervals of few.
     tail = (1 - confidence) / 2 * (num_resamples + 1) - 1
     tail = max(tail / (num_resamples - 1), 0.0)
-    low, high = jnp.quantile(values, jnp.array([tail, 1 - tail]))
+    low, high = jnp.quantile(values, jnp.array([tail, 1 - tail]), axis=0)
     return Estimate(estimator(episodes, policy, discount, jnp.ones(num)), low, high)
 
 

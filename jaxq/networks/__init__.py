@@ -9,6 +9,12 @@ In reading order: a `Torso` makes features and a `Head` ends in values; `QNetwor
 one. `LinearHead` and `DuelingHead` are what a `flax.linen` module of the user's own ends in.
 """
 
+from jaxq.networks.constrained import (
+    ConstrainedNetwork,
+    ConstrainedValues,
+    leave_out_unlikely,
+    with_threshold,
+)
 from jaxq.networks.ensemble import Ensemble
 from jaxq.networks.heads import DuelingHead, Head, LinearHead, with_initial_value
 from jaxq.networks.noisy import NoisyDense
@@ -24,6 +30,8 @@ from jaxq.networks.torso import SlicedConv, Torso, encode
 
 __all__ = [
     "GRU",
+    "ConstrainedNetwork",
+    "ConstrainedValues",
     "DuelingHead",
     "Ensemble",
     "Features",
@@ -38,5 +46,7 @@ __all__ = [
     "SlicedConv",
     "Torso",
     "encode",
+    "leave_out_unlikely",
     "with_initial_value",
+    "with_threshold",
 ]

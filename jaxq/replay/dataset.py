@@ -112,7 +112,7 @@ class LoggedSteps:
                 f"the data has {data.num_actions} actions, and the environment {num_actions}; give the "
                 "environment that it was logged in, or jaxq.envs.from_dataset(data)"
             )
-        known, following, finals = _following(data, spec)
+        known, following, finals = following_rows(data)
         last = np.minimum(np.arange(len(known)) + n_step - 1, _ends(data))
         starts = np.flatnonzero(known[last])
         if not starts.size:
@@ -213,10 +213,12 @@ def _ends(data: Dataset) -> np.ndarray:
     return ends[data.episode]
 
 
-def _following(data: Dataset, spec: ObservationSpec) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Say of each row whether it is known what it led to, `[T]`, and where that is, `[T]`.
+def following_rows(data: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Find where what each row led to is written down.
 
-    The third are the rows whose `next_observation` is in no row, `[F]`.
+    Returns:
+        Whether it is known at all, bool `[T]`; the number of the row that begins with it, or, from T
+        on, the place in the third, `[T]`; and the rows whose `next_observation` is in no other, `[F]`.
     """
     rows, ended = np.arange(len(data.action)), data.terminated | data.truncated
     inside = np.minimum(rows + 1, len(rows) - 1)
