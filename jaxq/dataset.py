@@ -221,6 +221,15 @@ def save(data: Dataset, path: Any) -> None:
         _write_parquet(columns, path)
 
 
+def check_path(path: Any) -> None:
+    """Check that a file of this name can hold a dataset.
+
+    Raises:
+        InputValueError: If its name ends otherwise.
+    """
+    _kind(path)
+
+
 def _kind(path: Any) -> str:
     for kind in ("npz", "parquet"):
         if str(path).endswith(f".{kind}"):

@@ -135,3 +135,61 @@ def test_what_cannot_be_is_refused(log, changes, told, tmp_path):
     with pytest.raises(jaxq.InputError, match=told):
         jaxq.Experiment(configured(**({"log": log} | changes)), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tables") / "run"
+    config = jaxq.configure("FrozenLake-v1", "q_learning", agents=2, steps=10_000, segments=2)
+    jaxq.Experiment(config, path).run()
+    return path
+
+
+def test_an_agent_is_logged_and_judged_by_its_log(tables, tmp_path, capsys):
+    out = tmp_path / "log.npz"
+    words = ["--steps", "3000", "--epsilon", "0.3", "--agent", "1"]
+    assert cli.main(["collect", str(tables), "--out", str(out), *words]) == 0
+    data = jaxq.dataset.load(out)
+    assert len(data.action) >= 3_000
+    # The agent's own choice has 0.7 + 0.3 / 4, others 0.3 / 4.
+    assert {round(float(p), 3) for p in data.behaviour_probability} == {0.075, 0.775}
+    capsys.readouterr()
+    assert cli.main(["ope", str(tables), "--data", str(out), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["estimator"] == "weighted_importance"
+    values = [row["value"] for row in found["agents"]]
+    assert values == sorted(values, reverse=True)
+    assert all(row["low"] <= row["value"] <= row["high"] for row in found["agents"])
+    assert cli.main(["ope", str(tables), "--data", str(out), "--agent", "0"]) == 0
+    assert "weighted_importance" in capsys.readouterr().out
+
+
+def test_agents_of_a_log_alone_are_judged_by_it(log, tmp_path, capsys):
+    config = configured(log, environment=None)
+    jaxq.Experiment(config, tmp_path / "run").run()
+    arguments = ["ope", str(tmp_path / "run"), "--data", str(log), "--json"]
+    assert cli.main(arguments) == 0
+    found = json.loads(capsys.readouterr().out)
+    # The log does not say how likely its actions were.
+    assert found["estimator"] == "fitted_q"
+    assert cli.main([*arguments, "--estimator", "doubly_robust"]) == 2
+    assert cli.main(["collect", str(tmp_path / "run"), "--out", "x.npz", "--agent", "0"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["collect", "{run}", "--out", "{tmp}/x.csv"], ".npz or .parquet"),
+        (["collect", "{run}", "--out", "{log}"], "exists already"),
+        (["collect", "{run}", "--out", "{tmp}/x.npz", "--epsilon", "2"], "epsilon"),
+        (["collect", "{run}", "--out", "{tmp}/x.npz", "--agent", "2"], "below the 2"),
+        (["ope", "{run}", "--data", "{tmp}/none.npz"], "there is no file"),
+        (["ope", "{run}", "--data", "{log}", "--estimator", "best"], "unknown estimator"),
+        (["ope", "{tmp}", "--data", "{log}"], "no run directory"),
+    ],
+)
+def test_bad_input_is_one_line(words, told, tables, log, tmp_path, capsys):
+    assert cli.main([word.format(run=tables, log=log, tmp=tmp_path) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1

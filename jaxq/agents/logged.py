@@ -158,7 +158,7 @@ class LoggedSource:
         """The largest absolute reward of the data."""
         return float(np.abs(self.steps.columns.reward).max())
 
-    def init(self, extras: PyTree, legal_actions: PyTree) -> PyTree:
+    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree) -> PyTree:
         """Store nothing."""
         return ()
 
@@ -218,9 +218,9 @@ class MixedSource:
         """The largest absolute reward of the data."""
         return self.logged.max_abs_reward
 
-    def init(self, extras: PyTree, legal_actions: PyTree) -> PyTree:
+    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree) -> PyTree:
         """Make an empty replay."""
-        return self.replayed.init(extras, legal_actions)
+        return self.replayed.init(extras, legal_actions, cost)
 
     def add(self, state: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
         """Write an iteration's transitions over the oldest ones."""

@@ -17,7 +17,7 @@ import tyro
 
 from jaxq import interruption
 from jaxq.checks import InputError, shortened
-from jaxq.cli import commands, planning, showing, training, viewing
+from jaxq.cli import commands, logging_commands, planning, showing, training, viewing
 from jaxq.cli.messages import fail, one_line
 
 COMMANDS: dict[type, Callable] = {
@@ -29,6 +29,8 @@ COMMANDS: dict[type, Callable] = {
     commands.Compare: showing.compare_runs,
     commands.View: viewing.view,
     planning.Plan: planning.plan,
+    logging_commands.Collect: logging_commands.collect,
+    logging_commands.Ope: logging_commands.ope,
     commands.Envs: showing.list_environments,
     commands.Algorithms: showing.list_algorithms,
 }

@@ -83,7 +83,7 @@ def evaluate_directory(
         DamagedError: If the newest checkpoint cannot be used and `strict` is set.
     """
     episodes = checks.whole_number("episodes", episodes)
-    plan, position, skipped = _trained(directory, trust_imports)
+    plan, position, skipped = trained(directory, trust_imports)
     if plan.config.environment == LOG:
         raise checks.InputValueError(
             f"{directory} learned from a log alone, which cannot be played; what its agents are worth "
@@ -113,7 +113,7 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     """
     from jaxq.experiment.reports.watching import record
 
-    plan, position, skipped = _trained(directory)
+    plan, position, skipped = trained(directory)
     for reason in skipped:
         warn(instead(reason, position.steps))
     scores = evaluate(plan, position.state, plan.config.evaluation_episodes).mean(axis=1)
@@ -122,7 +122,7 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
 
 
-def _trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Position, tuple[str, ...]]:
+def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Position, tuple[str, ...]]:
     """Read what a run trained, where its newest usable checkpoint is, and why newer ones are none."""
     run = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(run.read_config(), trust_imports=trust_imports))

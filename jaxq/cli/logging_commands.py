@@ -1,0 +1,155 @@
+"""The commands of logged data: `jaxq collect`, and off-policy evaluation by `jaxq ope`."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from jaxq import checks, dataset
+from jaxq.cli.commands import Processes
+from jaxq.cli.messages import warn
+from jaxq.cli.training import prepare
+
+
+@dataclasses.dataclass(frozen=True)
+class Collect:
+    """Let a trained agent act in its environment, and log what it does."""
+
+    directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """A run directory."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DATA")]
+    """An NPZ or Parquet file to write; it must not exist yet."""
+    steps: Annotated[int, tyro.conf.arg(metavar="N")] = 10_000
+    """Steps at least; episodes that run then are played to their end."""
+    epsilon: Annotated[float, tyro.conf.arg(metavar="E")] = 0.1
+    """Probability of a random action; without any, what the agent never does cannot be judged later."""
+    agent: Annotated[int | None, tyro.conf.arg(metavar="I")] = None
+    """Number of the agent; by default the one with the best return while training."""
+    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0
+    """Seed of the episodes."""
+    trust_imports: bool = False
+    """Import what the directory names by import path, which runs those modules."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Ope:
+    """Off-policy evaluation: estimate from logged data what a run's agents are worth, best first."""
+
+    directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
+    """A run directory."""
+    data: Annotated[Path, tyro.conf.arg(metavar="DATA")]
+    """An NPZ or Parquet file of logged transitions, whole episodes."""
+    estimator: Annotated[
+        str | None,
+        tyro.conf.arg(metavar="per_decision_importance|weighted_importance|fitted_q|doubly_robust"),
+    ] = None
+    """By default weighted_importance where the data has the behaviour's probabilities, else fitted_q."""
+    agent: Annotated[int | None, tyro.conf.arg(metavar="I")] = None
+    """Number of one agent; by default all of them."""
+    epsilon: Annotated[float, tyro.conf.arg(metavar="E")] = 0.0
+    """Probability of a random action of the agent that is evaluated."""
+    discount: Annotated[float | None, tyro.conf.arg(metavar="GAMMA")] = None
+    """By default each agent's own."""
+    json: bool = False
+    """Print one JSON object."""
+    trust_imports: bool = False
+    """Import what the directory names by import path, which runs those modules."""
+
+
+def collect(command: Collect) -> None:
+    """Write a log."""
+    if command.out.exists():
+        raise checks.InputValueError(f"--out {command.out} exists already; choose another name")
+    dataset.check_path(command.out)
+    checks.whole_number("seed", command.seed, minimum=0)
+    trained, index = _trained(command), command.agent
+    import jax
+
+    from jaxq.engine import collect as play
+
+    index = _best(trained) if index is None else _checked(trained, index)
+    trainer, agent = trained.trainer, trained.population.agent(trained.state, index)
+    key = jax.random.key(command.seed)
+    data = play(trainer, agent, key, command.steps, command.epsilon)
+    dataset.save(data, command.out)
+    print(dataset.describe(data))
+    print(f"agent {index} wrote {command.out}")
+
+
+def ope(command: Ope) -> None:
+    """Print estimates."""
+    data = dataset.load(command.data)
+    known = data.behaviour_probability is not None
+    estimator = command.estimator or ("weighted_importance" if known else "fitted_q")
+    trained = _trained(command)
+    from jaxq import ope as off_policy
+    from jaxq.hparams import leaves_of
+
+    checks.known("estimator", estimator, off_policy.ESTIMATORS)
+    numbers = range(trained.size) if command.agent is None else [_checked(trained, command.agent)]
+    found: list[dict[str, Any]] = []
+    for index in numbers:
+        agent = trained.population.agent(trained.state, index)
+        own = leaves_of(agent.hparams).get("discount", 1.0)
+        discount = float(own) if command.discount is None else command.discount
+        policy = off_policy.policy_of(trained.trainer, agent, command.epsilon)
+        evaluation = off_policy.evaluate(data, policy, discount, estimators=[estimator])
+        estimate = evaluation.estimates[estimator]
+        values = {name: _finite(getattr(estimate, name)) for name in ("value", "low", "high")}
+        worth = _finite(evaluation.effective_episodes)
+        found.append({"agent": index, "discount": discount, **values, "effective_episodes": worth})
+    found.sort(key=lambda row: (row["value"] is None, -(row["value"] or 0)))
+    if command.json:
+        print(json.dumps({"estimator": estimator, "agents": found}, allow_nan=False))
+        return
+    table = Table("agent", "discounted return (95% interval)", "worth, episodes", title=estimator)
+    for row in found:
+        value, low, high, worth = (
+            "none" if row[name] is None else f"{row[name]:.4g}"
+            for name in ("value", "low", "high", "effective_episodes")
+        )
+        table.add_row(str(row["agent"]), f"{value} ({low} to {high})", worth)
+    Console().print(table)
+
+
+class _Trained:
+    """The agents of a run's newest checkpoint that can be used."""
+
+    def __init__(self, plan: Any, position: Any) -> None:
+        self.population, self.trainer = plan.population, plan.population.trainer
+        self.state, self.returns = position.state, np.asarray(position.returns)
+        self.size = plan.config.agents
+
+
+def _trained(command: Collect | Ope) -> _Trained:
+    prepare(Processes())
+    from jaxq.experiment.evaluating import instead, trained
+
+    plan, position, skipped = trained(command.directory, command.trust_imports)
+    for reason in skipped:
+        warn(instead(reason, position.steps))
+    return _Trained(plan, position)
+
+
+def _best(trained: _Trained) -> int:
+    if not np.isfinite(trained.returns).any():
+        raise checks.InputValueError(
+            "no agent has finished an episode while training, so none is best; name one: --agent 0"
+        )
+    return int(np.nanargmax(trained.returns))
+
+
+def _checked(trained: _Trained, index: int) -> int:
+    index = checks.whole_number("agent", index, minimum=0)
+    if index >= trained.size:
+        raise checks.InputValueError(f"agent must be below the {trained.size} of the run, got {index}")
+    return index
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
