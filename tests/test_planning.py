@@ -245,7 +245,7 @@ def test_costs_and_budgets():
         fields["cost"] = jnp.array([1.0, 2.0])
         return env_state, CostlyStep(**{name: fields[name] for name in CostlyStep._fields})
 
-    costly.step, costly.cost_names = with_cost, ("downtime", "money")
+    costly.step, costly.costs = with_cost, {"downtime": None, "money": None}
     trainer = jaxq.Trainer(env, trainer.algorithm)
     trainer.env = costly
     agent = copy.copy(trainer.agent)
@@ -255,6 +255,8 @@ def test_costs_and_budgets():
         lambda learner, inputs: jnp.broadcast_to(jnp.arange(6.0).reshape(2, 3), (1, 2, 3)),
     )
     trainer.agent = agent
+    # Costs of the running episodes are part of a state.
+    state = state._replace(actors=trainer.init(KEY).actors)
     plan = jaxq.plan(
         trainer,
         state,

@@ -5,7 +5,7 @@ batches of its gradient steps.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
@@ -96,7 +96,7 @@ class Replayed:
     buffer_size: int = 10_000
     batch_size: int = 128
     replay: Callable[..., Replay] = UniformReplay
-    strided: bool = False
+    strided: bool = field(default=False, metadata={"derived": True})
 
     def __post_init__(self) -> None:
         """Check the fields."""

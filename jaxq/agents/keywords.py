@@ -29,8 +29,9 @@ class Owner:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Its static fields, with their defaults."""
-        return {field.name: field.default for field in _fields(self.component)}
+        """Its static fields that are keywords, with their defaults."""
+        fields = _fields(self.component)
+        return {field.name: field.default for field in fields if "derived" not in field.metadata}
 
     @property
     def leaves(self) -> dict[str, Hyperparameter]:
