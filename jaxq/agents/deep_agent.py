@@ -181,7 +181,7 @@ class DeepAgent(Agent):
         """
         if self.update.multipliers is not None:
             return jnp.float32(jnp.inf)
-        max_abs_reward = jnp.maximum(max_abs_reward, getattr(self.source, "max_abs_reward", 0.0))
+        max_abs_reward = jnp.maximum(max_abs_reward, self.source.max_abs_reward)
         bonus = getattr(self.update.rule, "largest_bonus", lambda *_: 0.0)
         reward = jnp.maximum(max_abs_reward, 1.0) + bonus(hparams, self.q_function.num_actions)
         largest = reward / (1.0 - hparams.discount)

@@ -38,15 +38,21 @@ class Batches(NamedTuple):
 
 
 class Source(Protocol):
-    """Experience for an environment."""
+    """Experience for an environment; by default nothing is stored, and nothing has a priority.
+
+    Attributes:
+        max_abs_reward: The largest absolute reward of what is there before the agent acts.
+    """
+
+    max_abs_reward: float = 0.0
 
     def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree = ()) -> PyTree:
         """Make the state of what is stored, of what one environment's parts look like."""
-        ...
+        return ()
 
     def add(self, state: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
         """Store an iteration's transitions, leaves `[T, E, ...]`, begun after `steps` env steps."""
-        ...
+        return state
 
     def batches(
         self,
@@ -73,11 +79,11 @@ class Source(Protocol):
         self, priorities: PyTree, batch: Trajectory, errors: jax.Array, hparams: Hparams
     ) -> PyTree:
         """Update priorities by how badly each step of a batch was predicted, `[B, T]`."""
-        ...
+        return priorities
 
     def with_priorities(self, state: PyTree, priorities: PyTree) -> PyTree:
         """Return what is stored with the priorities that the iteration's updates have left."""
-        ...
+        return state
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,7 @@ class Replayed:
 
 
 @dataclass(frozen=True)
-class ReplaySource:
+class ReplaySource(Source):
     """Random batches of a replay."""
 
     replay: Replay

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.agents.components import check_fields
-from jaxq.agents.experience import Batches, Replayed, ReplaySource
+from jaxq.agents.experience import Batches, Replayed, ReplaySource, Source
 from jaxq.agents.q_function import StepExtras
 from jaxq.agents.returns import Sequences
 from jaxq.agents.update_schedule import Iteration
@@ -142,7 +142,7 @@ def _source(data: DatasetReplay, parts: Any, env: Environment, batch_size: int) 
 
 
 @dataclasses.dataclass(frozen=True)
-class LoggedSource:
+class LoggedSource(Source):
     """Random batches of logged data.
 
     Attributes:
@@ -157,14 +157,6 @@ class LoggedSource:
     def max_abs_reward(self) -> float:
         """The largest absolute reward of the data."""
         return float(np.abs(self.steps.columns.reward).max())
-
-    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree) -> PyTree:
-        """Store nothing."""
-        return ()
-
-    def add(self, state: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
-        """Store nothing."""
-        return state
 
     def batches(
         self,
@@ -190,19 +182,9 @@ class LoggedSource:
 
         return batch._replace(extras=StepExtras(mask=jax.vmap(learns)(batch.index)))
 
-    def reprioritize(
-        self, priorities: PyTree, batch: Trajectory, errors: jax.Array, hparams: Hparams
-    ) -> PyTree:
-        """Return the priorities as they are: there are none."""
-        return priorities
-
-    def with_priorities(self, state: PyTree, priorities: PyTree) -> PyTree:
-        """Return what is stored, nothing."""
-        return state
-
 
 @dataclasses.dataclass(frozen=True)
-class MixedSource:
+class MixedSource(Source):
     """Random batches, the first part of each of a replay and the rest of logged data.
 
     Attributes:
@@ -218,7 +200,7 @@ class MixedSource:
         """The largest absolute reward of the data."""
         return self.logged.max_abs_reward
 
-    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree) -> PyTree:
+    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree = ()) -> PyTree:
         """Make an empty replay."""
         return self.replayed.init(extras, legal_actions, cost)
 

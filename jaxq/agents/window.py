@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxq import checks
 from jaxq.agents.bootstraps import ARGUMENTS
 from jaxq.agents.components import arguments, check_fields
-from jaxq.agents.experience import Batches
+from jaxq.agents.experience import Batches, Source
 from jaxq.agents.returns import Sequences
 from jaxq.agents.update_schedule import Iteration
 from jaxq.hparams import Hparams
@@ -87,21 +87,13 @@ class Windowed:
 
 
 @dataclass(frozen=True)
-class WindowSource:
+class WindowSource(Source):
     """Shuffled batches of the newest transitions, whose rewards are their lambda-returns."""
 
     buffer_size: int
     batch_size: int
     length: int
     epochs: int
-
-    def init(self, extras: PyTree, legal_actions: PyTree, cost: PyTree = ()) -> PyTree:
-        """Store nothing."""
-        return ()
-
-    def add(self, state: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
-        """Store nothing."""
-        return state
 
     def batches(
         self,
@@ -138,16 +130,6 @@ class WindowSource:
             return jax.tree.map(lambda leaf: leaf[chosen], runs)
 
         return network_key, Batches(draw, minibatches, ())
-
-    def reprioritize(
-        self, priorities: PyTree, batch: Trajectory, errors: jax.Array, hparams: Hparams
-    ) -> PyTree:
-        """Return the priorities as they are: there are none."""
-        return priorities
-
-    def with_priorities(self, state: PyTree, priorities: PyTree) -> PyTree:
-        """Return what is stored, nothing."""
-        return state
 
     def _runs(self, newest: Transition, length: int) -> Trajectory:
         """Cut the window into runs, leaves `[N, length, ...]`."""
