@@ -24,20 +24,6 @@ class EpisodeOutcomes(NamedTuple):
     lengths: PyTree = ()
 
 
-def greedy_returns(
-    env: Environment,
-    env_params: PyTree,
-    agent: Agent,
-    learner: PyTree,
-    key: jax.Array,
-    num_episodes: int,
-    max_steps: int,
-) -> jax.Array:
-    """Return the returns of `greedy_episodes` alone, float32 `[M]`; NaN for one that was given up."""
-    arguments = env, env_params, agent, learner, key, num_episodes, max_steps
-    return greedy_episodes(*arguments, outcomes=False).returns
-
-
 def greedy_episodes(
     env: Environment,
     env_params: PyTree,

@@ -236,10 +236,8 @@ class LoadedAgent:
     def _returns_of(
         self, learned: Learned, key: jax.Array, num_episodes: int, max_steps: int
     ) -> jax.Array:
-        params, learner = learned.env_params, learned.learner
-        return evaluation.greedy_returns(
-            self.env, params, self._agent, learner, unrolled_threefry(key), num_episodes, max_steps
-        )
+        what = self.env, learned.env_params, self._agent, learned.learner, unrolled_threefry(key)
+        return evaluation.greedy_episodes(*what, num_episodes, max_steps, outcomes=False).returns
 
     def _inputs(
         self, observation: Any, carry: AgentCarry | None, reward: Any, first: Any
