@@ -68,7 +68,7 @@ class Player:
     def __init__(self, trainer: Trainer, episodes: int, max_steps: int) -> None:
         self._trainer, self._shape = trainer, (episodes, max_steps)
         self._play = jax.jit(self._episodes)
-        self._has_values = _has_values(trainer)
+        self._has_values = has_values(trainer)
 
     @in_32_bits()
     def __call__(self, learned: Learned, key: jax.Array) -> Episodes:
@@ -106,7 +106,8 @@ class Player:
         return jax.lax.scan(step, game, jnp.arange(max_steps))[1]
 
 
-def _has_values(trainer: Trainer) -> bool:
+def has_values(trainer: Trainer) -> bool:
+    """Tell whether a trainer's agents have action values."""
     observation = jax.ShapeDtypeStruct(
         (1, *trainer.env.observation_spec.shape), trainer.env.observation_spec.dtype
     )

@@ -7,6 +7,7 @@ import numpy as np
 from jaxq.experiment.loading import LoadedPopulation
 from jaxq.replay.protocol import ReplayState
 from jaxq.replay.ring import TERMINATED, TRUNCATED
+from jaxq.view.numbers import evenly, numbers
 
 POINTS = 400
 
@@ -32,14 +33,13 @@ def replay_data(population: LoadedPopulation, agents: list[int]) -> dict[str, An
     for agent in agents:
         names = "action", "reward", "ending"
         action, reward, ending = (ring[name][agent][:rows].ravel() for name in names)
-        some = np.unique(np.linspace(0, max(reward.size - 1, 0), POINTS).astype(int))
         found[str(agent)] = {
             "filled": rows * shape[1],
             "capacity": shape[0] * shape[1],
             "actions": np.bincount(action, minlength=number).tolist(),
             "terminated": int((ending == TERMINATED).sum()),
             "cut": int((ending >= TRUNCATED).sum()),
-            "rewards": [float(f"{value:.5g}") for value in reward[some]] if reward.size else [],
+            "rewards": numbers(reward[evenly(reward.size, POINTS)]),
         }
     return found
 

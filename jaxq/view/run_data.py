@@ -16,6 +16,7 @@ from jaxq.experiment.reports.runs import Run, read_run
 from jaxq.hparams import leaves_of
 from jaxq.statistics import bootstrap_interval, iqm
 from jaxq.view.episodes import Episodes, Player
+from jaxq.view.numbers import evenly, number, numbers
 from jaxq.view.replays import replay_data
 from jaxq.view.tables import table_data
 
@@ -80,7 +81,7 @@ def _described(run: Run, scores: np.ndarray, warnings: list[str]) -> dict[str, A
         "summary": _summary(scores),
         "notes": [*run.notes, *warnings],
         "settings": _settings(run),
-        "scores": _numbers(scores),
+        "scores": numbers(scores),
         "diverged": run.diverged,
         "curves": _curves(run, scores),
     }
@@ -95,7 +96,7 @@ def _without_agents(run: Run) -> dict[str, Any]:
 def _summary(scores: np.ndarray) -> dict[str, Any]:
     if not np.isfinite(scores).any():
         return {"iqm": None, "interval": None}
-    return {"iqm": _number(iqm(scores)), "interval": _numbers(bootstrap_interval(scores))}
+    return {"iqm": number(iqm(scores)), "interval": numbers(bootstrap_interval(scores))}
 
 
 def _spread_over(scores: np.ndarray) -> list[int]:
@@ -118,7 +119,7 @@ def _leaves(population: LoadedPopulation) -> dict[str, list[float | None]]:
     for name, leaf in leaves_of(population.learned.hparams).items():
         values = np.asarray(leaf)
         if values.ndim == 1 and np.unique(values).size > 1:
-            found[name] = _numbers(values)
+            found[name] = numbers(values)
     return found
 
 
@@ -126,22 +127,19 @@ def _curves(run: Run, scores: np.ndarray) -> dict[str, Any] | None:
     """Return learning curves: the quartiles of all agents, and lines of some of them."""
     if run.history is None:
         return None
-    rows = np.unique(np.linspace(0, len(run.history.steps) - 1, MOST_SEGMENTS).astype(int))
+    rows = evenly(len(run.history.steps), MOST_SEGMENTS)
     returns = run.history.returns[rows]
-    some = np.unique(np.linspace(0, len(scores) - 1, MOST_CURVES).astype(int))
-    blank = np.full(len(rows), np.nan)
-    low, middle, high = (
-        np.array([np.nanquantile(row, share) if np.isfinite(row).any() else np.nan for row in returns])
-        if returns.size
-        else blank
-        for share in (0.25, 0.5, 0.75)
-    )
+    none = np.full(3, np.nan)
+    quartiles = [
+        np.nanquantile(row, (0.25, 0.5, 0.75)) if np.isfinite(row).any() else none for row in returns
+    ]
+    low, middle, high = np.transpose(quartiles)
     return {
         "steps": run.history.steps[rows].tolist(),
-        "low": _numbers(low),
-        "median": _numbers(middle),
-        "high": _numbers(high),
-        "agents": {str(agent): _numbers(returns[:, agent]) for agent in some},
+        "low": numbers(low),
+        "median": numbers(middle),
+        "high": numbers(high),
+        "agents": {str(agent): numbers(returns[:, agent]) for agent in evenly(len(scores), MOST_CURVES)},
     }
 
 
@@ -178,13 +176,13 @@ def _episode(episodes: Episodes, discount: float) -> dict[str, Any]:
     observation = episodes.observation[:length, 0].reshape(length, -1)
     return {
         "discount": discount,
-        "reward": _numbers(episodes.reward[:length, 0]),
+        "reward": numbers(episodes.reward[:length, 0]),
         "action": episodes.action[:length, 0].tolist(),
         "ended": bool(episodes.terminated[:length, 0].any() | episodes.truncated[:length, 0].any()),
-        "q": None if q is None else [_numbers(row) for row in q],
-        "td": None if q is None else _numbers(episodes.td_errors(discount)[:length, 0]),
-        "observation": [_numbers(row) for row in observation] if observation.shape[1] <= 16 else None,
-        "returns": _numbers(np.where(episodes.played, episodes.reward, 0).sum(axis=0)),
+        "q": None if q is None else [numbers(row) for row in q],
+        "td": None if q is None else numbers(episodes.td_errors(discount)[:length, 0]),
+        "observation": [numbers(row) for row in observation] if observation.shape[1] <= 16 else None,
+        "returns": numbers(np.where(episodes.played, episodes.reward, 0).sum(axis=0)),
     }
 
 
@@ -198,18 +196,12 @@ def _values(episodes: Episodes, discount: float) -> dict[str, Any]:
     errors = episodes.td_errors(discount)
     ranked = np.sort(episodes.q[episodes.played], axis=1)
     gaps = ranked[:, -1] - ranked[:, -2] if ranked.shape[1] > 1 else np.zeros(0)
+    gaps, errors = gaps[np.isfinite(gaps)], errors[np.isfinite(errors)]
     return {
-        "expected": [_numbers(pair) for pair in _thinned(pairs)],
-        "gaps": _numbers(_thinned(gaps[np.isfinite(gaps)])),
-        "errors": _numbers(_thinned(errors[np.isfinite(errors)])),
+        "expected": [numbers(pair) for pair in pairs[evenly(len(pairs), POINTS)]],
+        "gaps": numbers(gaps[evenly(gaps.size, POINTS)]),
+        "errors": numbers(errors[evenly(errors.size, POINTS)]),
     }
-
-
-def _thinned(values: np.ndarray) -> np.ndarray:
-    """Take evenly spaced rows where there are more than can be shown."""
-    return (
-        values[np.unique(np.linspace(0, len(values) - 1, POINTS).astype(int))] if len(values) else values
-    )
 
 
 def _frames(population: LoadedPopulation, episodes: Episodes, room: int) -> dict[str, Any]:
@@ -227,12 +219,3 @@ def _frames(population: LoadedPopulation, episodes: Episodes, room: int) -> dict
         if room < 0:
             return {"every": 1, "images": []}
     return {"every": every, "images": images}
-
-
-def _numbers(values: Any) -> list[float | None]:
-    """Return numbers in five digits, as JSON has them: what is not finite is null."""
-    return [_number(value) for value in np.ravel(np.asarray(values, np.float64))]
-
-
-def _number(value: Any) -> float | None:
-    return float(f"{value:.5g}") if np.isfinite(value) else None

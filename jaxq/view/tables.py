@@ -12,6 +12,8 @@ from jaxq.envs.table import TableEnvironment
 from jaxq.experiment.loading import LoadedPopulation
 from jaxq.hparams import leaves_of
 from jaxq.precision import in_32_bits
+from jaxq.view.episodes import has_values
+from jaxq.view.numbers import numbers
 
 MOST_STATES = 600
 _DIRECTIONS = {(-1, 0): "up", (0, 1): "right", (1, 0): "down", (0, -1): "left"}
@@ -30,10 +32,8 @@ def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any
         counted or are too many to look at.
     """
     env = population.trainer.env
-    if not isinstance(env, TableEnvironment) or env.num_states > MOST_STATES:
-        return None
-    found = {index: _values(population, index) for index in agents}
-    if any(values is None for values in found.values()):
+    small = isinstance(env, TableEnvironment) and env.num_states <= MOST_STATES
+    if not small or not has_values(population.trainer):
         return None
     world = _grid(env)
     order = [action["column"] for action in world["arrows"]] if world else list(range(env.num_actions))
@@ -43,13 +43,13 @@ def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any
         for discount in {*discounts.values()}
     }
 
-    def rows(q: np.ndarray) -> list[list[float]]:
-        return [[float(f"{value:.5g}") for value in row] for row in np.asarray(q)[:, order]]
+    def rows(q: np.ndarray) -> list[list[float | None]]:
+        return [numbers(row) for row in q[:, order]]
 
     return {
         "world": world,
         "exact": {str(index): rows(exact[discount]) for index, discount in discounts.items()},
-        "agents": {str(index): rows(values) for index, values in found.items()},
+        "agents": {str(index): rows(values) for index, values in _values(population, agents).items()},
     }
 
 
@@ -58,15 +58,13 @@ def _discount(population: LoadedPopulation, index: int) -> float:
     return float(np.broadcast_to(found, len(population.returns))[index])
 
 
-def _values(population: LoadedPopulation, index: int) -> np.ndarray | None:
-    """Return an agent's values `[S, A]`; `None` of one that has none."""
-    trainer, agent = population.trainer, population.agent(index)
+def _values(population: LoadedPopulation, agents: list[int]) -> dict[int, np.ndarray]:
+    """Return the values of agents in all states, `[S, A]`."""
+    trainer = population.trainer
     states = jnp.arange(trainer.env.num_states, dtype=trainer.env.observation_spec.dtype)
     inputs = first_input(states, trainer.agent.initial_carry(states.size))
-    try:
-        return np.asarray(jax.jit(trainer.agent.q_values)(agent.learner, inputs)[0])
-    except jaxq.InputError:
-        return None
+    q_values = jax.jit(lambda learner: trainer.agent.q_values(learner, inputs)[0])
+    return {index: np.asarray(q_values(population.agent(index).learner)) for index in agents}
 
 
 def _grid(env: TableEnvironment) -> dict[str, Any] | None:
