@@ -39,6 +39,7 @@ from jaxq.learning import (
 )
 from jaxq.logged_episodes import LoggedEpisodes, Policy, read
 from jaxq.precision import in_32_bits
+from jaxq.types import PyTree
 
 ESTIMATORS = ("per_decision_importance", "weighted_importance", "fitted_q", "doubly_robust")
 """The estimators by name: all but `fitted_q` need the probabilities that the behaviour acted by, and the
@@ -161,13 +162,27 @@ def policy_of(trainer: Trainer, state: AgentState, epsilon: float = 0.0) -> Poli
         InputValueError: If the agent is recurrent, so that what it does does not follow from one
             observation.
     """
+    return policies_of(trainer)(state, epsilon)
+
+
+def policies_of(trainer: Trainer) -> Callable[..., Policy]:
+    """Return `policy_of` for the agents of one trainer, which share a program.
+
+    Args:
+        trainer: The agents' trainer.
+
+    Returns:
+        A function of a state and of epsilon, 0 if not given.
+
+    Raises:
+        InputTypeError: If it is something else.
+        InputValueError: If its agents are recurrent.
+    """
     if not isinstance(trainer, Trainer):
         raise checks.InputTypeError(
             f"trainer must be a jaxq.Trainer, got {type(trainer).__name__}; for example "
             "jaxq.ope.policy_of(trainer, state)"
         )
-    check_state(state, trainer.template)
-    checks.one_number("epsilon", epsilon, 0, 1)
     agent, num_actions = trainer.agent, trainer.env.num_actions
     if getattr(getattr(agent, "q_function", None), "recurrent_size", 0):
         raise checks.InputValueError(
@@ -175,17 +190,26 @@ def policy_of(trainer: Trainer, state: AgentState, epsilon: float = 0.0) -> Poli
         )
 
     @jax.jit
-    def probabilities(observation: jax.Array, legal: Any) -> jax.Array:
+    def probabilities(
+        learner: PyTree, epsilon: jax.Array, observation: jax.Array, legal: PyTree
+    ) -> jax.Array:
         carry = agent.initial_carry(observation.shape[0])
-        action = agent.policy(state.learner, first_input(observation, carry, legal)).action
+        action = agent.policy(learner, first_input(observation, carry, legal)).action
         choice = jax.nn.one_hot(action, num_actions)
-        return jax.vmap(mix_uniform, in_axes=(0, None, 0))(choice, jnp.float32(epsilon), legal)
+        return jax.vmap(mix_uniform, in_axes=(0, None, 0))(choice, epsilon, legal)
 
-    def policy(observation: np.ndarray, legal: np.ndarray | None) -> np.ndarray:
-        observed = jnp.asarray(observation, trainer.env.observation_spec.dtype)
-        return np.asarray(probabilities(observed, () if legal is None else jnp.asarray(legal)))
+    def make(state: AgentState, epsilon: float = 0.0) -> Policy:
+        check_state(state, trainer.template)
+        checks.one_number("epsilon", epsilon, 0, 1)
 
-    return policy
+        def policy(observation: np.ndarray, legal: np.ndarray | None) -> np.ndarray:
+            observed = jnp.asarray(observation, trainer.env.observation_spec.dtype)
+            masks = () if legal is None else jnp.asarray(legal)
+            return np.asarray(probabilities(state.learner, jnp.float32(epsilon), observed, masks))
+
+        return policy
+
+    return make
 
 
 @partial(

@@ -14,6 +14,7 @@ from jaxq import checks, dataset
 from jaxq.cli.commands import Processes
 from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
+from jaxq.hparams import leaves_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,15 +68,15 @@ def collect(command: Collect) -> None:
         raise checks.InputValueError(f"--out {command.out} exists already; choose another name")
     dataset.check_path(command.out)
     checks.whole_number("seed", command.seed, minimum=0)
-    trained, index = _trained(command), command.agent
+    plan, position = _trained(command)
     import jax
 
     from jaxq.engine import collect as play
 
-    index = _best(trained) if index is None else _checked(trained, index)
-    trainer, agent = trained.trainer, trained.population.agent(trained.state, index)
+    index = _best(position.returns) if command.agent is None else command.agent
+    agent = plan.population.agent(position.state, index)
     key = jax.random.key(command.seed)
-    data = play(trainer, agent, key, command.steps, command.epsilon)
+    data = play(plan.population.trainer, agent, key, command.steps, command.epsilon)
     dataset.save(data, command.out)
     print(dataset.describe(data))
     print(f"agent {index} wrote {command.out}")
@@ -86,27 +87,31 @@ def ope(command: Ope) -> None:
     data = dataset.load(command.data)
     known = data.behaviour_probability is not None
     estimator = command.estimator or ("weighted_importance" if known else "fitted_q")
-    trained = _trained(command)
+    plan, position = _trained(command)
     from jaxq import ope as off_policy
-    from jaxq.hparams import leaves_of
 
     checks.known("estimator", estimator, off_policy.ESTIMATORS)
-    numbers = range(trained.size) if command.agent is None else [_checked(trained, command.agent)]
-    found: list[dict[str, Any]] = []
+    numbers = range(plan.config.agents) if command.agent is None else [command.agent]
+    policies = off_policy.policies_of(plan.population.trainer)
+    found = []
     for index in numbers:
-        agent = trained.population.agent(trained.state, index)
+        agent = plan.population.agent(position.state, index)
         own = leaves_of(agent.hparams).get("discount", 1.0)
         discount = float(own) if command.discount is None else command.discount
-        policy = off_policy.policy_of(trained.trainer, agent, command.epsilon)
+        policy = policies(agent, command.epsilon)
         evaluation = off_policy.evaluate(data, policy, discount, estimators=[estimator])
-        estimate = evaluation.estimates[estimator]
-        values = {name: _finite(getattr(estimate, name)) for name in ("value", "low", "high")}
+        estimate = evaluation.estimates[estimator]._asdict()
+        values = {name: _finite(estimate[name]) for name in ("value", "low", "high")}
         worth = _finite(evaluation.effective_episodes)
         found.append({"agent": index, "discount": discount, **values, "effective_episodes": worth})
     found.sort(key=lambda row: (row["value"] is None, -(row["value"] or 0)))
     if command.json:
         print(json.dumps({"estimator": estimator, "agents": found}, allow_nan=False))
-        return
+    else:
+        Console().print(_table(estimator, found))
+
+
+def _table(estimator: str, found: list[dict[str, Any]]) -> Table:
     table = Table("agent", "discounted return (95% interval)", "worth, episodes", title=estimator)
     for row in found:
         value, low, high, worth = (
@@ -114,41 +119,26 @@ def ope(command: Ope) -> None:
             for name in ("value", "low", "high", "effective_episodes")
         )
         table.add_row(str(row["agent"]), f"{value} ({low} to {high})", worth)
-    Console().print(table)
+    return table
 
 
-class _Trained:
-    """The agents of a run's newest checkpoint that can be used."""
-
-    def __init__(self, plan: Any, position: Any) -> None:
-        self.population, self.trainer = plan.population, plan.population.trainer
-        self.state, self.returns = position.state, np.asarray(position.returns)
-        self.size = plan.config.agents
-
-
-def _trained(command: Collect | Ope) -> _Trained:
+def _trained(command: Collect | Ope) -> tuple[Any, Any]:
+    """Return what a run trained, and where its newest checkpoint that can be used is."""
     prepare(Processes())
     from jaxq.experiment.evaluating import instead, trained
 
     plan, position, skipped = trained(command.directory, command.trust_imports)
     for reason in skipped:
         warn(instead(reason, position.steps))
-    return _Trained(plan, position)
+    return plan, position
 
 
-def _best(trained: _Trained) -> int:
-    if not np.isfinite(trained.returns).any():
+def _best(returns: np.ndarray) -> int:
+    if not np.isfinite(returns).any():
         raise checks.InputValueError(
             "no agent has finished an episode while training, so none is best; name one: --agent 0"
         )
-    return int(np.nanargmax(trained.returns))
-
-
-def _checked(trained: _Trained, index: int) -> int:
-    index = checks.whole_number("agent", index, minimum=0)
-    if index >= trained.size:
-        raise checks.InputValueError(f"agent must be below the {trained.size} of the run, got {index}")
-    return index
+    return int(np.nanargmax(returns))
 
 
 def _finite(value: float) -> float | None:
