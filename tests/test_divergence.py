@@ -21,8 +21,8 @@ from jaxq.experiment.display import Display
 from jaxq.experiment.divergence import Watch
 from jaxq.experiment.manifest import read_manifest
 from jaxq.experiment.plan import prepare
-from jaxq.experiment.reports.runs import read_run
 from jaxq.experiment.runner import Progress
+from jaxq.reports.runs import read_run
 
 pytestmark = pytest.mark.optimized
 

@@ -17,8 +17,8 @@ from jaxq import cli
 from jaxq.experiment import read_config
 from jaxq.experiment.halving import Survivors, check_rungs, going_on, halved, steps_left
 from jaxq.experiment.plan import prepare
-from jaxq.experiment.reports import read_run
 from jaxq.experiment.runner import Position, begin, train
+from jaxq.reports import read_run
 
 DEEP = {
     "hidden_sizes": (8,),

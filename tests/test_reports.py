@@ -12,7 +12,7 @@ from PIL import Image
 
 from jaxq import cli
 from jaxq.experiment import Experiment, configure
-from jaxq.experiment.reports import page, read_run
+from jaxq.reports import page, read_run
 
 SWEEP = {"learning_rate": [0.1, 0.9], "discount": [0.9, 0.99]}
 

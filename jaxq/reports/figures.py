@@ -11,8 +11,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from jaxq import statistics
-from jaxq.experiment.reports.comparing import Pair
-from jaxq.experiment.reports.runs import Run
+from jaxq.reports.comparing import Pair
+from jaxq.reports.runs import Run
 
 # More curves in one figure cannot be told apart.
 MOST_CURVES = 10

@@ -8,10 +8,10 @@ import numpy as np
 
 from jaxq import checks, statistics
 from jaxq.experiment.files import access
-from jaxq.experiment.reports import comparing, figures, page, sweeps
-from jaxq.experiment.reports.comparing import number
-from jaxq.experiment.reports.page import Html
-from jaxq.experiment.reports.runs import Run
+from jaxq.reports import comparing, figures, page, sweeps
+from jaxq.reports.comparing import number
+from jaxq.reports.page import Html
+from jaxq.reports.runs import Run
 
 # Of more runs than this not all pairs are shown, but all with the first.
 _MOST_OF_ALL_PAIRS = 5

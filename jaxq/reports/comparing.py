@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxq import statistics
-from jaxq.experiment.reports.runs import Run
+from jaxq.reports.runs import Run
 from jaxq.statistics import Interval
 
 

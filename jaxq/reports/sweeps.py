@@ -13,10 +13,10 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import LogFormatter
 
 from jaxq import statistics
-from jaxq.experiment.reports.comparing import number
-from jaxq.experiment.reports.figures import drawing, label
-from jaxq.experiment.reports.runs import Run
 from jaxq.experiment.sampling import Distribution
+from jaxq.reports.comparing import number
+from jaxq.reports.figures import drawing, label
+from jaxq.reports.runs import Run
 
 # From this ratio of the largest to the smallest value on, their order of magnitude is what counts.
 _WIDE = 8.0
