@@ -1,21 +1,21 @@
 """The report: a page of figures and tables on one run, or on several side by side."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from jaxq import checks, statistics
+from jaxq import checks
 from jaxq.experiment.files import access
-from jaxq.reports import comparing, figures, page, sweeps
-from jaxq.reports.comparing import number
+from jaxq.experiment.ranking import outcome, ranked
+from jaxq.reports import comparing, curves, figures, page, report_tables, sweeps
 from jaxq.reports.page import Html
-from jaxq.reports.runs import Run
+from jaxq.reports.plot import Figure
+from jaxq.reports.runs import Run, read_run
 
 # Of more runs than this not all pairs are shown, but all with the first.
 _MOST_OF_ALL_PAIRS = 5
-_MOST_EPISODE_BYTES = 2**25
+_MOST_EPISODE_BYTES = 1_200_000
+_PARALLEL = "Every agent over what varies, the stronger the higher its score."
 
 
 def report_directory(paths: list[Path], out: Path | None) -> Path:
@@ -48,7 +48,7 @@ def report_directory(paths: list[Path], out: Path | None) -> Path:
 
 
 def write_report(runs: list[Run], directory: Path) -> Path:
-    """Write a report: `index.html`, which needs nothing beside it, and its figures as PNG.
+    """Write a report: `index.html`, which needs nothing beside it, and its figures as SVG.
 
     Args:
         runs: What it is about.
@@ -57,208 +57,153 @@ def write_report(runs: list[Run], directory: Path) -> Path:
     Returns:
         The page.
     """
-    report = _Report(directory)
-    report.compare(runs)
-    for place, run in enumerate(runs, start=1):
-        report.describe(run, f"run{place}_" if len(runs) > 1 else "")
-    title = runs[0].name if len(runs) == 1 else f"{len(runs)} runs"
+    report = _Report(runs, directory)
+    single = runs[0] if len(runs) == 1 else None
+    title = f"{len(runs)} runs"
+    if single:
+        title = f"{single.config.algorithm} on {single.config.environment}"
+    kicker = f"jaxq · {single.name}" if single else "jaxq report"
+    sections = [*report.compared(), *report.described()]
+    text = page.page(title, kicker, report.lead(), sections)
     path = directory / "index.html"
-    text = page.page(f"jaxq: {title}", report.parts, scripts=report.scripts)
     access.replace(path, text.encode(errors="replace"))
     return path
+
+
+def draw_learning_curve(directory: Path) -> None:
+    """Draw the learning curve of a run to its `report/learning_curves.svg`."""
+    _Report([read_run(directory)], directory / "report").curves()
 
 
 class _Report:
     """A report that is being written."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, runs: list[Run], directory: Path) -> None:
+        self._runs = runs
         self._directory = directory
-        self.parts: list[Html] = []
-        self.scripts = False
+        several = len(runs) > 1
+        self._ranking = ranked((run.name * several, run.config, run.scores) for run in runs)
 
-    def compare(self, runs: list[Run]) -> None:
-        """Add what puts the runs side by side."""
-        self.parts += [page.note(text) for text in comparing.notes(runs)]
-        self._heading(2, "Scores")
-        self.parts.append(_scores(runs))
-        if any(run.history is not None for run in runs):
-            self._heading(2, "Learning curves")
-            caption = "Interquartile mean over agents of the return while training, with its 95% band."
-            self._image("learning_curves", figures.learning_curves(runs), caption)
-        if any(np.isfinite(run.scores).any() for run in runs):
-            self._heading(2, "Performance profiles")
-            caption = "Fraction of agents that score more than tau, with 95% bootstrap bands."
-            self._image("performance_profiles", figures.performance_profiles(runs), caption)
-        if len(runs) > 1:
-            self._improvement(runs)
-        if any(run.history is not None for run in runs):
-            self._heading(2, "Throughput")
-            caption = "Env steps per second of all agents, segment by segment."
-            self._image("throughput", figures.throughput(runs), caption)
-            self.parts.append(_throughput(runs))
-
-    def describe(self, run: Run, prefix: str) -> None:
-        """Add what is about one run alone."""
-        self._heading(2, f"Run: {run.name}")
-        self._sweep(run, prefix)
-        self._heading(3, "Best agent")
-        self.parts.append(_best(run))
-        self._episode(run)
-        if run.stopped:
-            self._heading(3, "Stopped on the way")
-            self.parts.append(_stopped(run))
-        self._heading(3, "Divergences")
-        self.parts.append(_diverged(run))
-        rows = [(name, _plain_text(value)) for name, value in run.written.items()]
-        self.parts.append(page.folded("Configuration", page.table(["name", "value"], rows)))
-
-    def _improvement(self, runs: list[Run]) -> None:
-        self._heading(2, "Probability of improvement")
-        pairs = comparing.compare(runs, all_pairs=len(runs) <= _MOST_OF_ALL_PAIRS)
-        caption = "Probability that an agent of one run scores more than an agent of another."
-        self._image("improvement", figures.improvements(pairs), caption)
-        header = ["run", "over", "P(better)", "95% interval", "IQM gain", "95% interval", "p", "p, Holm"]
-        self.parts.append(page.table(header, [comparing.cells(pair) for pair in pairs]))
-        self.parts.append(
-            page.paragraph(
-                "A star marks an interval that leaves out 1/2, or 0. p is of Mann and Whitney's "
-                "two-sided test, alone and with Holm's correction for the number of pairs."
-            )
+    def lead(self) -> list[Html]:
+        """Say what came out, and what the reader should know."""
+        runs = self._runs
+        if len(runs) == 1 and runs[0].config.sample and not runs[0].config.sweep:
+            said = report_tables.best_of_samples(runs[0])
+        else:
+            said = outcome(self._ranking)
+        facts = dict.fromkeys(
+            f"{run.config.algorithm} on {run.config.environment}: {run.config.agents:,} agents, "
+            f"{report_tables.steps(run)} env steps each; "
+            f"scores are of {run.scored_by}."
+            for run in runs
         )
+        lead = Html(f'<p class="lead">{page.escaped(said)}</p>')
+        return [lead, *map(page.paragraph, facts), *map(page.note, comparing.notes(runs))]
 
-    def _sweep(self, run: Run, prefix: str) -> None:
-        if not (run.config.sweep or run.config.sample):
-            return
-        self._heading(3, "Sweep" if run.config.sweep else "Samples")
-        self.parts.append(_combinations(run))
-        if run.history is not None and run.config.sweep:
-            many = len(run.config.combinations) > figures.MOST_CURVES
-            which = f"The best {figures.MOST_CURVES} combinations" if many else "The combinations"
-            caption = f"{which} while training, with 95% bands."
-            self._image(f"{prefix}sweep_curves", figures.sweep_curves(run), caption)
-        if not np.isfinite(run.scores).any():
-            return
-        over = sweeps.scores_over(run)
-        if over is not None:
-            self._image(f"{prefix}sweep", over, "Scores over what varies between agents.")
-        caption = "Every agent over what varies, colored by its score."
-        if not sweeps.has_plotly():
-            self._image(f"{prefix}parallel", sweeps.parallel_coordinates(run), caption)
-            return
-        access.replace(self._directory / f"{prefix}parallel.png", sweeps.parallel_coordinates(run))
-        moving = sweeps.moving_parallel_coordinates(run, script=not self.scripts)
-        self.parts += [Html(moving), page.paragraph(caption)]
-        self.scripts = True
+    def compared(self) -> list[Html]:
+        """Return what puts the runs, or the combinations of one, side by side."""
+        runs, sections = self._runs, [page.section("Scores", *self._scores())]
+        if any(run.history is not None for run in runs):
+            sections.append(page.section("Learning curves", *self.curves()))
+        if len(runs) > 1:
+            sections.append(page.section("Probability of improvement", *self._improvement()))
+        return sections
 
-    def _episode(self, run: Run) -> None:
+    def described(self) -> list[Html]:
+        """Return what is about each run alone, and how fast they were."""
+        several = len(self._runs) > 1
+        sections = []
+        for place, run in enumerate(self._runs, start=1):
+            prefix = f"run{place}_" if several else ""
+            title = f"Run: {run.name}" if several else "The agents"
+            sections.append(page.section(title, *self._agents(run, prefix)))
+        if any(run.history is not None for run in self._runs):
+            caption = "Env steps per second of all agents, segment by segment."
+            drawn = self._figure("throughput", figures.throughput(self._runs), caption)
+            parts = page.panel(page.pair(drawn, report_tables.throughput(self._runs)))
+            sections.append(page.section("Throughput", parts))
+        for run in self._runs:
+            name = f"Configuration of {run.name}" if several else "Configuration"
+            sections.append(
+                Html(f"<section>{page.folded(name, report_tables.configuration(run))}</section>")
+            )
+        return sections
+
+    def _scores(self) -> list[Html]:
+        runs, single = self._runs, self._runs[0] if len(self._runs) == 1 else None
+        shown = []
+        if any(np.isfinite(run.scores).any() for run in runs):
+            caption = f"Fraction of agents that score more than τ, with {self._bands}."
+            profiles = figures.performance_profiles(self._ranking)
+            shown.append(self._figure("performance_profiles", profiles, caption))
+            over = sweeps.scores_over(single) if single else None
+            if over is not None:
+                caption = "Scores over what varies between agents."
+                shown.insert(0, self._figure("sweep", over, caption))
+        table = report_tables.scores(runs, self._ranking)
+        if not shown:
+            return [table]
+        return [table, page.panel(page.pair(*shown) if len(shown) > 1 else shown[0])]
+
+    def curves(self) -> list[Html]:
+        """Return the learning curves, those of one run by its combinations."""
+        caption = f"Interquartile mean over agents of the return while training, with {self._bands}."
+        if len(self._ranking) > curves.MOST_CURVES:
+            caption += f" The best {curves.MOST_CURVES} of {len(self._ranking)} combinations."
+        drawn = curves.learning_curves(curves.curves_of(self._runs, self._ranking))
+        shown = self._figure("learning_curves", drawn, caption)
+        return [page.panel(shown, page.paragraph(curves.SHORT_FIRST))]
+
+    @property
+    def _bands(self) -> str:
+        many = len(self._ranking) > curves.MOST_BANDS
+        return "the 95% bootstrap band of the best" if many else "95% bootstrap bands"
+
+    def _improvement(self) -> list[Html]:
+        pairs = comparing.compare(self._runs, all_pairs=len(self._runs) <= _MOST_OF_ALL_PAIRS)
+        caption = "Probability that an agent of one run scores more than an agent of another."
+        header = ["run", "over", "P(better)", "95% interval", "IQM gain", "95% interval", "p", "p, Holm"]
+        legend = (
+            "A star marks an interval that leaves out 1/2, or 0. p is of Mann and Whitney's two-sided "
+            "test, alone and with Holm's correction for the number of pairs."
+        )
+        return [
+            page.panel(self._figure("improvement", figures.improvements(pairs), caption)),
+            page.table(header, [comparing.cells(pair) for pair in pairs]),
+            page.paragraph(legend),
+        ]
+
+    def _agents(self, run: Run, prefix: str) -> list[Html]:
+        parts = self._sweep(run, prefix)
+        parts += [page.heading(3, "Best agent"), report_tables.best_agent(run), *self._episode(run)]
+        if run.stopped:
+            parts += [page.heading(3, "Stopped on the way"), report_tables.stopped(run)]
+        return [*parts, page.heading(3, "Divergences"), report_tables.diverged(run)]
+
+    def _sweep(self, run: Run, prefix: str) -> list[Html]:
+        """Show what varies in a run, agent by agent."""
+        parts: list[Html] = []
+        if prefix and run.config.sweep:
+            over = sweeps.scores_over(run)
+            if over is not None:
+                caption = "Scores over what varies between agents."
+                parts.append(page.panel(self._figure(f"{prefix}sweep", over, caption)))
+        if len(run.config.varied) > 1 and np.isfinite(run.scores).any():
+            drawn = sweeps.parallel_coordinates(run)
+            parts.append(page.panel(self._figure(f"{prefix}parallel", drawn, _PARALLEL)))
+        return parts
+
+    def _episode(self, run: Run) -> list[Html]:
         path = run.path / "report" / "episode.gif"
         if not path.is_file() or path.stat().st_size > _MOST_EPISODE_BYTES:
-            return
+            return []
         with access.open_to_read(path) as stream:
             content = stream.read(_MOST_EPISODE_BYTES)
-        if content.startswith(b"GIF8"):
-            self._heading(3, "An episode")
-            self.parts.append(page.image(content, "The best agent plays greedily.", "gif"))
+        if not content.startswith(b"GIF8"):
+            return []
+        shown = page.image(content, "The best agent plays greedily.", "gif")
+        return [page.heading(3, "An episode"), shown]
 
-    def _heading(self, level: int, text: str) -> None:
-        self.parts.append(page.heading(level, text))
-
-    def _image(self, name: str, png: bytes, caption: str) -> None:
-        access.replace(self._directory / f"{name}.png", png)
-        self.parts.append(page.image(png, caption))
-
-
-def _scores(runs: list[Run]) -> Html:
-    header = ["run", "environment", "algorithm", "scores", *_SUMMARY]
-    rows = [
-        [run.name, run.config.environment, run.config.algorithm, run.scored_by, *_summary(run.scores)]
-        for run in runs
-    ]
-    return page.table(header, rows)
-
-
-_SUMMARY = ["N", "IQM", "95% interval", "mean", "median", "best", "worst"]
-
-
-def _summary(scores: np.ndarray) -> list[str]:
-    finite = scores[np.isfinite(scores)]
-    measures = (np.mean, np.median, np.max, np.min)
-    return [*comparing.row(scores), *[number(of(finite)) if finite.size else "-" for of in measures]]
-
-
-def _combinations(run: Run) -> Html:
-    rows = [
-        [*[f"{value:g}" for value in combination.values()], *_summary(run.scores[run.agents_of(place)])]
-        for place, combination in enumerate(run.config.combinations)
-    ]
-    return page.table([*run.config.sweep, *_SUMMARY], rows)
-
-
-def _best(run: Run) -> Html:
-    if not np.isfinite(run.scores).any():
-        return page.paragraph("No agent has a score.")
-    agent = int(np.nanargmax(run.scores))
-    stopped = " (stopped on the way)" * (agent in run.stopped)
-    rows = [("agent", f"{agent}{stopped}"), ("score", number(run.scores[agent]))]
-    rows += [
-        (f"{name} ({'sampled' if name in run.config.sample else 'swept'})", f"{values[agent]:g}")
-        for name, values in run.config.varied.items()
-    ]
-    for part in ("hparams", "settings"):
-        values = run.written.get(part)
-        if isinstance(values, dict):
-            rows += [(name, _plain_text(value)) for name, value in values.items()]
-    return page.table(["name", "value"], rows)
-
-
-def _diverged(run: Run) -> Html:
-    if not run.diverged:
-        return page.paragraph("No agent diverged.")
-    text = f"{len(run.diverged)} of {run.config.agents} agents: their losses or values were not finite."
-    return page.joined([page.paragraph(text), _agents(run, run.diverged)])
-
-
-def _stopped(run: Run) -> Html:
-    text = f"{len(run.stopped)} of {run.config.agents} agents, as others had higher returns."
-    return page.joined([page.paragraph(text), page.folded("Which ones", _agents(run, run.stopped))])
-
-
-def _agents(run: Run, agents: list[int]) -> Html:
-    varied = run.config.varied
-    rows = [
-        [agent, *[f"{values[agent]:g}" for values in varied.values()], number(run.scores[agent])]
-        for agent in agents
-    ]
-    return page.table(["agent", *varied, "score"], rows)
-
-
-def _throughput(runs: list[Run]) -> Html:
-    rows = []
-    for run in runs:
-        if run.history is None:
-            continue
-        speed = statistics.iqm(run.history.speed)
-        rows.append(
-            [
-                run.name,
-                f"{run.history.steps[-1]:,} of {run.config.steps:,}",
-                run.config.agents,
-                number(run.history.seconds[-1]),
-                f"{speed:,.0f}" if np.isfinite(speed) else "-",
-            ]
-        )
-    header = [
-        "run",
-        "steps of each agent",
-        "agents",
-        "seconds",
-        "env steps/s, typical",
-    ]
-    return page.table(header, rows)
-
-
-def _plain_text(value: Any) -> str:
-    try:
-        return value if isinstance(value, str) else json.dumps(value)
-    except RecursionError:
-        return "..."
+    def _figure(self, name: str, drawn: Figure, caption: str) -> Html:
+        access.replace(self._directory / f"{name}.svg", page.standalone(drawn, caption))
+        return page.figure(drawn, caption, "parallel" if name.endswith("parallel") else "")
