@@ -206,7 +206,7 @@ def main() -> None:
         "steps to recovery are those of episodes that recovered.",
         f"Deep agents were trained for {options.steps:,} env steps each, with hidden layers of",
         f"{DEEP['hidden_sizes']} and discount {DISCOUNT}; they act greedily among legal actions.",
-        "Logs hold as many env steps; offline agents learn from them as often, and never act while they do.",
+        "Logs hold as many env steps; offline agents learn from them as often, without acting.",
     ]
     measured_with = [versions("jaxq", "jax", "flax", "gymnax")]
     report(__file__, "Incidents", method, measured_with, table, options.write)
