@@ -10,6 +10,7 @@ from jaxq import checks
 from jaxq.experiment.checkpoints import Checkpoints, checkpoint_name, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.manifest import DamagedError
@@ -25,6 +26,7 @@ class Evaluated(NamedTuple):
         config: What was trained.
         returns: Undiscounted returns, `[N, episodes]`.
         stopped: Which of them were halved away, bool `[N]`.
+        costs: What the episodes cost; `None` where the environment has no costs.
         checkpoint: Env steps of each agent at the checkpoint that they are from; `None` if they come
             from no checkpoint but out of training.
         skipped: Why newer checkpoints could not be used.
@@ -33,6 +35,7 @@ class Evaluated(NamedTuple):
     config: Config
     returns: np.ndarray
     stopped: np.ndarray
+    costs: EpisodeCosts | None = None
     checkpoint: int | None = None
     skipped: tuple[str, ...] = ()
 
@@ -43,7 +46,7 @@ class Evaluated(NamedTuple):
         return fallbacks + caveats(self.returns, len(self.config.combinations))
 
     def summary(self) -> dict[str, Any]:
-        """Return the returns with their interquartile mean over all agents, as plain values."""
+        """Return returns and costs with their interquartile means over all agents, as plain values."""
         scores = self.returns.mean(axis=1)
         summary = {
             "iqm": iqm(scores),
@@ -51,6 +54,8 @@ class Evaluated(NamedTuple):
             "warnings": self.warnings,
             "returns": np.asarray(self.returns, np.float64).tolist(),
         }
+        if self.costs is not None:
+            summary |= self.costs.summary(self.returns)
         if self.config.halvings:
             summary["stopped"] = np.flatnonzero(self.stopped).tolist()
         if self.checkpoint is not None:
@@ -90,8 +95,8 @@ def evaluate_directory(
         raise DamagedError(
             f"{'; '.join(skipped)}; without --strict the one after {position.steps} steps is used"
         )
-    returns = evaluate(plan, position.state, episodes, seed)
-    return Evaluated(plan.config, returns, position.stopped, position.steps, skipped)
+    returns, costs = evaluate(plan, position.state, episodes, seed)
+    return Evaluated(plan.config, returns, position.stopped, costs, position.steps, skipped)
 
 
 def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Position, tuple[str, ...]]:

@@ -77,7 +77,8 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     plan, position, skipped = trained(directory)
     for reason in skipped:
         warn(instead(reason, position.steps))
-    scores = evaluate(plan, position.state, plan.config.evaluation_episodes).mean(axis=1)
+    returns, _ = evaluate(plan, position.state, plan.config.evaluation_episodes)
+    scores = returns.mean(axis=1)
     best = plan.population.agent(position.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
     key = jax.random.key(plan.config.seed)
     return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
