@@ -13,7 +13,9 @@ from PIL import Image
 
 from jaxq import cli
 from jaxq.experiment import Experiment, configure
+from jaxq.experiment.ranking import outcome
 from jaxq.reports import page, read_run
+from jaxq.reports.curves import SHORT_FIRST
 
 SWEEP = {"learning_rate": [0.1, 0.9], "discount": [0.9, 0.99]}
 
@@ -81,6 +83,33 @@ def test_a_report_on_one_run(run, capsys):
     assert "No agent diverged." in found.texts
     # A second time it is written anew.
     assert cli.main(["report", str(run)]) == 0
+
+
+def test_a_sweep_leads_with_its_combinations_and_says_what_came_out(run):
+    assert cli.main(["report", str(run)]) == 0
+    texts = Page(written(run / "report")).texts
+    ranking = read_run(run).ranking
+    assert outcome(ranking) in texts
+    assert texts.index(outcome(ranking)) < texts.index("Scores") < texts.index("Learning curves")
+    place = texts.index("IQM")
+    for row in ranking:
+        place = texts.index(f"{row.iqm:.4g}", place)
+    # Nothing is said of all combinations together.
+    assert f"{np.median(read_run(run).scores):.4g} [" not in written(run / "report")
+
+
+def test_a_learning_curve_says_why_it_may_start_high(run):
+    assert cli.main(["report", str(run)]) == 0
+    assert SHORT_FIRST in Page(written(run / "report")).texts
+
+
+def test_only_settings_that_apply_are_listed(run):
+    change(run / "config.json", settings={"rule": "greedy", "double": False, "planning_steps": 0})
+    assert cli.main(["report", str(run)]) == 0
+    text = written(run / "report")
+    agent = text[text.index("Best agent") : text.index("Divergences")]
+    assert "rule" in agent
+    assert not {"double", "planning_steps"} & {*re.findall(r"\w+", agent)}
 
 
 def test_figures_are_svg_with_text_in_the_page_and_beside_it(run):
@@ -201,6 +230,18 @@ def test_runs_on_different_environments_are_no_fair_comparison(run, capsys):
     change(other / "config.json", environment="Acrobot-v1")
     assert cli.main(["compare", str(run), str(other)]) == 0
     assert "different environments" in capsys.readouterr().out
+
+
+def test_unequal_steps_are_no_fair_comparison(run, capsys):
+    assert cli.main(["compare", str(run), str(with_scores(run, "same", [1, 2, 3, 4]))]) == 0
+    assert "different numbers" not in capsys.readouterr().out
+    other = with_scores(run, "shorter", [1, 2, 3, 4])
+    lines = (other / "metrics.jsonl").read_text().splitlines()
+    (other / "metrics.jsonl").write_text("\n".join(lines[:10]) + "\n")
+    steps = json.loads(lines[9])["steps"]
+    assert cli.main(["compare", str(run), str(other), "--json"]) == 0
+    (note,) = [note for note in json.loads(capsys.readouterr().out)["notes"] if "different" in note]
+    assert f"run 20,000, shorter {steps:,}" in note
 
 
 def test_an_unfinished_run_is_reported_as_far_as_it_is(run, capsys):

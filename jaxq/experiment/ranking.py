@@ -74,15 +74,14 @@ def outcome(ranking: list[Ranked]) -> str:
     sentences = []
     for environment in environments:
         rows = [row for row in ranking if row.environment == environment]
-        where = f"On {environment} " if len(environments) > 1 else ""
-        sentences.append(where + _sentence(rows))
+        sentences.append(f"On {environment}: " * (len(environments) > 1) + _sentence(rows))
     return " ".join(sentences)
 
 
 def _sentence(rows: list[Ranked]) -> str:
     best, *others = rows
     if math.isnan(best.iqm):
-        return "no agent has a score." if others else "No agent has a score."
+        return "No agent has a score."
     score = f"{number(best.iqm)} {interval_text(best.interval)}".removesuffix(" -")
     if not others:
         return f"{best.name or 'all agents together'} scored {score}."
@@ -96,8 +95,10 @@ def _sentence(rows: list[Ranked]) -> str:
         which = "all others" if len(near) == len(others) else f"those of {len(near)} others"
         return f"{said}; its interval overlaps {which}."
     only_values = not best.group and len(best.values) == 1
-    names = [f"{next(iter(row.values.values())):g}" if only_values else row.name for row in near]
-    listed = " and ".join(["; ".join(names[:-1])] * (len(names) > 1) + names[-1:])
+    if only_values:
+        listed = " and ".join(f"{value:g}" for row in near for value in row.values.values())
+    else:
+        listed = "; ".join(row.name for row in near)
     return f"{said}; its interval overlaps {'that' if len(near) == 1 else 'those'} of {listed}."
 
 

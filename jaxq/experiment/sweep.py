@@ -142,7 +142,10 @@ class Sweep:
                     failed[name] = str(error).partition("\n")[0]
                     voice.warn(f"{name} failed: {failed[name]}")
                 _release()
-        voice.console.print(sweep_table(self.groups, returns))
+        table, said = sweep_table(self.groups, returns)
+        voice.console.print(table)
+        if said:
+            voice.say(said)
         voice.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)

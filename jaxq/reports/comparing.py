@@ -78,6 +78,10 @@ def notes(runs: list[Run]) -> list[str]:
             f"The runs are on different environments ({', '.join(environments)}), "
             "whose scores have different scales."
         )
+    steps = {run.name: run.steps for run in runs}
+    if len({*steps.values()}) > 1:
+        listed = ", ".join(f"{name} {number:,}" for name, number in steps.items())
+        said.append(f"The agents trained for different numbers of env steps: {listed}.")
     return said + warnings(runs)
 
 

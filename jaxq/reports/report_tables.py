@@ -35,8 +35,7 @@ def scores(runs: list[Run], rows: list[Ranked]) -> Html:
 
 def steps(run: Run) -> str:
     """Say how many env steps each agent has done, and how many are planned if these are more."""
-    done = run.config.steps if run.history is None else int(run.history.steps[-1])
-    return f"{done:,} of {run.config.steps:,}" if run.returns is None else f"{done:,}"
+    return f"{run.steps:,}" + f" of {run.config.steps:,}" * (run.returns is None)
 
 
 def best_of_samples(run: Run) -> str:

@@ -83,6 +83,11 @@ class Run:
         return ranked([("", self.config, self.scores)])
 
     @property
+    def steps(self) -> int:
+        """Env steps that each agent has done."""
+        return self.config.steps if self.history is None else int(self.history.steps[-1])
+
+    @property
     def scored_by(self) -> str:
         """What the scores are."""
         if self.returns is None:
