@@ -1,5 +1,6 @@
 """Reports on a run that was really made, and comparisons with copies of it."""
 
+import io
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from jaxq import cli
 from jaxq.experiment import Experiment, configure
@@ -24,7 +26,7 @@ SWEEP = {"learning_rate": [0.1, 0.9], "discount": [0.9, 0.99]}
 def original(tmp_path_factory):
     config = configure("FrozenLake-v1", "q_learning", agents=4, steps=20_000, sweep=SWEEP)
     out = tmp_path_factory.mktemp("runs") / "original"
-    Experiment(config, out).run()
+    Experiment(config, out).run(report=False)
     return out
 
 
@@ -64,6 +66,47 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def small():
+    return configure("FrozenLake-v1", "q_learning", agents=2, steps=1_000, segments=2)
+
+
+def test_a_run_draws_its_report_at_its_end(small, tmp_path):
+    said = io.StringIO()
+    Experiment(small, tmp_path / "run").run(Console(file=said, width=200))
+    assert "q_learning on FrozenLake-v1" in written(tmp_path / "run" / "report")
+    lines = said.getvalue().splitlines()
+    assert lines.index("evaluating") < lines.index("drawing the report")
+    assert f"report: {tmp_path / 'run' / 'report' / 'index.html'}" in lines
+
+
+def test_a_run_without_a_report_is_asked_for_by_a_word(tmp_path, capsys):
+    words = "train FrozenLake-v1 --algorithm q_learning --agents 2 --steps 1000 --no-report --out"
+    assert cli.main([*words.split(), str(tmp_path / "run")]) == 0
+    assert "drawing" not in capsys.readouterr().out
+    assert [file.name for file in (tmp_path / "run" / "report").iterdir()] == ["evaluation.json"]
+
+
+def test_what_fails_while_reporting_loses_nothing(small, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("jaxq.reports.write_report", fail)
+    said = io.StringIO()
+    returns = Experiment(small, tmp_path / "run").run(Console(file=said, width=200))
+    assert "warning: the report was not drawn (no ink)" in said.getvalue()
+    evaluation = json.loads((tmp_path / "run" / "report" / "evaluation.json").read_text())
+    assert np.array_equal(evaluation["returns"], returns)
+
+
+def test_a_sweep_draws_a_report_on_all_groups(tmp_path):
+    words = "train FrozenLake-v1 --agents 4 --steps 1000 --sweep algorithm=q_learning,sarsa --out"
+    assert cli.main([*words.split(), str(tmp_path / "sweep")]) == 0
+    assert "2 runs" in Page(written(tmp_path / "sweep" / "report")).texts
+    for group in ("algorithm=q_learning", "algorithm=sarsa"):
+        assert (tmp_path / "sweep" / group / "report" / "index.html").exists()
 
 
 FIGURES = ("learning_curves", "performance_profiles", "throughput", "sweep", "parallel")

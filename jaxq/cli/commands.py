@@ -84,6 +84,8 @@ class Train:
     chunk: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Agents trained side by side on one core, by default what is fast; with 4 a small population's
     agents are, to the last bit, those of a large one."""
+    report: bool = True
+    """Draw the report when all is trained, as `jaxq report` does later."""
     track: Annotated[
         tuple[str, ...], tyro.conf.arg(metavar="wandb|mlflow"), tyro.conf.UseAppendAction
     ] = ()
@@ -104,6 +106,8 @@ class Resume:
     steps: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """Env steps of each agent in all; by default as many as were planned. All schedules stretch with the
     run: learning rate, epsilon, temperature and importance keep their shares of it."""
+    report: bool = True
+    """Draw the report when all is trained."""
     trust_imports: bool = False
     """Import what the directory names by import path, which runs those modules."""
     processes: tyro.conf.OmitArgPrefixes[Processes] = Processes()

@@ -7,13 +7,14 @@ from rich.console import Console
 
 from jaxq.checks import InputValueError
 from jaxq.cli.commands import Evaluate, Processes, Resume, Train, Tune
-from jaxq.cli.messages import fail, warn
+from jaxq.cli.messages import fail, warn, working
 
 
 def train(command: Train) -> int:
     """Train, as the options, a file and the environment's preset say."""
-    prepare(command.processes)
-    from jaxq.experiment import Experiment, Sweep, read_groups
+    with working("importing JAX and the engine"):
+        prepare(command.processes)
+        from jaxq.experiment import Experiment, Sweep, read_groups
     from jaxq.experiment.directory import default_path
     from jaxq.experiment.groups import ALL, split
     from jaxq.experiment.imports import with_imports
@@ -39,8 +40,8 @@ def train(command: Train) -> int:
     directory = command.out or default_path(*names)
     tracking = command.track, command.track_agents
     if [*groups] == [ALL]:
-        return _run(Experiment(groups[ALL], directory, *tracking))
-    return _run(Sweep(groups, directory, *tracking))
+        return _run(Experiment(groups[ALL], directory, *tracking), command.report)
+    return _run(Sweep(groups, directory, *tracking), command.report)
 
 
 _WHAT = ("environment", "algorithm")
@@ -58,14 +59,15 @@ def resume(command: Resume) -> int:
 
     kind = Sweep if is_sweep(command.directory) else Experiment
     trusts = command.trust_imports
-    return _run(kind.resume(command.directory, steps=command.steps, trust_imports=trusts))
+    experiment = kind.resume(command.directory, steps=command.steps, trust_imports=trusts)
+    return _run(experiment, command.report)
 
 
-def _run(experiment: Any) -> int:
+def _run(experiment: Any, report: bool) -> int:
     from jaxq.experiment import DivergenceError, StoppedError, SweepError
 
     try:
-        experiment.run(Console())
+        experiment.run(Console(), report=report)
     except StoppedError as stopped:
         return fail(str(stopped), 128 + stopped.number)
     except (DivergenceError, SweepError) as failed:

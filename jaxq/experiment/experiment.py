@@ -26,6 +26,7 @@ from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.recorder import Recorder
+from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.resuming import check_steps_done, checked_kind, extended
 from jaxq.experiment.runner import (
     DivergenceError,
@@ -148,7 +149,7 @@ class Experiment:
         return experiment
 
     @in_32_bits()
-    def run(self, console: Console | None = None) -> np.ndarray:
+    def run(self, console: Console | None = None, *, report: bool = True) -> np.ndarray:
         """Train, evaluate and report.
 
         A run that a callback stops is evaluated and reported like one that came to its end, and can be
@@ -156,6 +157,7 @@ class Experiment:
 
         Args:
             console: Where progress is shown; nowhere if not given.
+            report: Whether to draw `report/index.html` at the end; what fails there is a warning.
 
         Returns:
             Undiscounted returns of the final evaluation, `[N, episodes]`.
@@ -179,7 +181,7 @@ class Experiment:
                     position = self._train(voice, recorder, run, position)
                     voice.warn(checkpoints.wait())
                     artifacts = self._artifacts(voice, checkpoints.at(position.steps))
-                    run.returns = self._finish(voice, position, history, artifacts)
+                    run.returns = self._finish(voice, position, artifacts, report)
                 return run.returns
             finally:
                 self._trackers.close()
@@ -260,13 +262,24 @@ class Experiment:
         return paths
 
     def _finish(
-        self, voice: Voice, position: Position, history: list[Progress], artifacts: list[Path]
+        self, voice: Voice, position: Position, artifacts: list[Path], report: bool
     ) -> np.ndarray:
+        voice.say("evaluating")
         returns, costs = evaluate(self._plan, position.state, self.config.evaluation_episodes)
         evaluated = Evaluated(self.config, returns, position.stopped, costs)
+        evaluation = self._write_evaluation(position, evaluated) if is_first() else {}
+        self._show(voice, position, evaluated)
         if is_first():
-            evaluation = self._report(position, history, evaluated)
+            if report:
+                write_own_report(self.directory.path, voice)
             self._trackers.finish(evaluation, artifacts)
+        voice.say(
+            f"trained {self.config.agents} agents in {position.seconds:.1f} s after compilation; "
+            f"written to {self.directory.path}"
+        )
+        return returns
+
+    def _show(self, voice: Voice, position: Position, evaluated: Evaluated) -> None:
         if self.config.environment == LOG:
             voice.say("not evaluated, as a log cannot be played; off-policy evaluation: jaxq ope")
         else:
@@ -275,26 +288,13 @@ class Experiment:
                 voice.warn(reason)
         if position.diverged.any():
             voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
-        voice.say(
-            f"trained {self.config.agents} agents in {position.seconds:.1f} s after compilation; "
-            f"written to {self.directory.path}"
-        )
-        return returns
 
-    def _report(
-        self, position: Position, history: list[Progress], evaluated: Evaluated
-    ) -> dict[str, Any]:
+    def _write_evaluation(self, position: Position, evaluated: Evaluated) -> dict[str, Any]:
         evaluation = {
             "steps": position.steps,
             **evaluated.summary(),
             "training_seconds": position.seconds,
             "diverged": np.flatnonzero(position.diverged).tolist(),
         }
-        # A run that is stopped before its first segment has none.
-        if history:
-            from jaxq.reports import draw_learning_curve
-
-            draw_learning_curve(self.directory.path)
-        # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
         return evaluation

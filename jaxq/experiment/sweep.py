@@ -18,6 +18,7 @@ from jaxq.experiment.display import Voice, sweep_table
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import check_name, each
 from jaxq.experiment.plan import prepare, written
+from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.resuming import check_steps_done, extended
 from jaxq.experiment.runner import DivergenceError
 from jaxq.experiment.stopping import StoppedError, StopRequest, stop_requests
@@ -111,11 +112,12 @@ class Sweep:
         sweep.groups = _checked(groups, sweep.directory)
         return sweep
 
-    def run(self, console: Console | None = None) -> dict[str, np.ndarray]:
+    def run(self, console: Console | None = None, *, report: bool = True) -> dict[str, np.ndarray]:
         """Train, evaluate and report on one group after another.
 
         Args:
             console: Where progress is shown; nowhere if not given.
+            report: Whether to draw the report of each group, and of all of them at the end.
 
         Returns:
             Undiscounted returns of each group's final evaluation, `[N, episodes]`.
@@ -133,7 +135,7 @@ class Sweep:
             for name in self.groups:
                 self._begin(voice, name, request)
                 try:
-                    returns[name] = self._returns(name, console)
+                    returns[name] = self._returns(name, console, report)
                 except StoppedError as stopped:
                     reached = f"{stopped.reached} of {name}"
                     raise StoppedError(stopped.number, reached, self.directory.path) from None
@@ -146,6 +148,8 @@ class Sweep:
         voice.console.print(table)
         if said:
             voice.say(said)
+        if report and returns:
+            write_own_report(self.directory.path, voice)
         voice.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)
@@ -162,10 +166,12 @@ class Sweep:
             raise StoppedError(request.number, f"{place} of {number} groups", self.directory.path)
         voice.say(f"group {place + 1} of {number}: {name}")
 
-    def _returns(self, name: str, console: Console | None) -> np.ndarray:
+    def _returns(self, name: str, console: Console | None, report: bool) -> np.ndarray:
         """Return what a group came to, when it is trained and evaluated."""
         before = self._evaluated(name)
-        return self._experiment(name).run(console) if before is None else before
+        if before is not None:
+            return before
+        return self._experiment(name).run(console, report=report)
 
     def _evaluated(self, name: str) -> np.ndarray | None:
         """Return the final evaluation of a group that has come to its end."""

@@ -10,7 +10,7 @@ from jaxq.experiment.ranking import outcome, ranked
 from jaxq.reports import comparing, curves, figures, page, report_tables, sweeps
 from jaxq.reports.page import Html
 from jaxq.reports.plot import Figure
-from jaxq.reports.runs import Run, read_run
+from jaxq.reports.runs import Run
 
 # Of more runs than this not all pairs are shown, but all with the first.
 _MOST_OF_ALL_PAIRS = 5
@@ -70,11 +70,6 @@ def write_report(runs: list[Run], directory: Path) -> Path:
     return path
 
 
-def draw_learning_curve(directory: Path) -> None:
-    """Draw the learning curve of a run to its `report/learning_curves.svg`."""
-    _Report([read_run(directory)], directory / "report").curves()
-
-
 class _Report:
     """A report that is being written."""
 
@@ -104,7 +99,7 @@ class _Report:
         """Return what puts the runs, or the combinations of one, side by side."""
         runs, sections = self._runs, [page.section("Scores", *self._scores())]
         if any(run.history is not None for run in runs):
-            sections.append(page.section("Learning curves", *self.curves()))
+            sections.append(page.section("Learning curves", *self._curves()))
         if len(runs) > 1:
             sections.append(page.section("Probability of improvement", *self._improvement()))
         return sections
@@ -145,8 +140,7 @@ class _Report:
             return [table]
         return [table, page.panel(page.pair(*shown) if len(shown) > 1 else shown[0])]
 
-    def curves(self) -> list[Html]:
-        """Return the learning curves, those of one run by its combinations."""
+    def _curves(self) -> list[Html]:
         caption = f"Interquartile mean over agents of the return while training, with {self._bands}."
         if len(self._ranking) > curves.MOST_CURVES:
             caption += f" The best {curves.MOST_CURVES} of {len(self._ranking)} combinations."
