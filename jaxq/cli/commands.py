@@ -52,8 +52,8 @@ class Train:
     seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None
     """Seed, by default 0; the same seed gives the same numbers on the same machine."""
     set: NameValues = ()
-    """Settings and hyperparameters for all agents, such as learning_rate=0.001 double=true; objects by
-    import path, such as network=module:attribute."""
+    """Settings and hyperparameters for all agents, such as learning_rate=0.001 double=true, which
+    `jaxq algorithms --verbose` lists; objects by import path, such as network=module:attribute."""
     sweep: Annotated[
         tuple[tuple[str, ...], ...],
         tyro.conf.arg(metavar="NAME=V1,V2,... [NAME=V1,V2,... ...]"),
@@ -206,3 +206,8 @@ class Envs:
 @dataclasses.dataclass(frozen=True)
 class Algorithms:
     """List the algorithms."""
+
+    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
+    """A recipe to list alone, with all that it takes."""
+    verbose: bool = False
+    """List every keyword and hyperparameter of each, with range, default and meaning."""

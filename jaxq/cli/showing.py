@@ -4,10 +4,12 @@ import json
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from jaxq import agents, envs
-from jaxq.checks import InputError, InputValueError
+from jaxq.agents.catalogue import keywords_of
+from jaxq.checks import InputError, InputValueError, known
 from jaxq.cli.commands import Algorithms, Compare, Envs, Processes, Report
 from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
@@ -71,9 +73,29 @@ def list_environments(_: Envs) -> None:
     Console().print(table)
 
 
-def list_algorithms(_: Algorithms) -> None:
-    """Print the recipes."""
+def list_algorithms(command: Algorithms) -> None:
+    """Print the recipes, and what they take if that is asked for."""
+    names = [*agents.ALGORITHMS]
+    if command.name is not None:
+        names = [known("algorithm", command.name, names)]
+    console = Console()
+    if command.verbose or command.name is not None:
+        for name in names:
+            console.print(_keywords(name))
+        return
     table = Table("algorithm", "", box=None)
-    for name in agents.ALGORITHMS:
+    for name in names:
         table.add_row(name, agents.summary(name))
-    Console().print(table)
+    console.print(table)
+
+
+def _keywords(name: str) -> Table:
+    """Make the table of all that a recipe takes; a star marks what may vary over a population."""
+    title = f"{name}: {agents.summary(name)}"
+    table = Table("keyword", "default", "range", "meaning", title=title, title_justify="left", box=None)
+    table.caption = "* a hyperparameter: --sweep and --sample vary it within one program"
+    for keyword in keywords_of(agents.recipe(name)()):
+        star = " *" if keyword.is_leaf else ""
+        texts = keyword.name + star, keyword.default, keyword.range, keyword.meaning
+        table.add_row(*map(escape, texts))
+    return table

@@ -25,6 +25,7 @@ from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.plan import describe, prepare
+from jaxq.experiment.preset_notice import preset_notice
 from jaxq.experiment.recorder import Recorder
 from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.resuming import check_steps_done, checked_kind, extended
@@ -191,6 +192,8 @@ class Experiment:
         """Make the population, or find it, and say what this run is."""
         voice.say(f"writing to {self.directory.path}")
         voice.say(f"memory: {self._plan.population.memory()}")
+        if not self._resumes and (notice := preset_notice(self.config)):
+            voice.say(notice)
         if not self._resumes:
             if is_first():
                 described = describe(self._plan) | {"track": self._trackers.described}
