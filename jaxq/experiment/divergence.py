@@ -34,6 +34,10 @@ class Watch:
         def renew(diverged: jax.Array, agent: AgentState) -> AgentState:
             return _renewed(trainer, diverged, agent)
 
+        def largest(agent: AgentState) -> jax.Array:
+            return trainer.agent.largest_value(agent.hparams, agent.actors.max_abs_reward.max())
+
+        self._largest = jax.jit(jax.vmap(largest, in_axes=(AGENT_AXES,)))
         self._find = jax.jit(jax.vmap(find, in_axes=(AGENT_AXES, 0)))
         self._renew = jax.jit(jax.vmap(renew, in_axes=(0, AGENT_AXES), out_axes=AGENT_AXES))
         self._choose = jax.jit(_choose)
@@ -49,6 +53,10 @@ class Watch:
             metrics: Its metrics, leaves `[N]`.
         """
         return gathered(self._find(state, metrics))
+
+    def largest_values(self, state: AgentState) -> np.ndarray:
+        """Return the largest absolute value that actions of each agent can have, `[N]`."""
+        return gathered(self._largest(state))
 
     def frozen(self, diverged: np.ndarray, before: AgentState, after: AgentState) -> AgentState:
         """Put diverged agents, bool `[N]`, back to where they were before the segment."""

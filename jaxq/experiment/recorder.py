@@ -9,6 +9,7 @@ from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display, Voice
 from jaxq.experiment.distributed import is_first, largest
 from jaxq.experiment.halving import announcement
+from jaxq.experiment.overestimation import warning
 from jaxq.experiment.runner import Position, Progress
 from jaxq.experiment.stopping import StoppedError, StopRequest
 from jaxq.experiment.tracking import Trackers
@@ -51,6 +52,7 @@ class Recorder:
         self._voice = voice
         self._request = request
         self._segments = 0
+        self._warned = False
         self._saved_at = time.monotonic()
 
     def segment(self, display: Display, progress: Progress, position: Position) -> bool:
@@ -89,9 +91,18 @@ class Recorder:
         self._directory.append_metrics(progress.row())
         self._trackers.segment(progress)
         display.update(progress)
+        self._warn_of_values(progress)
         if progress.stopped != before:
             agents = self._config.agents
             self._voice.say(announcement(agents, progress.steps, before, progress.stopped))
+
+    def _warn_of_values(self, progress: Progress) -> None:
+        """Say once that values are above any possible return."""
+        if self._warned or progress.largest_values is None:
+            return
+        said = warning(progress.metrics.q_value, progress.largest_values)
+        self._warned = said is not None
+        self._voice.warn(f"after {progress.steps:,} steps {said}" if said else None)
 
     def save(self, position: Position) -> None:
         """Begin to write a checkpoint, and say so if the one before could not be written."""

@@ -39,6 +39,7 @@ class Progress:
         metrics: Each agent's metrics over the segment, leaves `[N]`.
         diverged: Agents that have diverged so far.
         stopped: Agents that train no further, as they were halved away.
+        largest_values: The largest absolute value that actions of each agent can have, `[N]`.
     """
 
     steps: int
@@ -48,6 +49,7 @@ class Progress:
     metrics: Metrics
     diverged: list[int] = dataclasses.field(default_factory=list)
     stopped: list[int] = dataclasses.field(default_factory=list)
+    largest_values: np.ndarray | None = None
 
     @property
     def iqm(self) -> float:
@@ -79,15 +81,22 @@ class Progress:
             "without_return": self.without_return,
             "diverged": self.diverged,
             "stopped": self.stopped,
+            **self._largest(),
             "agents": agents,
         }
+
+    def _largest(self) -> dict[str, list[float]]:
+        if self.largest_values is None:
+            return {}
+        return {"largest_values": np.asarray(self.largest_values, np.float64).tolist()}
 
     @classmethod
     def of(cls, row: Row, returns: np.ndarray) -> "Progress":
         """Make a line of `metrics.jsonl` what it was, given the returns before it."""
         returns = updated_returns(row.metrics, returns)
         plain = row.steps, row.seconds, row.steps_per_second
-        return cls(*plain, returns, row.metrics, row.diverged, row.stopped)
+        lists = row.diverged, row.stopped
+        return cls(*plain, returns, row.metrics, *lists, row.largest_values)
 
 
 def updated_returns(metrics: Metrics, before: np.ndarray) -> np.ndarray:
@@ -249,7 +258,8 @@ def _segment(
     after = Position(state, returns, before.seconds + seconds, diverged, stopped)
     speed = (after.steps - before.steps) * np.count_nonzero(~before.stopped) / seconds
     lists = np.flatnonzero(diverged).tolist(), np.flatnonzero(stopped).tolist()
-    progress = Progress(after.steps, after.seconds, speed, returns, metrics, *lists)
+    largest = watch.largest_values(state)
+    progress = Progress(after.steps, after.seconds, speed, returns, metrics, *lists, largest)
     return progress, after
 
 

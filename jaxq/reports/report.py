@@ -7,13 +7,14 @@ import numpy as np
 from jaxq import checks
 from jaxq.experiment.files import access
 from jaxq.experiment.ranking import outcome, ranked
-from jaxq.reports import comparing, curves, figures, page, report_tables, sweeps
+from jaxq.reports import comparing, costs, curves, figures, page, report_tables, sweeps
 from jaxq.reports.page import Html
 from jaxq.reports.plot import Figure
 from jaxq.reports.runs import Run
 
 # Of more runs than this not all pairs are shown, but all with the first.
 _MOST_OF_ALL_PAIRS = 5
+_MOST_COSTS = 3
 _MOST_EPISODE_BYTES = 1_200_000
 _PARALLEL = "Every agent over what varies, the stronger the higher its score."
 
@@ -92,14 +93,18 @@ class _Report:
             f"scores are of {run.scored_by}."
             for run in runs
         )
+        kept = [(run.name, costs.within_budgets(run)) for run in runs]
+        budgets = [f"{name}: {text}" if len(runs) > 1 else text for name, text in kept if text]
         lead = Html(f'<p class="lead">{page.escaped(said)}</p>')
-        return [lead, *map(page.paragraph, facts), *map(page.note, comparing.notes(runs))]
+        return [lead, *map(page.paragraph, [*facts, *budgets]), *map(page.note, comparing.notes(runs))]
 
     def compared(self) -> list[Html]:
         """Return what puts the runs, or the combinations of one, side by side."""
         runs, sections = self._runs, [page.section("Scores", *self._scores())]
         if any(run.history is not None for run in runs):
             sections.append(page.section("Learning curves", *self._curves()))
+        if any(run.costs is not None for run in runs):
+            sections.append(page.section("Costs", *self._costs()))
         if len(runs) > 1:
             sections.append(page.section("Probability of improvement", *self._improvement()))
         return sections
@@ -152,6 +157,23 @@ class _Report:
     def _bands(self) -> str:
         many = len(self._ranking) > curves.MOST_BANDS
         return "the 95% bootstrap band of the best" if many else "95% bootstrap bands"
+
+    def _costs(self) -> list[Html]:
+        """Show what episodes cost, and of costs with budgets what return they buy."""
+        parts = [report_tables.costs(self._runs, self._ranking)]
+        budgeted = [
+            name
+            for run in self._runs
+            if run.costs is not None
+            for name, has_budget in zip(run.costs.names, run.costs.budgeted, strict=True)
+            if has_budget
+        ]
+        for number, cost in enumerate([*dict.fromkeys(budgeted)][:_MOST_COSTS], start=1):
+            spent = costs.spent_on(cost, self._runs, self._ranking)
+            drawn = costs.return_against_cost(spent, self._ranking)
+            caption = f"Return of every agent against its mean {cost} per episode."
+            parts.append(page.panel(self._figure(f"cost_{number}", drawn, caption)))
+        return parts
 
     def _improvement(self) -> list[Html]:
         pairs = comparing.compare(self._runs, all_pairs=len(self._runs) <= _MOST_OF_ALL_PAIRS)

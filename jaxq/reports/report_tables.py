@@ -8,6 +8,7 @@ import numpy as np
 from jaxq import statistics
 from jaxq.experiment.ranking import Ranked, interval_text, number
 from jaxq.reports import page
+from jaxq.reports.costs import cost_rows
 from jaxq.reports.page import Html
 from jaxq.reports.runs import Run
 
@@ -31,6 +32,18 @@ def scores(runs: list[Run], rows: list[Ranked]) -> Html:
         values = [f"{row.values[name]:g}" if name in row.values else "" for name in names]
         cells.append([*[of(row) for of in columns.values()], *values, *_summary(row, low, high)])
     return page.table([*columns, *names, *_SUMMARY], cells, best=len(rows) > 1)
+
+
+def costs(runs: list[Run], rows: list[Ranked]) -> Html:
+    """Make the table of what episodes cost, in the order of the ranking."""
+    by_name = {run.name if len(runs) > 1 else "": run for run in runs}
+    cells = [
+        [row.name, found.cost, number(found.iqm), interval_text(found.interval), *found.cells]
+        for row in rows
+        for found in cost_rows(by_name[row.group], row.agents)
+    ]
+    header = ["", "cost", "IQM per episode", "95% interval", "budget", "agents within", "episodes over"]
+    return page.table(header, cells)
 
 
 def steps(run: Run) -> str:

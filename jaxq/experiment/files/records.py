@@ -41,6 +41,8 @@ class Row(NamedTuple):
         metrics: Each agent's metrics over the segment, float64 `[N]`; NaN for none.
         diverged: Numbers of the agents that have diverged so far.
         stopped: Numbers of the agents that train no further.
+        largest_values: The largest absolute value that actions of each agent can have, float64 `[N]`;
+            NaN where nothing bounds it; `None` where that was not written.
         written: The line as it stands in the file.
     """
 
@@ -50,6 +52,7 @@ class Row(NamedTuple):
     metrics: Metrics
     diverged: list[int]
     stopped: list[int]
+    largest_values: np.ndarray | None
     written: dict[str, Any]
 
 
@@ -170,7 +173,10 @@ def _row(where: Path, value: Any, num_agents: int) -> Row:
     plain = [row.get(name) for name in ("steps", "seconds", "steps_per_second")]
     _, seconds, speed = numbers_of(where, "[steps, seconds, steps_per_second]", plain, 3).tolist()
     lists = [_agents(where, row, num_agents, what) for what in ("diverged", "stopped")]
-    return Row(_steps(where, row), seconds, speed, Metrics(**metrics), *lists, row)
+    largest = row.get("largest_values")
+    if largest is not None:
+        largest = numbers_of(where, "largest_values", largest, num_agents)
+    return Row(_steps(where, row), seconds, speed, Metrics(**metrics), *lists, largest, row)
 
 
 def read_evaluation(file: Path, num_agents: int) -> RecordedEvaluation | None:
