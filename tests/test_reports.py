@@ -394,6 +394,22 @@ def test_an_episode_is_shown_if_it_is_a_picture(run):
     assert "data:image/gif;base64," in written(run / "report")
 
 
+def test_large_episodes_are_left_out_so_that_a_page_stays_small(run):
+    path = run / "report" / "episode.gif"
+    Image.new("RGB", (2, 2)).save(path)
+    path.write_bytes(path.read_bytes() + bytes(1_500_000))
+    assert cli.main(["report", str(run)]) == 0
+    assert "image/gif" not in written(run / "report")
+    assert (run / "report" / "index.html").stat().st_size < 2_000_000
+
+
+def test_of_a_configuration_that_is_long_the_beginning_is_shown(run):
+    change(run / "config.json", sampled={"learning_rate": [0.123456] * 5_000})
+    assert cli.main(["report", str(run), "--no-watch"]) == 0
+    assert "characters)" in written(run / "report")
+    assert written(run / "report").count("0.123456") < 200
+
+
 def replace(name, text):
     def spoil(run):
         (run / name).write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -15,7 +15,8 @@ from jaxq.reports.runs import Run
 # Of more runs than this not all pairs are shown, but all with the first.
 _MOST_OF_ALL_PAIRS = 5
 _MOST_COSTS = 3
-_MOST_EPISODE_BYTES = 1_200_000
+# Of all episodes together; written as text they take a third more.
+_MOST_EPISODE_BYTES = 1_000_000
 _PARALLEL = "Every agent over what varies, the stronger the higher its score."
 
 
@@ -77,6 +78,7 @@ class _Report:
     def __init__(self, runs: list[Run], directory: Path) -> None:
         self._runs = runs
         self._directory = directory
+        self._episode_bytes = _MOST_EPISODE_BYTES
         several = len(runs) > 1
         self._ranking = ranked((run.name * several, run.config, run.scores) for run in runs)
 
@@ -211,10 +213,11 @@ class _Report:
 
     def _episode(self, run: Run) -> list[Html]:
         path = run.path / "report" / "episode.gif"
-        if not path.is_file() or path.stat().st_size > _MOST_EPISODE_BYTES:
+        if not path.is_file() or path.stat().st_size > self._episode_bytes:
             return []
         with access.open_to_read(path) as stream:
-            content = stream.read(_MOST_EPISODE_BYTES)
+            content = stream.read(self._episode_bytes)
+        self._episode_bytes -= len(content)
         if not content.startswith(b"GIF8"):
             return []
         shown = page.image(content, "The best agent plays greedily.", "gif")

@@ -14,6 +14,7 @@ from jaxq.reports.runs import Run
 
 _SUMMARY = ["N", "IQM", "95% interval", "", "mean", "median", "best", "worst"]
 
+_LONGEST = 1_000
 # What a setting is that chooses nothing: a part of the recipe that is left out.
 _OFF = (None, False, [], {}, "{}", "")
 
@@ -105,7 +106,7 @@ def throughput(runs: list[Run]) -> Html:
 def configuration(run: Run) -> Html:
     """Make the table of all that `config.json` holds."""
     return page.table(
-        ["name", "value"], [(name, plain_text(value)) for name, value in run.written.items()]
+        ["name", "value"], [(name, _cut(plain_text(value))) for name, value in run.written.items()]
     )
 
 
@@ -117,6 +118,11 @@ def plain_text(value: Any) -> str:
         return value if isinstance(value, str) else json.dumps(value)
     except RecursionError:
         return "..."
+
+
+def _cut(text: str) -> str:
+    """Leave out the end of a long text, such as what each of many agents has drawn."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
 def _part(run: Run, name: str) -> dict[str, Any]:
