@@ -1,12 +1,20 @@
 """What the command line says of recipes, presets and environments."""
 
+import re
+from pathlib import Path
+
+import jax
+import numpy as np
 import pytest
 
 import jaxq
 from jaxq import cli
 from jaxq.agents import ALGORITHMS
 from jaxq.agents.catalogue import keywords_of
+from jaxq.envs.catalogue import KNOWN
 from jaxq.experiment.preset_notice import preset_notice
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
@@ -70,3 +78,42 @@ def test_the_terminal_says_it_before_training(tmp_path, capsys):
     assert cli.main([*words.split(), str(tmp_path / "run")]) == 0
     shown = capsys.readouterr().out
     assert shown.index("preset (") < shown.index("compiling")
+
+
+def measured():
+    """What `benchmarks/random_returns.py` wrote: random returns, and the best ones of tables."""
+    text = (ROOT / "benchmarks" / "results" / "random_returns.md").read_text()
+    rows = re.findall(r"^\| (\S+) \| (-?[\d.]+) \| \S+ \| (\S*) *\|$", text, re.MULTILINE)
+    return {name: (float(random), float(best) if best else None) for name, random, best in rows}
+
+
+def test_every_environment_is_known_with_what_was_measured():
+    found = measured()
+    assert {*KNOWN} <= {*jaxq.envs.ids()}
+    usable = [info for info in jaxq.envs.listing() if info.actions is not None]
+    assert {info.id for info in usable} == {*KNOWN}
+    for info in usable:
+        random, best = found.get(info.id, (None, None))
+        assert info.random == random
+        assert best is None or info.best == best
+
+
+def test_what_cannot_be_learned_is_said(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    assert cli.main(["envs"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if "SimpleBandit" in line]
+    assert "cannot be learned: its arms are redrawn at each reset" in line
+
+
+def test_arms_of_the_simple_bandit_are_redrawn():
+    """What the catalogue says: no action is better than another one over episodes."""
+    env = jaxq.envs.make("SimpleBandit-bsuite")
+
+    def pull(key, action):
+        reset_key, key = jax.random.split(key)
+        state, _ = env.reset(reset_key, env.params)
+        return env.step(key, state, action, env.params)[1].reward
+
+    keys = jax.random.split(jax.random.key(0), 2_000)
+    returns = [jax.vmap(pull, (0, None))(keys, action).mean() for action in range(env.num_actions)]
+    assert np.ptp(np.array(returns)) < 0.05

@@ -65,12 +65,20 @@ def compare_runs(command: Compare) -> None:
 
 
 def list_environments(_: Envs) -> None:
-    """Print the environments, and why some cannot be used."""
-    table = Table("environment", "actions", "observation", "note", box=None)
+    """Print the environments: what there is to do and to get, and why some cannot be used."""
+    table = Table("environment", "actions", "observation", "random", "best", "what it is", box=None)
     for info in envs.listing():
         actions = "" if info.actions is None else str(info.actions)
-        table.add_row(info.id, actions, info.observation.replace("[", "\\["), info.note)
-    Console().print(table)
+        returns = ["" if value is None else f"{value:.3g}" for value in (info.random, info.best)]
+        about = ". ".join(text for text in (info.about, info.note) if text)
+        table.add_row(info.id, actions, escape(info.observation), *returns, escape(about))
+    console = Console()
+    console.print(table)
+    console.print(
+        "random: mean return of random legal actions, measured over 1,024 episodes; "
+        "best: the largest mean return that there can be, where it is known",
+        highlight=False,
+    )
 
 
 def list_algorithms(command: Algorithms) -> None:
