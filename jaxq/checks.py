@@ -48,19 +48,19 @@ class InputTypeError(InputError, TypeError):
     """An argument of the wrong type, or a keyword that does not exist."""
 
 
-class Mistakes:
+class ErrorCollector:
     """Collects input errors, so that a user hears of all of them at once.
 
     Attributes:
         found: The errors so far.
 
     Example:
-        >>> mistakes = Mistakes()
-        >>> with mistakes.noting():
+        >>> errors = ErrorCollector()
+        >>> with errors.collect():
         ...     _ = whole_number("agents", 0)
-        >>> with mistakes.noting():
+        >>> with errors.collect():
         ...     _ = whole_number("steps", -1)
-        >>> mistakes.report()  # doctest: +ELLIPSIS
+        >>> errors.report()  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         jaxq.checks.InputValueError: 2 mistakes: agents must be ... | steps must be ...
     """
@@ -69,7 +69,7 @@ class Mistakes:
         self.found: list[InputError] = []
 
     @contextlib.contextmanager
-    def noting(self) -> Iterator[None]:
+    def collect(self) -> Iterator[None]:
         """Go on behind a block of code that raises an input error."""
         try:
             yield
@@ -87,7 +87,7 @@ class Mistakes:
             raise error
 
 
-MOST = 2**31 - 1
+INT32_MAX = 2**31 - 1
 """The largest whole number that fits the 32-bit integers that sizes and steps are counted in."""
 
 
@@ -114,8 +114,10 @@ def whole_number(name: str, value: Any, minimum: int = 1) -> int:
         raise InputValueError(
             f"{name} must be at least {minimum}, got {value}; for example {name}={max(minimum, 1)}"
         )
-    if value > MOST:
-        raise InputValueError(f"{name} must be at most {MOST}, got more; for example {name}={MOST}")
+    if value > INT32_MAX:
+        raise InputValueError(
+            f"{name} must be at most {INT32_MAX}, got more; for example {name}={INT32_MAX}"
+        )
     return int(value)
 
 
@@ -178,7 +180,7 @@ def one_number(name: str, value: Any, low: float, high: float, *, open_low: bool
         raise InputTypeError(f"{name} must be one number, got {value!r}")
 
 
-def known(kind: str, name: Any, choices: Iterable[str]) -> str:
+def one_of(kind: str, name: Any, choices: Iterable[str]) -> str:
     """Return `name` if it is among the choices, and name the nearest ones if it is not.
 
     Raises:

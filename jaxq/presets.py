@@ -163,7 +163,7 @@ def preset(
         raise checks.InputTypeError(f"environment must be an id, got {environment!r}")
     if steps is not None:
         steps = checks.whole_number("steps", steps)
-    checks.known("algorithm", algorithm, ALGORITHMS)
+    checks.one_of("algorithm", algorithm, ALGORITHMS)
     keywords = {} if keywords is None else keywords
     family = environment.rpartition("-")[2]
     plan = _BY_ENVIRONMENT.get(environment) or _BY_FAMILY.get(family, _OTHERWISE)

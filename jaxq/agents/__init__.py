@@ -110,7 +110,7 @@ def recipe(name: str) -> Callable[..., Algorithm]:
     Raises:
         InputValueError: If there is none, naming the nearest.
     """
-    return ALGORITHMS[checks.known("algorithm", name, ALGORITHMS)]
+    return ALGORITHMS[checks.one_of("algorithm", name, ALGORITHMS)]
 
 
 def summary(name: str) -> str:

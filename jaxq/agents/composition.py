@@ -115,7 +115,7 @@ def compose(name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
         )
     value = value if budgets is None else _priced(value, budgets)
     exploration = keywords.choose("exploration", EXPLORATIONS, "epsilon_greedy")
-    window = checks.known("memory", keywords.take("memory", "replay"), MEMORIES) == "window"
+    window = checks.one_of("memory", keywords.take("memory", "replay"), MEMORIES) == "window"
     parts = {
         "network": network,
         "value": value,

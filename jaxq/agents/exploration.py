@@ -46,7 +46,7 @@ class EpsilonGreedy:
     def __post_init__(self) -> None:
         """Check the fields."""
         check_fields(self)
-        checks.known("epsilon_schedule", self.epsilon_schedule, SCHEDULES)
+        checks.one_of("epsilon_schedule", self.epsilon_schedule, SCHEDULES)
 
     @property
     def leaves(self) -> Mapping[str, Hyperparameter]:

@@ -76,7 +76,7 @@ class Keywords:
         """Return the component that a name stands for, or that is given itself."""
         value = self.take(key, default)
         if isinstance(value, str) or value is None:
-            return self.make(choices[checks.known(key, value, choices)])
+            return self.make(choices[checks.one_of(key, value, choices)])
         return self.make(value) if isinstance(value, type) else value
 
     def hparams(self, leaves: Mapping[str, Hyperparameter], owners: list[Owner]) -> Hparams:

@@ -53,7 +53,7 @@ class Network:
         """Check the fields."""
         check_fields(self, recurrent_size=0)
         object.__setattr__(self, "hidden_sizes", _widths(self.hidden_sizes))
-        checks.known("compute_type", self.compute_type, COMPUTE_TYPES)
+        checks.one_of("compute_type", self.compute_type, COMPUTE_TYPES)
         for name in ("network", "torso"):
             module = getattr(self, name)
             if module is not None and not isinstance(module, nn.Module):

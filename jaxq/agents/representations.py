@@ -61,7 +61,7 @@ class Scalar:
     def __post_init__(self) -> None:
         """Check the field."""
         check_fields(self)
-        checks.known("loss", self.loss, SCALAR_LOSSES)
+        checks.one_of("loss", self.loss, SCALAR_LOSSES)
 
     def make_value(self) -> Value:
         """Return the maths."""

@@ -70,7 +70,7 @@ class TabularQLearning:
     def __post_init__(self) -> None:
         """Check the fields, and that they go together."""
         check_fields(self, planning_steps=0)
-        checks.known("rule", self.rule, RULES)
+        checks.one_of("rule", self.rule, RULES)
         if self.traces and (self.rule != "greedy" or self.double or self.planning_steps):
             raise checks.InputValueError(
                 "traces=True is Watkins's Q(lambda), which follows one greedy table; "

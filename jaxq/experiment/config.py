@@ -153,64 +153,64 @@ def configure(
     sweep = {} if sweep is None else sweep
     sample = {} if sample is None else sample
     _check_tables(keywords, sweep, sample)
-    mistakes = checks.Mistakes()
+    errors = checks.ErrorCollector()
     defaults: dict[str, Any] = {}
     offline = others.get("offline")
     if environment is None:
         environment = _without_environment(offline)
     trained = keywords
-    with mistakes.noting():
+    with errors.collect():
         if offline is not None:
             others["offline_digest"] = read_logged(offline)[1]
             others["offline"] = str(Path(offline).resolve())
             trained = recipe_keywords(keywords, offline, others.get("offline_share", 1.0))
-    with mistakes.noting():
+    with errors.collect():
         named = name_of(environment) if is_environment(environment) else environment
         by_name = () if is_algorithm(algorithm) else (algorithm, trained)
         found = preset(named, steps, *by_name)
         steps, defaults = found.steps, found.keywords if by_name else {}
-    check_apart(mistakes, "set and swept", keywords, sweep)
-    check_apart(mistakes, "set and sampled", keywords, sample)
+    check_apart(errors, "set and swept", keywords, sweep)
+    check_apart(errors, "set and sampled", keywords, sample)
     for name in {*others} - {*_OTHERS}:
-        with mistakes.noting():
-            checks.known("field", name, _OTHERS)
+        with errors.collect():
+            checks.one_of("field", name, _OTHERS)
     if agents is None:
         agents = AGENTS_PER_COMBINATION * math.prod(len(values) for values in sweep.values())
     known = {name: value for name, value in others.items() if name in _OTHERS}
     steps = 1 if steps is None else steps
     keywords = defaults | keywords
     config = Config(environment, algorithm, agents, steps, seed, keywords, sweep, sample=sample, **known)
-    return checked(config, mistakes)
+    return checked(config, errors)
 
 
-def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
+def checked(config: Config, errors: checks.ErrorCollector | None = None) -> Config:
     """Return a configuration if nothing in it is wrong, as far as that shows without its environment.
 
     Args:
         config: The configuration.
-        mistakes: What was found to be wrong before.
+        errors: What was found to be wrong before.
 
     Raises:
         InputTypeError: If a name does not exist or a value has the wrong type.
         InputValueError: If a value is out of range; if there is more than one mistake, all of them.
     """
-    mistakes = mistakes or checks.Mistakes()
+    errors = errors or checks.ErrorCollector()
     _check_tables(config.keywords, config.sweep, config.sample)
-    check_apart(mistakes, "swept and sampled", config.sweep, config.sample)
-    if not any(str(error).startswith("environment") for error in mistakes.found):
-        with mistakes.noting():
+    check_apart(errors, "swept and sampled", config.sweep, config.sample)
+    if not any(str(error).startswith("environment") for error in errors.found):
+        with errors.collect():
             _check_world(config)
     for name, check in _CHECKS.items():
         # What the preset was asked with is known to be wrong already.
-        if not any(str(error).startswith(name) for error in mistakes.found):
-            with mistakes.noting():
+        if not any(str(error).startswith(name) for error in errors.found):
+            with errors.collect():
                 check(name, getattr(config, name))
-    if not any(str(error).startswith(_HALVED) for error in mistakes.found):
-        with mistakes.noting():
+    if not any(str(error).startswith(_HALVED) for error in errors.found):
+        with errors.collect():
             _check_halvings(config)
     if is_algorithm(config.algorithm) or config.algorithm in [*agents.ALGORITHMS]:
-        _check_recipe(config, mistakes)
-    mistakes.report()
+        _check_recipe(config, errors)
+    errors.report()
     if config.agents % len(config.combinations):
         number = len(config.combinations)
         raise checks.InputValueError(
@@ -252,14 +252,14 @@ def _check_world(config: Config) -> None:
         )
 
 
-def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
+def _check_recipe(config: Config, errors: checks.ErrorCollector) -> None:
     """Check keywords, sweep and sample against the algorithm."""
     try:
         keywords = config.recipe_keywords
     except checks.InputError:
         # What is wrong with the data is told once.
         keywords = config.keywords
-    check_recipe(config.algorithm, keywords, config.sweep, config.sample, mistakes)
+    check_recipe(config.algorithm, keywords, config.sweep, config.sample, errors)
 
 
 def _check_tables(keywords: Any, sweep: Any, sample: Any) -> None:
@@ -285,16 +285,16 @@ def _check_tables(keywords: Any, sweep: Any, sample: Any) -> None:
             )
 
 
-def check_apart(mistakes: checks.Mistakes, both: str, *names: Iterable[str]) -> None:
-    """Note every name that is given in two ways.
+def check_apart(errors: checks.ErrorCollector, both: str, *names: Iterable[str]) -> None:
+    """Collect an error for every name that is given in two ways.
 
     Args:
-        mistakes: Where to note it.
+        errors: Where to put it.
         both: The two ways, such as "set and swept".
         *names: The names given in each of them.
     """
     for name in sorted(set.intersection(*map(set, names))):
-        with mistakes.noting():
+        with errors.collect():
             raise checks.InputValueError(f"{name} is both {both}; leave out one of the two")
 
 
@@ -325,7 +325,7 @@ _CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "checkpoint_minutes": lambda name, value: checks.one_number(name, value, 0, math.inf),
     "keep_checkpoints": checks.whole_number,
     "halvings": lambda name, value: checks.whole_number(name, value, minimum=0),
-    "on_divergence": lambda name, value: checks.known(name, value, ON_DIVERGENCE),
+    "on_divergence": lambda name, value: checks.one_of(name, value, ON_DIVERGENCE),
     "imports": checked_imports,
 }
 _OTHERS = [

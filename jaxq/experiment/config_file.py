@@ -112,10 +112,10 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
         for name, table in tables.items():
             then = getattr(config, name)
             fields[name] = {key: then[key] for key in then if key not in new} | table
-        mistakes = checks.Mistakes()
-        check_apart(mistakes, "set and swept", tables["keywords"], tables["sweep"])
-        check_apart(mistakes, "set and sampled", tables["keywords"], tables["sample"])
-        mistakes.report()
+        errors = checks.ErrorCollector()
+        check_apart(errors, "set and swept", tables["keywords"], tables["sweep"])
+        check_apart(errors, "set and sampled", tables["keywords"], tables["sample"])
+        errors.report()
     if {*given} & {"environment", "algorithm", "agents", *_EXAMPLES}:
         # It was chosen for another population.
         config = dataclasses.replace(config, chunk=None)

@@ -81,17 +81,17 @@ def split(fields: dict[str, Any], make: Callable[..., Config] = configure) -> di
     if not varied or not isinstance(keywords, dict):
         return {ALL: make(**fields)}
     leaves = {name: values for name, values in fields["sweep"].items() if name not in varied}
-    mistakes = checks.Mistakes()
-    _check_varied(varied, [*keywords, *(name for name in _WHAT if name in fields)], mistakes)
+    errors = checks.ErrorCollector()
+    _check_varied(varied, [*keywords, *(name for name in _WHAT if name in fields)], errors)
     group = {**fields, "sweep": leaves}
     if "agents" in fields:
         del group["agents"]
-        with mistakes.noting():
+        with errors.collect():
             group["agents"] = _share(fields["agents"], fields["sweep"], varied)
     groups = {name: _with(group, chosen) for name, chosen in _named(varied).items()}
-    with mistakes.noting():
+    with errors.collect():
         configs = each(groups, lambda _, group: make(**group))
-    mistakes.report()
+    errors.report()
     return configs
 
 
@@ -121,11 +121,11 @@ def each(groups: dict[str, Any], function: Callable[[str, Any], T]) -> dict[str,
         except checks.InputError as error:
             for part in error.parts:
                 found.setdefault((type(part), str(part)), []).append(name)
-    mistakes = checks.Mistakes()
+    errors = checks.ErrorCollector()
     for (kind, text), names in found.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        mistakes.found.append(kind(text if len(names) == len(groups) else f"{names[0]}{more}: {text}"))
-    mistakes.report()
+        errors.found.append(kind(text if len(names) == len(groups) else f"{names[0]}{more}: {text}"))
+    errors.report()
     return done
 
 
@@ -143,18 +143,18 @@ def check_name(name: Any) -> None:
         )
 
 
-def _check_varied(varied: dict[str, list[Any]], given: list[str], mistakes: checks.Mistakes) -> None:
+def _check_varied(varied: dict[str, list[Any]], given: list[str], errors: checks.ErrorCollector) -> None:
     number = math.prod(len(values) for values in varied.values())
     if number > MOST_GROUPS:
         raise checks.InputValueError(
             f"the sweep over {', '.join(varied)} makes {number} groups, each of which is compiled for "
             f"itself; at most {MOST_GROUPS} are possible"
         )
-    check_apart(mistakes, "set and swept", given, varied)
+    check_apart(errors, "set and swept", given, varied)
     for name, values in varied.items():
         same = [_comparable(value) for value in values]
         twice = [value for value, key in zip(values, same, strict=True) if same.count(key) > 1]
-        with mistakes.noting():
+        with errors.collect():
             if twice:
                 raise checks.InputValueError(f"the sweep has {name}={twice[0]!r} twice; give it once")
 

@@ -52,7 +52,7 @@ def check_environment(name: str, value: Any) -> None:
         InputValueError: If there is no such name.
     """
     if not is_environment(value):
-        checks.known(name, value, envs.ids())
+        checks.one_of(name, value, envs.ids())
 
 
 def check_algorithm(name: str, value: Any) -> None:
@@ -63,4 +63,4 @@ def check_algorithm(name: str, value: Any) -> None:
         InputValueError: If there is no such name.
     """
     if not is_algorithm(value):
-        checks.known(name, value, agents.ALGORITHMS)
+        checks.one_of(name, value, agents.ALGORITHMS)

@@ -16,7 +16,7 @@ def check_recipe(
     keywords: dict[str, Any],
     sweep: dict[str, list[float]],
     sample: dict[str, str],
-    mistakes: checks.Mistakes,
+    errors: checks.ErrorCollector,
 ) -> None:
     """Check keywords, sweep and sample against an algorithm, and note all that is wrong with any.
 
@@ -25,26 +25,26 @@ def check_recipe(
         keywords: Keywords of the recipe.
         sweep: Values of the leaves that are swept.
         sample: Distributions of the leaves that are sampled.
-        mistakes: Where to note it.
+        errors: Where to note it.
     """
     if isinstance(algorithm, str):
         make = agents.recipe(algorithm)
         found, keywords = _wrong(make, dict(keywords))
-        mistakes.found += found
+        errors.found += found
         if _reason(make, keywords) is not None:
             return
         hparams = make(**keywords).hparams
     else:
-        with mistakes.noting():
+        with errors.collect():
             make_algorithm(algorithm, keywords)
         hparams = algorithm.hparams
     for name, values in sweep.items():
-        with mistakes.noting():
+        with errors.collect():
             check_may_vary(name, hparams)
             for value in values:
                 _check_leaf(name, value, hparams)
     for name, text in sample.items():
-        with mistakes.noting():
+        with errors.collect():
             check_may_vary(name, hparams)
             distribution = Distribution.read(name, text)
             _check_leaf(name, distribution.low, hparams)

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxq import checks
-from jaxq.checks import MOST
+from jaxq.checks import INT32_MAX
 from jaxq.engine import AgentState, Metrics
 from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.config import Config
@@ -285,7 +285,7 @@ def evaluate(plan: Plan, state: AgentState, episodes: int, seed: int | None = No
         return np.full((plan.config.agents, episodes), np.nan)
     if seed is None:
         # Agent i was trained with number i folded in; no population has as many agents as this number.
-        key = jax.random.fold_in(jax.random.key(plan.config.seed), MOST)
+        key = jax.random.fold_in(jax.random.key(plan.config.seed), INT32_MAX)
     else:
         key = jax.random.key(checks.whole_number("seed", seed, minimum=0))
     return gathered(plan.population.evaluate(state, key, num_episodes=episodes))

@@ -43,7 +43,7 @@ class Distribution:
                 f"for example {name}={EXAMPLE}"
             )
         kind, *bounds = text.split(":")
-        checks.known(f"distribution of {name}", kind, _KINDS)
+        checks.one_of(f"distribution of {name}", kind, _KINDS)
         try:
             low, high = map(float, bounds)
         except ValueError:
