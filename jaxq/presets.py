@@ -160,7 +160,9 @@ def preset(
         -100.0
     """
     if not isinstance(environment, str):
-        raise checks.InputTypeError(f"environment must be an id, got {environment!r}")
+        raise checks.InputTypeError(
+            f"environment must be an id, got {environment!r}", keywords=["environment"]
+        )
     if steps is not None:
         steps = checks.whole_number("steps", steps)
     checks.one_of("algorithm", algorithm, ALGORITHMS)

@@ -45,13 +45,16 @@ class Budgets:
         if not isinstance(budgets, Mapping) or not all(isinstance(name, str) for name in budgets):
             raise checks.InputTypeError(
                 f"budgets must be a dictionary by names of costs, got {budgets!r}; "
-                f"for example {_EXAMPLE}"
+                f"for example {_EXAMPLE}",
+                keywords=["budgets"],
             )
         for name, budget in budgets.items():
             checks.one_number(f"budgets[{name!r}]", budget, -math.inf, math.inf)
         wrong = [name for name in budgets if not name.isidentifier()]
         if wrong:
-            raise checks.InputValueError(f"{wrong[0]!r} cannot be the name of a cost; use {_EXAMPLE}")
+            raise checks.InputValueError(
+                f"{wrong[0]!r} cannot be the name of a cost; use {_EXAMPLE}", keywords=["budgets"]
+            )
         found = tuple((name, float(budget)) for name, budget in budgets.items())
         return cls(found) if found else None
 
@@ -91,12 +94,14 @@ class Budgets:
         if parts.network.is_own:
             raise checks.InputValueError(
                 "budgets need a head for costs, which is built here, and network=... brings its own; "
-                "give the network's first part as torso, or leave out budgets"
+                "give the network's first part as torso, or leave out budgets",
+                keywords=["budgets", "network"],
             )
         if parts.returns.is_lambda:
             raise checks.InputValueError(
                 "lambda-returns over a window are of rewards alone, and budgets need those of costs; "
-                "use memory='replay', or leave out budgets"
+                "use memory='replay', or leave out budgets",
+                keywords=["budgets", "memory"],
             )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from jaxq import agents, checks
-from jaxq.experiment.config import Config, check_apart, configure
+from jaxq.experiment.config import Config
+from jaxq.experiment.configuring import check_apart, check_multiple, configure
 
 T = TypeVar("T")
 
@@ -150,7 +151,7 @@ def _check_varied(varied: dict[str, list[Any]], given: list[str], errors: checks
             f"the sweep over {', '.join(varied)} makes {number} groups, each of which is compiled for "
             f"itself; at most {MOST_GROUPS} are possible"
         )
-    check_apart(errors, "set and swept", given, varied)
+    check_apart(errors, "set", given, "swept", varied)
     for name, values in varied.items():
         same = [_comparable(value) for value in values]
         twice = [value for value, key in zip(values, same, strict=True) if same.count(key) > 1]
@@ -170,12 +171,7 @@ def _comparable(value: Any) -> Any:
 def _share(agents: Any, sweep: dict[str, list[Any]], varied: dict[str, list[Any]]) -> int:
     """Return how many of the agents each group gets."""
     agents = checks.whole_number("agents", agents)
-    number = math.prod(len(values) for values in sweep.values())
-    if agents % number:
-        raise checks.InputValueError(
-            f"agents must be a multiple of the {number} combinations in the sweep, "
-            f"got {agents}; for example --agents {-(-agents // number) * number}"
-        )
+    check_multiple(agents, math.prod(len(values) for values in sweep.values()))
     return agents // math.prod(len(values) for values in varied.values())
 
 

@@ -29,7 +29,8 @@ def make_algorithm(algorithm: str | Algorithm | Agent, keywords: dict[str, Any])
         raise checks.InputTypeError(
             f"keywords are for recipes by name, got {', '.join(keywords)} beside the algorithm "
             f"{name_of(algorithm)}; give them where it is made, for example "
-            f"jaxq.configure(environment, jaxq.dqn({next(iter(keywords))}=...))"
+            f"jaxq.configure(environment, jaxq.dqn({next(iter(keywords))}=...))",
+            keywords=keywords,
         )
     return algorithm
 

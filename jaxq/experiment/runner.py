@@ -263,7 +263,7 @@ class DivergenceError(Exception):
     def __init__(self, agents: list[int], before: Position) -> None:
         super().__init__(
             f"agents {agents} have diverged after {before.steps:,} steps; try a smaller learning_rate, "
-            "or --on-divergence freeze"
+            "or on_divergence='freeze'"
         )
         self.agents = agents
         self.before = before
