@@ -19,7 +19,7 @@ from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory, checked_path
-from jaxq.experiment.display import Display, Voice, evaluation_table
+from jaxq.experiment.display import Display, Voice, evaluation_tables
 from jaxq.experiment.distributed import gathered, is_first, of_first
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.files.records import checked_tracking
@@ -263,15 +263,16 @@ class Experiment:
     def _finish(
         self, voice: Voice, position: Position, history: list[Progress], artifacts: list[Path]
     ) -> np.ndarray:
-        returns = evaluate(self._plan, position.state, self.config.evaluation_episodes)
+        returns, costs = evaluate(self._plan, position.state, self.config.evaluation_episodes)
+        evaluated = Evaluated(self.config, returns, position.stopped, costs)
         if is_first():
-            evaluation = self._report(position, history, returns)
+            evaluation = self._report(position, history, evaluated)
             self._trackers.finish(evaluation, artifacts)
         if self.config.environment == LOG:
             voice.say("not evaluated, as a log cannot be played; off-policy evaluation: jaxq ope")
         else:
-            voice.console.print(evaluation_table(self.config, returns, position.stopped))
-            for reason in Evaluated(self.config, returns, position.stopped).warnings:
+            voice.console.print(*evaluation_tables(evaluated))
+            for reason in evaluated.warnings:
                 voice.warn(reason)
         if position.diverged.any():
             voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
@@ -282,11 +283,11 @@ class Experiment:
         return returns
 
     def _report(
-        self, position: Position, history: list[Progress], returns: np.ndarray
+        self, position: Position, history: list[Progress], evaluated: Evaluated
     ) -> dict[str, Any]:
         evaluation = {
             "steps": position.steps,
-            **Evaluated(self.config, returns, position.stopped).summary(),
+            **evaluated.summary(),
             "training_seconds": position.seconds,
             "diverged": np.flatnonzero(position.diverged).tolist(),
         }
