@@ -15,6 +15,9 @@ from jaxq.types import Environment, Trajectory, Transition
 
 Learner = TypeVar("Learner", bound=Any)
 
+PREFIX = "budget_"
+"""What the leaf of a cost's budget begins with."""
+
 _EXAMPLE = 'budgets={"violations": 1.0}'
 
 
@@ -70,7 +73,7 @@ class Budgets:
         The step size is in units of reward per cost, for each episode and each unit over the budget. It
         should be so small that values keep up with the prices.
         """
-        budgets = {f"budget_{name}": Hyperparameter(budget) for name, budget in self.starting}
+        budgets = {f"{PREFIX}{name}": Hyperparameter(budget) for name, budget in self.starting}
         return {**budgets, "multiplier_learning_rate": Hyperparameter(0.01, 0)}
 
     def bind(self, env: Environment, num_envs: int) -> "Multipliers":

@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jaxq import agents, checks
+from jaxq import checks
+from jaxq.agents import is_leaf_name
 from jaxq.experiment.config import Config
 from jaxq.experiment.configuring import check_apart, check_multiple, configure
 
@@ -17,7 +18,6 @@ ALL = "all"
 
 MOST_GROUPS = 1_000
 _WHAT = ("environment", "algorithm")
-_LEAVES = agents.leaf_names()
 _NOT_SAFE = re.compile(r"[^\w.=,+-]", re.ASCII)
 _SAFE = re.compile(r"\w[\w.=,+-]*", re.ASCII)
 _LONGEST_NAME = 120
@@ -102,7 +102,7 @@ def static(sweep: Any) -> dict[str, list[Any]]:
         isinstance(name, str) and isinstance(values, list | tuple) and values
         for name, values in sweep.items()
     )
-    return {name: [*values] for name, values in sweep.items() if name not in _LEAVES} if lists else {}
+    return {name: [*values] for name, values in sweep.items() if not is_leaf_name(name)} if lists else {}
 
 
 def each(groups: dict[str, Any], function: Callable[[str, Any], T]) -> dict[str, T]:
