@@ -40,12 +40,12 @@ def train(case: str, agents: int, steps: int) -> dict[str, float]:
     from jaxq.experiment import configure
     from jaxq.experiment.directory import RunDirectory
     from jaxq.experiment.plan import describe, prepare
-    from jaxq.experiment.programs import keep_programs
+    from jaxq.experiment.programs import enable_compilation_cache
     from jaxq.experiment.runner import Position, Progress, begin
     from jaxq.experiment.runner import train as train_plan
     from jaxq.experiment.tracking import Trackers
 
-    keep_programs()
+    enable_compilation_cache()
     names, each = CASES[case]
     history: list[Progress] = []
     with tempfile.TemporaryDirectory() as temporary:

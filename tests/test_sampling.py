@@ -148,8 +148,8 @@ def test_samples_from_toml(tmp_path):
 
 
 MISTAKES = {
-    "loguniform:1e-2:1e-4": "for example --sample learning_rate=loguniform:0.0001:0.01",
-    "loguniform:1:1": "for example --set learning_rate=1",
+    "loguniform:1e-2:1e-4": "for example learning_rate=loguniform:0.0001:0.01",
+    "loguniform:1:1": "for example learning_rate=1",
     "loguniform:0:1": "loguniform begins above 0",
     "uniform:0:1": "learning_rate must be a finite float32 above 0, got 0",
     "uniform:1:1e39": "got inf",

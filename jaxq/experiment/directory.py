@@ -60,7 +60,7 @@ class RunDirectory:
             (path / "report").mkdir()
         except FileExistsError:
             raise checks.InputValueError(
-                f"output directory {path} exists already; choose another --out"
+                f"output directory {path} exists already; choose another directory"
             ) from None
         except (OSError, RuntimeError, ValueError) as error:
             for parent in made:
@@ -68,7 +68,7 @@ class RunDirectory:
                     parent.rmdir()
             reason = getattr(error, "strerror", None) or error
             raise checks.InputValueError(
-                f"output directory {path} cannot be written ({reason}); choose another --out"
+                f"output directory {path} cannot be written ({reason}); choose another directory"
             ) from None
         return cls(path)
 

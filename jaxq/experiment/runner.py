@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from jaxq import checks
-from jaxq.checks import MOST
+from jaxq.checks import INT32_MAX
 from jaxq.engine import AgentState, Metrics
 from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.config import Config
@@ -264,7 +264,7 @@ class DivergenceError(Exception):
     def __init__(self, agents: list[int], before: Position) -> None:
         super().__init__(
             f"agents {agents} have diverged after {before.steps:,} steps; try a smaller learning_rate, "
-            "or --on-divergence freeze"
+            "or on_divergence='freeze'"
         )
         self.agents = agents
         self.before = before
@@ -290,7 +290,7 @@ def evaluate(
         return np.full((agents, episodes), np.nan), None
     if seed is None:
         # Agent i was trained with number i folded in; no population has as many agents as this number.
-        key = jax.random.fold_in(jax.random.key(plan.config.seed), MOST)
+        key = jax.random.fold_in(jax.random.key(plan.config.seed), INT32_MAX)
     else:
         key = jax.random.key(checks.whole_number("seed", seed, minimum=0))
     if not env.cost_names:

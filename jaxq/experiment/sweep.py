@@ -204,8 +204,8 @@ def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> 
     """
     if jax.process_count() > 1:
         raise checks.InputValueError(
-            "a sweep over static settings runs in one process; leave out --distributed, or sweep over "
-            "leaves only and start one run for each static value"
+            "a sweep over static settings runs in one process; leave out distributed=True, or sweep "
+            "over leaves only and start one run for each static value"
         )
     known = isinstance(groups, dict) and all(isinstance(group, Config) for group in groups.values())
     if not known or not groups:
