@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 
 import numpy as np
@@ -149,7 +150,15 @@ def runs_of(out):
     """The records of wandb's runs, the population's first."""
     ids = json.loads((out / "tracking" / "wandb.json").read_text())["runs"]
     paths = [sorted(out.glob(f"wandb/offline-run-*-{run}/run-{run}.wandb")) for run in ids]
-    return [[record for path in paths for record in wandb_records(path)] for paths in paths]
+    return [[record for path in paths for record in complete_records(path)] for paths in paths]
+
+
+def complete_records(path):
+    """The records of one file: `Run.finish` does not wait until wandb's own process has closed it."""
+    deadline = time.monotonic() + 60
+    while not of_kind(records := wandb_records(path), "exit") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return records
 
 
 def test_wandb_has_a_group_of_runs(trained, rows):
