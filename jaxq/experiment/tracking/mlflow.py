@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from jaxq.experiment.runner import Progress
-from jaxq.experiment.tracking.bookmark import Bookmark
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking.code_version import code_version
+from jaxq.experiment.tracking.resume_state import ResumeState
 from jaxq.experiment.tracking.values import (
     agent_evaluations,
     agent_hparams,
@@ -52,8 +52,8 @@ class MLflow:
         self._directory = directory = directory.resolve()
         local = f"sqlite:///{directory / 'mlflow.db'}"
         self._client = MlflowClient(os.environ.get("MLFLOW_TRACKING_URI") or local)
-        self._bookmark = Bookmark.open(directory, "mlflow")
-        runs = self._bookmark.runs
+        self._resumed = ResumeState.open(directory, "mlflow")
+        runs = self._resumed.runs
         for run in runs:
             self._client.update_run(run, status="RUNNING")
         experiment = self._experiment(directory)
@@ -64,9 +64,9 @@ class MLflow:
             for agent, hparams in list(enumerate(agent_hparams(described)))[len(runs) - 1 :]:
                 tags = {"mlflow.parentRunId": runs[0]}
                 runs.append(self._begin(experiment, f"agent {agent}", {"agent": agent, **hparams}, tags))
-        self._bookmark.save()
+        self._resumed.save()
         self._waiting = [[] for _ in range(1 + self._with_agents * described["agents"])]
-        self._steps = self._bookmark.steps
+        self._steps = self._resumed.steps
 
     def segment(self, progress: Progress) -> None:
         """Take one row for each run, and write what has waited long enough."""
@@ -88,12 +88,12 @@ class MLflow:
             # Below what it is below in the run directory.
             parent = str(path.resolve().relative_to(self._directory).parent)
             below = None if parent == "." else parent
-            self._client.log_artifact(self._bookmark.runs[0], str(path), artifact_path=below)
+            self._client.log_artifact(self._resumed.runs[0], str(path), artifact_path=below)
 
     def close(self) -> None:
         """Write what still waits, and end the runs."""
         self._flush()
-        for run in self._bookmark.runs:
+        for run in self._resumed.runs:
             self._client.set_terminated(run, "FINISHED" if self._finished else "KILLED")
 
     def _experiment(self, directory: Path) -> str:
@@ -122,11 +122,11 @@ class MLflow:
             waiting += [Metric(name, value, now, self._steps) for name, value in row.items()]
 
     def _flush(self) -> None:
-        for run, waiting in zip(self._bookmark.runs, self._waiting, strict=False):
+        for run, waiting in zip(self._resumed.runs, self._waiting, strict=False):
             for begin in range(0, len(waiting), _MOST_METRICS):
                 batch = waiting[begin : begin + _MOST_METRICS]
                 self._client.log_batch(run, metrics=batch, synchronous=True)
             waiting.clear()
-        self._bookmark.steps = self._steps
-        self._bookmark.save()
+        self._resumed.steps = self._steps
+        self._resumed.save()
         self._flushed = time.monotonic()

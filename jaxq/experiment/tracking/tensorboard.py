@@ -17,7 +17,7 @@ from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import masked_crc32c
 
 from jaxq.experiment.files import access
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking.code_version import code_version
 from jaxq.experiment.tracking.values import (
     agent_evaluations,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
 
 
 class Tracker(Protocol):

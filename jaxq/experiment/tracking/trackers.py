@@ -5,11 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from jaxq import checks
-from jaxq.experiment.runner import Progress
-from jaxq.experiment.tracking.isolation import Isolated
+from jaxq.experiment.callbacks import Callback, Run
+from jaxq.experiment.progress import Progress
+from jaxq.experiment.tracking.background import BackgroundTracker
 from jaxq.experiment.tracking.mlflow import MLflow
 from jaxq.experiment.tracking.tensorboard import TensorBoard
 from jaxq.experiment.tracking.tracker import Tracker
@@ -24,7 +23,7 @@ TRACKERS: dict[str, Callable[[bool], Tracker]] = {
 _PACKAGES = {"wandb": ("wandb",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
 
 
-class Trackers:
+class Trackers(Callback):
     """Passes a run on to TensorBoard and whatever else was asked for.
 
     Whatever a tracker raises ends in one line for the user, and that tracker is switched off.
@@ -54,33 +53,29 @@ class Trackers:
             _check_installed(checks.known("tracker", name, TRACKERS))
         self._trackers = [(name, TRACKERS[name](track_agents)) for name in names]
         self._trackers += [(type(tracker).__name__, tracker) for tracker in own]
-        self._running: list[Isolated] = []
+        self._running: list[BackgroundTracker] = []
         self.described = {"names": [*names][1:], "agents": track_agents}
 
     def start(
         self,
         described: dict[str, Any],
         directory: Path,
-        console: Console,
+        warn: Callable[[str], None],
         resumed_at: int | None = None,
     ) -> None:
         """Begin, or go on with what an earlier process began in the same directory.
 
         Args:
-            described: What is trained, from `jaxq.experiment.config.describe`.
+            described: What is trained, from `jaxq.experiment.plan.describe`.
             directory: The run directory.
-            console: Where a tracker that fails is told of.
+            warn: Told of a tracker that fails.
             resumed_at: Env steps of each agent at which training goes on; `None` for a new run.
         """
-
-        def warn(line: str) -> None:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-        self._running = [Isolated(name, tracker, warn) for name, tracker in self._trackers]
+        self._running = [BackgroundTracker(name, tracker, warn) for name, tracker in self._trackers]
         for tracker in self._running:
             tracker.start(described, directory, resumed_at)
 
-    def segment(self, progress: Progress) -> None:
+    def on_segment(self, run: Run, progress: Progress) -> None:
         """Pass on one more segment."""
         for tracker in self._running:
             tracker.segment(progress)

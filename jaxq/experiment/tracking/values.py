@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from jaxq.experiment.config import Config
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
 
 # Of the metrics, those whose distribution over agents says how learning goes.
 LEARNING = ("loss", "td_error", "q_value", "gradient_norm", "epsilon")

@@ -5,9 +5,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from jaxq.experiment.runner import Progress
-from jaxq.experiment.tracking.bookmark import Bookmark
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking.code_version import code_version
+from jaxq.experiment.tracking.resume_state import ResumeState
 from jaxq.experiment.tracking.values import (
     agent_evaluations,
     agent_hparams,
@@ -39,7 +39,7 @@ class Wandb:
     def start(self, described: dict[str, Any], directory: Path, resumed_at: int | None) -> None:
         """Begin the runs, or go on with those that the run directory names."""
         self._directory = directory.resolve()
-        self._bookmark = Bookmark.open(directory, "wandb")
+        self._resumed = ResumeState.open(directory, "wandb")
         configs = [described]
         if self._with_agents:
             rest = {name: value for name, value in described.items() if name not in _OF_ALL}
@@ -48,21 +48,21 @@ class Wandb:
                 for agent, hparams in enumerate(agent_hparams(described))
             ]
         code = code_version()
-        ids = self._bookmark.runs
+        ids = self._resumed.runs
         ids += [uuid.uuid4().hex[:16] for _ in configs[len(ids) :]]
         for run_id, config in zip(ids, configs, strict=False):
             self._runs.append(_begin(run_id, {**config, "code": code}, directory.resolve()))
-        self._bookmark.save()
+        self._resumed.save()
 
     def segment(self, progress: Progress) -> None:
         """Log one row to each run."""
-        if progress.steps <= self._bookmark.steps:
+        if progress.steps <= self._resumed.steps:
             return
         rows = [population_values(progress)] + (agent_values(progress) if self._with_agents else [])
         for run, row in zip(self._runs, rows, strict=True):
             run.log(row, step=progress.steps)
-        self._bookmark.steps = progress.steps
-        self._bookmark.save()
+        self._resumed.steps = progress.steps
+        self._resumed.save()
 
     def finish(self, evaluation: dict[str, Any], artifacts: list[Path]) -> None:
         """Log the evaluation as each run's summary, and the artifacts with the population's run."""

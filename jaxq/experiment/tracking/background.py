@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking.tracker import Tracker
 
 # A server that does not answer, or is slow to take a checkpoint, holds up the end of a run for so long,
@@ -15,7 +15,7 @@ from jaxq.experiment.tracking.tracker import Tracker
 CLOSE_SECONDS = 300.0
 
 
-class Isolated:
+class BackgroundTracker:
     """Runs one tracker beside the training, and switches it off when it fails.
 
     It begins in the thread of the caller, where it may ask for a password; everything else waits in a
@@ -66,7 +66,7 @@ class Isolated:
         self._thread.join(self._close_seconds)
         if self._thread.is_alive() and not self._failed:
             self._warn(
-                f"warning: {self._name} did not take everything within {self._close_seconds:g} s; "
+                f"{self._name} did not take everything within {self._close_seconds:g} s; "
                 "what it misses is in the run directory"
             )
 
@@ -82,8 +82,6 @@ class Isolated:
         except Exception as error:
             self._failed = True
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            self._warn(
-                f"warning: tracking with {self._name} is switched off ({reason[:200]}); training goes on"
-            )
+            self._warn(f"tracking with {self._name} is switched off ({reason[:200]}); training goes on")
             with contextlib.suppress(Exception):
                 self._tracker.close()
