@@ -1,17 +1,19 @@
-"""How well incidents are handled: baselines, a table against optimal play, DQN, Rainbow, frames, R2D2.
+"""How well incidents are handled: baselines, a table against optimal play, agents, logs.
 
 Every policy plays whole episodes of `Incident-v0` with the same keys: what it recovers, how soon, at
 what price, and what it violates. Agents are trained from 20 seeds, and keep to legal actions; baselines
-play as many sets of episodes. On the small instance tabular Q-learning is held against value iteration.
+play as many sets of episodes. Offline agents learn from one log of a baseline. On the small instance
+tabular Q-learning is held against value iteration.
 
     python benchmarks/incident.py [--seeds 20] [--steps 100000] [--only dqn r2d2] [--tiny] [--write]
 """
 
+import argparse
 import functools
 import json
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import jaxq
 
@@ -20,117 +22,47 @@ jaxq.use_all_cores()
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
+from incident_players import (  # noqa: E402
+    COLUMNS,
+    EPISODES,
+    LIMIT,
+    SERVICES,
+    agent,
+    baseline,
+    behaviour,
+    log,
+    played,
+)
 from report import RESULTS, option_parser, report, versions  # noqa: E402
 
-from jaxq.agents.protocol import first_input  # noqa: E402
 from jaxq.envs import Incident, IncidentTable, incident_params, incident_table, stack_frames  # noqa: E402
-from jaxq.envs.incident.dynamics import split_action  # noqa: E402
 from jaxq.envs.incident.policies import POLICIES, omniscient_repairer  # noqa: E402
 
-SERVICES, EPISODES, FRAMES, DISCOUNT = 5, 200, 4, 0.97
+FRAMES, DISCOUNT = 4, 0.97
 KEPT = RESULTS / "incident.json"  # means of each seed
-LIMIT = 50  # steps after which an episode is truncated
-DEEP = {"hidden_sizes": (64, 64), "learning_rate": 1e-3, "discount": DISCOUNT, "epsilon_end": 0.02}
-COLUMNS = ("return", "recovered", "steps to recovery", "price", *Incident.cost_names, "illegal")
-
-
-class Player(NamedTuple):
-    """Something that acts: `act(key, observation, state, legal, carry) -> (action, carry)`.
-
-    `receive(carry, action, reward)` notes what came of it, as recurrent networks ask for.
-    """
-
-    act: Callable[..., tuple[jax.Array, Any]]
-    begin: Any = ()
-    receive: Callable[..., Any] = lambda carry, action, reward: carry
-
-
-class Game(NamedTuple):
-    """An episode while it is played, of which totals count until it ends."""
-
-    state: Any
-    observation: jax.Array
-    frames: jax.Array
-    carry: Any
-    running: jax.Array
-    recovered: jax.Array
-    totals: jax.Array
-
-
-def play(player: Player, frames: int, key: jax.Array) -> jax.Array:
-    """Play one episode, and return `COLUMNS` of it; steps to recovery are NaN where there is none."""
-    env, params = Incident(SERVICES), jax.tree.map(jnp.asarray, incident_params(SERVICES))
-    reset_key, key = jax.random.split(key)
-    observation, state = env.reset(reset_key, params)
-
-    def step(game: Game, key: jax.Array) -> tuple[Game, None]:
-        legal = env.legal_actions(game.state, params)
-        act_key, step_key = jax.random.split(key)
-        action, carry = player.act(act_key, game.frames.ravel(), game.state, legal, game.carry)
-        seen, state, reward, terminated, truncated, info = env.step(step_key, game.state, action, params)
-        price = params.price[split_action(action)[1]]
-        row = jnp.stack([reward, 1.0, price, *info["cost"], ~legal[action]])
-        return Game(
-            state,
-            seen,
-            jnp.concatenate([game.frames[1:], seen[None]]),
-            player.receive(carry, action, reward),
-            game.running & ~(terminated | truncated),
-            game.recovered | (game.running & terminated),
-            game.totals + game.running * row,
-        ), None
-
-    stacked = jnp.broadcast_to(observation[None], (frames, *observation.shape))
-    no, yes = jnp.zeros((), bool), jnp.ones((), bool)
-    begin = Game(state, observation, stacked, player.begin, yes, no, jnp.zeros(7))
-    game = jax.lax.scan(step, begin, jax.random.split(key, LIMIT))[0]
-    total, length, *rest = game.totals
-    return jnp.stack([total, game.recovered, jnp.where(game.recovered, length, jnp.nan), *rest])
-
-
-def baseline(policy: Callable[..., jax.Array], knows_state: bool = False) -> Player:
-    def act(key: jax.Array, seen: jax.Array, state: Any, legal: jax.Array, carry: Any) -> tuple:
-        return policy(key, state if knows_state else seen, legal), carry
-
-    return Player(act)
-
-
-def agent(trainer: jaxq.Trainer, learner: Any) -> Player:
-    """Act greedily on what an agent has learned; what the policy is given next is carried along."""
-    env = trainer.env
-    blank, legal = jnp.zeros((1, *env.observation_spec.shape)), jnp.ones((1, env.num_actions), bool)
-    begin = first_input(blank, trainer.agent.initial_carry(1), legal)
-
-    def act(key: jax.Array, seen: jax.Array, state: Any, legal: jax.Array, inputs: Any) -> tuple:
-        inputs = inputs._replace(observation=seen[None], legal_actions=legal[None])
-        output = trainer.agent.policy(learner, inputs)
-        after = inputs._replace(first=jnp.zeros(1, bool), carry=output.carry)
-        return output.action[0], after
-
-    def receive(inputs: Any, action: jax.Array, reward: jax.Array) -> Any:
-        return inputs._replace(previous_action=action[None], previous_reward=reward[None])
-
-    return Player(act, begin, receive)
-
-
-def played(player_of: Callable[[Any], Player], parts: Any, seeds: int, frames: int = 1) -> np.ndarray:
-    """Let one player for each seed play the same episodes, and return their means `[seeds, COLUMNS]`."""
-
-    def one(number: jax.Array, part: Any) -> jax.Array:
-        keys = jax.random.split(jax.random.fold_in(jax.random.key(1), number), EPISODES)
-        return jax.vmap(functools.partial(play, player_of(part), frames))(keys)
-
-    outcomes = jax.jit(lambda parts: jax.lax.map(lambda x: one(*x), (jnp.arange(seeds), parts)))(parts)
-    with np.errstate(invalid="ignore"):
-        return np.nanmean(np.asarray(outcomes), axis=1)
+DEEP = {"hidden_sizes": (64, 64), "learning_rate": 1e-3, "discount": DISCOUNT}
+BUDGET = {"needless_action": 1.0}  # of an episode, on average
+LOGS = {"runbook": 0.2, "random legal": 1.0}  # by whom, and with which share of random actions
+OFFLINE = ("behaviour_cloning", "conservative_dqn", "bcq")
 
 
 def trained(recipe: str, seeds: int, steps: int, frames: int = 1, **keywords: Any) -> np.ndarray:
+    """Train agents in the simulator, and play."""
+    exploring = {"epsilon_steps": steps // 4, "epsilon_end": 0.02}
     env = jaxq.envs.make("Incident-v0", services=SERVICES)
-    trainer = jaxq.Trainer(
-        env if frames == 1 else stack_frames(env, frames),
-        getattr(jaxq, recipe)(**{**DEEP, "epsilon_steps": steps // 4, **keywords}),
-    )
+    env = env if frames == 1 else stack_frames(env, frames)
+    return learned(env, getattr(jaxq, recipe)(**{**DEEP, **exploring, **keywords}), seeds, steps, frames)
+
+
+def offline(recipe: str, rule: str, seeds: int, steps: int) -> np.ndarray:
+    """Train agents on a baseline's log alone, and play."""
+    data = log(POLICIES[rule], LOGS[rule], steps)
+    algorithm = getattr(jaxq, recipe)(**DEEP, replay=jaxq.DatasetReplay(data))
+    return learned(jaxq.envs.make("Incident-v0", services=SERVICES), algorithm, seeds, steps)
+
+
+def learned(env: Any, algorithm: Any, seeds: int, steps: int, frames: int = 1) -> np.ndarray:
+    trainer = jaxq.Trainer(env, algorithm)
     population = jaxq.Population(trainer, seeds)
     state, _ = population.run(population.init(jax.random.key(0)), steps)
     return played(functools.partial(agent, trainer), state.learner, seeds, frames)
@@ -197,19 +129,51 @@ def omniscient_actions(table: IncidentTable) -> np.ndarray:
 
 
 def contenders(seeds: int, steps: int) -> dict[str, Callable[[], np.ndarray]]:
+    """Return what measures each of the rows, in their order."""
     params = jax.tree.map(jnp.asarray, incident_params(SERVICES))
-    nothing = jnp.zeros(seeds)
-    made: dict[str, Callable[[], np.ndarray]] = {
-        name: lambda policy=policy: played(lambda _: baseline(policy), nothing, seeds)
-        for name, policy in POLICIES.items()
-    }
-    made["dqn"] = lambda: trained("dqn", seeds, steps)
-    made[f"dqn, {FRAMES} frames"] = lambda: trained("dqn", seeds, steps, FRAMES)
-    made["rainbow"] = lambda: trained("rainbow", seeds, steps)
-    made["r2d2"] = lambda: trained("r2d2", seeds, steps)
-    omniscient = baseline(omniscient_repairer(params), knows_state=True)
-    made["omniscient repairer"] = lambda: played(lambda _: omniscient, nothing, seeds)
-    return made
+
+    def rules(player: Any) -> Callable[[], np.ndarray]:
+        return lambda: played(lambda _: player, jnp.zeros(seeds), seeds)
+
+    def online(recipe: str, *others: Any, **keywords: Any) -> Callable[[], np.ndarray]:
+        return lambda: trained(recipe, seeds, steps, *others, **keywords)
+
+    rows = {name: rules(baseline(policy)) for name, policy in POLICIES.items()}
+    rows["dqn"] = online("dqn")
+    rows[f"dqn, {FRAMES} frames"] = online("dqn", FRAMES)
+    rows["rainbow"] = online("rainbow")
+    rows["r2d2"] = online("r2d2")
+    rows["constrained_dqn"] = online("constrained_dqn", budgets=BUDGET)
+    for rule, epsilon in LOGS.items():
+        rows[f"log of {rule}, {epsilon:.0%} random"] = rules(behaviour(POLICIES[rule], epsilon))
+        for recipe in OFFLINE:
+            row = functools.partial(offline, recipe, rule, seeds, steps)
+            rows[f"{recipe}, from the log of {rule}"] = row
+    rows["omniscient repairer"] = rules(baseline(omniscient_repairer(params), knows_state=True))
+    return rows
+
+
+def measure(options: argparse.Namespace, measures: dict[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Measure what is asked for, and keep every row as soon as it is there."""
+    kept = json.loads(KEPT.read_text()) if options.only is not None or options.resume else {}
+    names = list(measures) if options.only is None else options.only
+    for name in [name for name in names if options.only is not None or name not in kept]:
+        began = time.perf_counter()
+        kept[name] = np.asarray(measures[name]()).tolist()
+        print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
+        if options.write:
+            KEPT.write_text(json.dumps(kept) + "\n")
+    return kept
+
+
+def budget_line(rows: np.ndarray) -> str:
+    """Say how many seeds kept within the budget."""
+    ((name, budget),) = BUDGET.items()
+    spent = rows[:, COLUMNS.index(name)]
+    return (
+        f"constrained_dqn has a budget of {budget:g} {name} an episode, and "
+        f"{int((spent <= budget).sum())} of {len(spent)} seeds keep within it."
+    )
 
 
 def main() -> None:
@@ -218,18 +182,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100_000, help="env steps of a deep agent")
     parser.add_argument("--table-steps", type=int, default=20_000_000, help="env steps of a table")
     parser.add_argument("--only", nargs="*", help="measure these, and take the rest as it was kept")
+    parser.add_argument("--resume", action="store_true", help="measure only what was not kept")
     options = parser.parse_args()
     if options.tiny:
         options.seeds, options.steps, options.table_steps = 2, 2_000, 20_000
     measures = contenders(options.seeds, options.steps)
     measures["small"] = lambda: small(options.seeds, options.table_steps)
-    kept = {} if options.only is None else json.loads(KEPT.read_text())
-    for name in measures if options.only is None else options.only:
-        began = time.perf_counter()
-        kept[name] = np.asarray(measures[name]()).tolist()
-        print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
-        if options.write:
-            KEPT.write_text(json.dumps(kept) + "\n")
+    kept = measure(options, measures)
     table = [
         "| policy | " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |",
         "| --- |" + " ---: |" * len(COLUMNS),
@@ -237,6 +196,8 @@ def main() -> None:
     for name in [name for name in measures if name in kept and name != "small"]:
         cells = " | ".join(cell(np.array(column)) for column in zip(*kept[name], strict=True))
         table.append(f"| {name} | {cells} |")
+    if "constrained_dqn" in kept:
+        table += ["", budget_line(np.array(kept["constrained_dqn"]))]
     table += ["", *kept.get("small", [])]
     method = [
         f"`Incident-v0` with {SERVICES} services: means over whole episodes of at most {LIMIT} steps,",
@@ -245,6 +206,7 @@ def main() -> None:
         "steps to recovery are those of episodes that recovered.",
         f"Deep agents were trained for {options.steps:,} env steps each, with hidden layers of",
         f"{DEEP['hidden_sizes']} and discount {DISCOUNT}; they act greedily among legal actions.",
+        "Logs hold as many env steps; offline agents learn from them as often, without acting.",
     ]
     measured_with = [versions("jaxq", "jax", "flax", "gymnax")]
     report(__file__, "Incidents", method, measured_with, table, options.write)

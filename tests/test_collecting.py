@@ -41,6 +41,25 @@ def test_a_log_holds_whole_episodes_with_probabilities_and_legal_actions(learned
         assert_array_equal(loaded, getattr(data, name))
 
 
+def test_costs_are_logged(learned, tmp_path):
+    table = {
+        0: {a: [(1.0, 1, 0.0, False)] for a in range(2)},
+        1: {a: [(1.0, 1, 1.0, True)] for a in (0, 1)},
+    }
+    costs = {"wear": np.array([[1.0, 2.0], [3.0, 4.0]]), "noise": np.zeros((2, 2))}
+    env = jaxq.envs.from_table(table, initial=0, costs=costs)
+    trainer = jaxq.Trainer(env, jaxq.q_learning(num_envs=4))
+    data = jaxq.collect(
+        trainer, trainer.init(jax.random.key(0)), jax.random.key(1), 100, epsilon=1.0, num_envs=4
+    )
+    assert data.cost_names == env.cost_names
+    assert_array_equal(
+        data.cost[:, env.cost_names.index("wear")], costs["wear"][data.observation, data.action]
+    )
+    jaxq.dataset.save(data, tmp_path / "log.npz")
+    assert_array_equal(jaxq.dataset.load(tmp_path / "log.npz").cost, data.cost)
+
+
 def test_the_same_key_logs_the_same_and_without_epsilon_the_choice_is_certain(learned):
     trainer, state = learned
     logs = [jaxq.collect(trainer, state, jax.random.key(1), 50, num_envs=3) for _ in range(2)]

@@ -120,8 +120,10 @@ class Evaluate:
     seed: Annotated[int | None, tyro.conf.arg(metavar="S")] = None
     """Seed of the episodes; by default those that the run itself was evaluated on."""
     json: bool = False
-    """Print one JSON object: returns [N][episodes], iqm, interval, checkpoint (the env steps of each
-    agent before it) and skipped (why newer ones could not be used)."""
+    """Print one JSON object: returns [N][episodes], iqm, interval, costs by name (mean [N], iqm,
+    interval, episodes, and with budgets share_over_budget [N]) and return_within_budget [N] where there
+    are some, checkpoint (the env steps of each agent before it) and skipped (why newer ones could not
+    be used)."""
     strict: bool = False
     """Fail if the newest checkpoint cannot be used, instead of going back to an older one."""
     trust_imports: bool = False

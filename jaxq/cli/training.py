@@ -89,7 +89,7 @@ def evaluate(command: Evaluate) -> int:
     """Play with what a run trained."""
     prepare(Processes())
     from jaxq.experiment.directory import finite
-    from jaxq.experiment.display import evaluation_table
+    from jaxq.experiment.display import evaluation_tables
     from jaxq.experiment.evaluating import evaluate_directory
     from jaxq.experiment.manifest import DamagedError
 
@@ -104,7 +104,7 @@ def evaluate(command: Evaluate) -> int:
     if command.json:
         print(json.dumps(finite(evaluated.summary()), allow_nan=False))
     else:
-        Console().print(evaluation_table(evaluated.config, evaluated.returns, evaluated.stopped))
+        Console().print(*evaluation_tables(evaluated))
     return 0
 
 

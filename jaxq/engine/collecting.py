@@ -51,7 +51,7 @@ def collect(
 
     Returns:
         The data, episode after episode, with `next_observation`, `behaviour_probability` and, where the
-        environment has them, legal actions; save it by `jaxq.dataset.save`.
+            environment has them, costs and legal actions; save it by `jaxq.dataset.save`.
 
     Raises:
         InputTypeError: If an argument has the wrong type.
@@ -143,6 +143,8 @@ def _play(
             "next_observation": timestep.final_observation,
             "behaviour_probability": jnp.minimum(behaviour[jnp.arange(num_envs), action], 1),
         }
+        if env.cost_names:
+            logged["cost"] = timestep.cost
         if env.has_legal_actions:
             logged["legal_actions"] = inputs.legal_actions
             logged["next_legal_actions"] = timestep.final_legal_actions
@@ -160,4 +162,5 @@ def _logged(trainer: Trainer, columns: dict[str, np.ndarray], rows: int) -> data
         name: np.concatenate([leaf[:length, env] for env, length in enumerate(lengths)])
         for name, leaf in columns.items()
     }
-    return dataset.validate(kept, trainer.env.num_actions)
+    names = trainer.env.cost_names
+    return dataset.validate(kept | ({"cost_names": names} if names else {}), trainer.env.num_actions)

@@ -234,7 +234,7 @@ class Population:
         Args:
             state: The population.
             key: One PRNG key, of which agent i gets `jax.random.split(key, N)[i]`, or N keys `[N]`.
-            num_episodes: EpisodeOutcomes of each agent, each in an environment of its own.
+            num_episodes: Episodes of each agent, each in an environment of its own.
             max_steps: Steps after which an episode that does not end is given up.
 
         Returns:
@@ -256,7 +256,7 @@ class Population:
         Args:
             state: The population.
             key: One PRNG key, or N keys `[N]`.
-            num_episodes: EpisodeOutcomes of each agent, each in an environment of its own.
+            num_episodes: Episodes of each agent, each in an environment of its own.
             max_steps: Steps after which an episode that does not end is given up.
 
         Returns:

@@ -12,6 +12,8 @@ from rich.table import Table
 
 from jaxq.experiment.callbacks import Callback, Run
 from jaxq.experiment.config import Config
+from jaxq.experiment.costs import EpisodeCosts
+from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.halving import steps_left
 from jaxq.experiment.progress import Progress
 from jaxq.experiment.tuning import Tuning
@@ -127,16 +129,22 @@ def _announcement(progress: Progress, before: list[int]) -> str:
     return f"{progress.steps:,} steps: {worse}; {agents - len(progress.stopped)} train on"
 
 
-def evaluation_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> Table:
-    """Make the table of the final evaluation, one row for each combination of a sweep.
+def evaluation_tables(evaluated: Evaluated) -> list[Table]:
+    """Make the tables of an evaluation: of returns and, where the environment has them, of costs.
+
+    Args:
+        evaluated: The agents, played greedily.
+    """
+    config, returns, stopped, costs, *_ = evaluated
+    tables = [_return_table(config, returns, stopped)]
+    return tables if costs is None else [*tables, _cost_table(config, returns, costs)]
+
+
+def _return_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> Table:
+    """Make the table of returns, one row for each combination of a sweep.
 
     Agents that were halved away count as they are, from where they stopped: without them the scores
     would be those of agents that were chosen for their scores.
-
-    Args:
-        config: What was trained.
-        returns: Undiscounted returns, `[N, episodes]`.
-        stopped: Which agents were halved away, bool `[N]`.
     """
     halved = ["stopped"] if config.halvings else []
     table = Table(title=f"Greedy evaluation, {returns.shape[1]} episodes per agent")
@@ -155,6 +163,34 @@ def evaluation_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -
         )
     if config.sample or config.halvings:
         table.caption = f"best agent: {best_agent(config, returns)}"
+    return table
+
+
+def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Table:
+    """Make the table of costs, one row for each cost of each combination of a sweep."""
+    table = Table(title="Costs per episode")
+    for name in [*config.sweep, "cost", "IQM [95% interval]"]:
+        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
+    for name in ("budget", "agents within", "episodes over"):
+        table.add_column(name, justify="right")
+    size = config.agents // len(config.combinations)
+    for number, combination in enumerate(config.combinations):
+        part = costs.of_agents(slice(number * size, (number + 1) * size))
+        mean, shares = part.mean, part.shares_over_budget
+        for k, name in enumerate(part.names):
+            score = with_interval(iqm(mean[:, k]), bootstrap_interval(mean[:, k]), digits=2)
+            cells = [name, score, "", "", ""]
+            if part.budgeted[k]:
+                low, high = part.budgets[:, k].min(), part.budgets[:, k].max()
+                within = np.count_nonzero(mean[:, k] <= part.budgets[:, k])
+                cells[2] = f"{low:g}" if low == high else f"{low:g} to {high:g}"
+                cells[3:] = f"{within} of {size}", f"{shares[:, k].mean():.0%}"
+            table.add_row(*[f"{value:g}" for value in combination.values()], *cells)
+    if costs.budgeted.any():
+        within = costs.returns_within_budget(returns)
+        kept = within[np.isfinite(within)]
+        score = with_interval(iqm(kept), bootstrap_interval(kept)) if kept.size else "none"
+        table.caption = f"return of the {kept.size} agents within all budgets: {score}"
     return table
 
 
@@ -197,13 +233,13 @@ def best_agent(config: Config, returns: np.ndarray) -> str:
     return ", ".join([str(best), *values])
 
 
-def with_interval(value: float, interval: Interval) -> str:
+def with_interval(value: float, interval: Interval, digits: int = 1) -> str:
     """Write a value with its interval behind it, where it has one."""
     if np.isnan(value):
         return "no episode has ended"
     if np.isnan(interval.low):
-        return f"{value:.1f}"
-    return f"{value:.1f} \\[{interval.low:.1f}, {interval.high:.1f}]"
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} \\[{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
 
 
 def _score(progress: Progress) -> str:

@@ -13,6 +13,7 @@ from jaxq.experiment.callbacks import Run
 from jaxq.experiment.checkpoints import Checkpoints, checkpoint_name, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.manifest import DamagedError
@@ -30,6 +31,7 @@ class Evaluated(NamedTuple):
         config: What was trained.
         returns: Undiscounted returns, `[N, episodes]`.
         stopped: Which of them were halved away, bool `[N]`.
+        costs: What the episodes cost; `None` where the environment has no costs.
         checkpoint: Env steps of each agent at the checkpoint that they are from; `None` if they come
             from no checkpoint but out of training.
         skipped: Why newer checkpoints could not be used.
@@ -38,6 +40,7 @@ class Evaluated(NamedTuple):
     config: Config
     returns: np.ndarray
     stopped: np.ndarray
+    costs: EpisodeCosts | None = None
     checkpoint: int | None = None
     skipped: tuple[str, ...] = ()
 
@@ -48,7 +51,7 @@ class Evaluated(NamedTuple):
         return fallbacks + caveats(self.returns, len(self.config.combinations))
 
     def summary(self) -> dict[str, Any]:
-        """Return the returns with their interquartile mean over all agents, as plain values."""
+        """Return returns and costs with their interquartile means over all agents, as plain values."""
         scores = self.returns.mean(axis=1)
         summary = {
             "iqm": iqm(scores),
@@ -56,6 +59,8 @@ class Evaluated(NamedTuple):
             "warnings": self.warnings,
             "returns": np.asarray(self.returns, np.float64).tolist(),
         }
+        if self.costs is not None:
+            summary |= self.costs.summary(self.returns)
         if self.config.halvings:
             summary["stopped"] = np.flatnonzero(self.stopped).tolist()
         if self.checkpoint is not None:
@@ -95,9 +100,9 @@ def evaluate_directory(
         raise DamagedError(
             f"{'; '.join(skipped)}; without --strict the one after {run.steps} steps is used"
         )
-    returns = evaluate(plan, run.state, episodes, seed)
+    returns, costs = evaluate(plan, run.state, episodes, seed)
     stopped = run.progress.mask(run.progress.stopped)
-    return Evaluated(plan.config, returns, stopped, run.steps, skipped)
+    return Evaluated(plan.config, returns, stopped, costs, run.steps, skipped)
 
 
 @in_32_bits()
@@ -119,7 +124,8 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     plan, run, skipped = trained(directory)
     for reason in skipped:
         warn(instead(reason, run.steps))
-    scores = evaluate(plan, run.state, plan.config.evaluation_episodes).mean(axis=1)
+    returns, _ = evaluate(plan, run.state, plan.config.evaluation_episodes)
+    scores = returns.mean(axis=1)
     best = plan.population.agent(run.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
     key = jax.random.key(plan.config.seed)
     return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")

@@ -21,7 +21,7 @@ from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory, checked_path
-from jaxq.experiment.display import ConsoleLogger, Display, evaluation_table
+from jaxq.experiment.display import ConsoleLogger, Display, evaluation_tables
 from jaxq.experiment.distributed import broadcast_from_primary, gathered, is_primary
 from jaxq.experiment.divergence import DivergenceError, DivergenceMonitor
 from jaxq.experiment.evaluating import Evaluated
@@ -269,15 +269,16 @@ class Experiment:
     def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None) -> None:
         """Evaluate and report."""
         progress, stopped = run.progress, run.progress.mask(run.progress.stopped)
-        run.returns = evaluate(self._plan, run.state, self.config.evaluation_episodes)
+        run.returns, costs = evaluate(self._plan, run.state, self.config.evaluation_episodes)
+        evaluated = Evaluated(self.config, run.returns, stopped, costs)
         if is_primary():
-            evaluation = self._report(run)
+            evaluation = self._report(run, evaluated)
             self._trackers.finish(evaluation, self._artifacts(log, checkpoint))
         if self.config.environment == LOG:
             log.say("not evaluated, as a log cannot be played; off-policy evaluation: jaxq ope")
         else:
-            log.console.print(evaluation_table(self.config, run.returns, stopped))
-            for reason in Evaluated(self.config, run.returns, stopped).warnings:
+            log.console.print(*evaluation_tables(evaluated))
+            for reason in evaluated.warnings:
                 log.warn(reason)
         if progress.diverged:
             log.warn(f"agents {progress.diverged} have diverged")
@@ -286,9 +287,8 @@ class Experiment:
             f"written to {self.directory.path}"
         )
 
-    def _report(self, run: Run) -> dict[str, Any]:
+    def _report(self, run: Run, evaluated: Evaluated) -> dict[str, Any]:
         config, progress = self.config, run.progress
-        evaluated = Evaluated(config, run.returns, progress.mask(progress.stopped))
         evaluation = {
             "steps": run.steps,
             **evaluated.summary(),

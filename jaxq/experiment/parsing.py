@@ -9,7 +9,7 @@ from jaxq.experiment.sampling import EXAMPLE
 
 # Widths of layers where commas part values: 64x64, but not the hexadecimal 0x40.
 _WIDTHS = re.compile(r"[1-9]\d{0,9}(x[1-9]\d{0,9})+", re.ASCII)
-_COMMA = re.compile(r",(?![^(\[]*[)\]])")
+_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 
 
 def parse_settings(texts: list[str]) -> dict[str, Any]:

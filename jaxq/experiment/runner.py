@@ -12,6 +12,7 @@ from jaxq.engine import AgentState
 from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.callbacks import Callback, Run, UserCallbacks
 from jaxq.experiment.checkpoints import Checkpoints
+from jaxq.experiment.costs import EpisodeCosts, budgets_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.distributed import all_reduce_max, gathered
 from jaxq.experiment.halving import ActiveSubset
@@ -144,7 +145,9 @@ def begin(plan: Plan) -> AgentState:
     return plan.population.init(jax.random.key(plan.config.seed), plan.hparams)
 
 
-def evaluate(plan: Plan, state: AgentState, episodes: int, seed: int | None = None) -> np.ndarray:
+def evaluate(
+    plan: Plan, state: AgentState, episodes: int, seed: int | None = None
+) -> tuple[np.ndarray, EpisodeCosts | None]:
     """Play whole episodes with every agent.
 
     Args:
@@ -154,13 +157,19 @@ def evaluate(plan: Plan, state: AgentState, episodes: int, seed: int | None = No
         seed: Seed of the episodes; one that goes with the run's if not given.
 
     Returns:
-        Undiscounted returns, `[N, episodes]`; all NaN of a log, which cannot be played.
+        Undiscounted returns, `[N, episodes]`, all NaN of a log, which cannot be played; and what the
+        episodes cost, `None` where the environment has no costs.
     """
-    if isinstance(plan.population.trainer.env, LoggedEnvironment):
-        return np.full((plan.config.agents, episodes), np.nan)
+    agents, env = plan.config.agents, plan.population.trainer.env
+    if isinstance(env, LoggedEnvironment):
+        return np.full((agents, episodes), np.nan), None
     if seed is None:
         # Agent i was trained with number i folded in; no population has as many agents as this number.
         key = jax.random.fold_in(jax.random.key(plan.config.seed), MOST)
     else:
         key = jax.random.key(checks.whole_number("seed", seed, minimum=0))
-    return gathered(plan.population.evaluate(state, key, num_episodes=episodes))
+    if not env.cost_names:
+        return gathered(plan.population.evaluate(state, key, num_episodes=episodes)), None
+    outcomes = gathered(plan.population.evaluate_episodes(state, key, num_episodes=episodes))
+    budgets = budgets_of(env.cost_names, gathered(state.hparams), agents)
+    return outcomes.returns, EpisodeCosts(env.cost_names, outcomes.costs, budgets)

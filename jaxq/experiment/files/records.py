@@ -12,8 +12,10 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.engine.memory_use import readable
+from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.files.access import open_to_read
 from jaxq.experiment.files.json_values import (
+    LONGEST,
     agents_of,
     brief,
     json_of,
@@ -21,6 +23,7 @@ from jaxq.experiment.files.json_values import (
     names_of,
     numbers_of,
     object_of,
+    printable,
     steps_of,
 )
 from jaxq.experiment.progress import Progress
@@ -52,12 +55,14 @@ class RecordedEvaluation(NamedTuple):
         returns: Undiscounted returns, float64 `[N, episodes]`; NaN for an episode given up.
         diverged: Numbers of the agents that diverged.
         stopped: Numbers of the agents that were halved away.
+        costs: What the episodes cost; `None` where the environment has no costs.
     """
 
     steps: int
     returns: np.ndarray
     diverged: list[int]
     stopped: list[int]
+    costs: EpisodeCosts | None = None
 
 
 def read_description(file: Path) -> dict[str, Any]:
@@ -152,5 +157,30 @@ def read_evaluation(file: Path, num_agents: int) -> RecordedEvaluation | None:
     episodes = len(returns[0]) if isinstance(returns[0], list) else 0
     if not episodes:
         raise checks.InputValueError(f"{file}: returns must have at least one episode of each agent")
-    returns = np.stack([numbers_of(file, "returns", row, episodes) for row in returns])
-    return RecordedEvaluation(steps_of(file, evaluation), returns, *lists)
+    shape = num_agents, episodes
+    returns = _table(file, "returns", returns, shape)
+    costs = evaluation.get("costs")
+    return RecordedEvaluation(
+        steps_of(file, evaluation),
+        returns,
+        *lists,
+        None if costs is None else _costs(file, mapping(Path(f"{file}: costs"), costs), shape),
+    )
+
+
+def _costs(file: Path, costs: dict[str, Any], shape: tuple[int, int]) -> EpisodeCosts:
+    """Read the costs of an evaluation of N agents, `shape` being `(N, episodes)`."""
+    episodes, budgets = np.zeros((*shape, len(costs))), np.full((shape[0], len(costs)), np.nan)
+    for k, (name, found) in enumerate(costs.items()):
+        where = f"{printable(name)[:LONGEST]} of costs"
+        cost = mapping(Path(f"{file}: {where}"), found)
+        episodes[..., k] = _table(file, f"episodes of {where}", cost.get("episodes"), shape)
+        if "budget" in cost:
+            budgets[:, k] = numbers_of(file, f"budget of {where}", cost["budget"], shape[0])
+    return EpisodeCosts(tuple(printable(name) for name in costs), episodes, budgets)
+
+
+def _table(file: Path, name: str, rows: Any, shape: tuple[int, int]) -> np.ndarray:
+    if not isinstance(rows, list) or len(rows) != shape[0]:
+        raise checks.InputValueError(f"{file}: {name} must have one list for each of the agents")
+    return np.stack([numbers_of(file, name, row, shape[1]) for row in rows])

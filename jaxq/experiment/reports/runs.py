@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.experiment.config import Config
+from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import LONGEST, brief, mapping, numbers_of, printable
 from jaxq.experiment.files.records import (
@@ -53,6 +54,7 @@ class Run:
         written: All of `config.json`.
         history: What was written while training; `None` if nothing was.
         returns: Undiscounted returns of the final evaluation, `[N, episodes]`; `None` if unfinished.
+        costs: What its episodes cost; `None` if unfinished, or where the environment has no costs.
         diverged: Numbers of the agents that diverged.
         stopped: Numbers of the agents that were halved away.
         notes: What the reader should know, one sentence each.
@@ -64,6 +66,7 @@ class Run:
     written: dict[str, Any]
     history: History | None
     returns: np.ndarray | None
+    costs: EpisodeCosts | None
     diverged: list[int]
     stopped: list[int]
     notes: list[str]
@@ -176,7 +179,9 @@ def _read(path: Path) -> Run:
             f"at the first point, {without[-1]} at the last."
         )
     name = printable(path.resolve().name or str(path))[:LONGEST]
-    return Run(path, name, config, written, history, returns, sorted(diverged), sorted(stopped), notes)
+    costs = None if evaluation is None else evaluation.costs
+    agents = sorted(diverged), sorted(stopped)
+    return Run(path, name, config, written, history, returns, costs, *agents, notes)
 
 
 def _config(file: Path, written: dict[str, Any]) -> Config:
