@@ -20,9 +20,9 @@ from jaxq.engine import Metrics
 from jaxq.experiment import Experiment, configure
 from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking import Trackers
-from jaxq.experiment.tracking.background import BackgroundTracker
 from jaxq.experiment.tracking.code_version import code_version
-from jaxq.experiment.tracking.values import agent_values, population_values
+from jaxq.experiment.tracking.rows import segment_rows
+from jaxq.experiment.tracking.trackers import BackgroundTracker
 
 RATES = [1e-3, 1e-2]
 NAMES = [name for name in ("wandb", "mlflow") if importlib.util.find_spec(name)]
@@ -254,11 +254,11 @@ def test_a_resumed_run_goes_on_without_logging_twice(name, trained, tmp_path):
 
 
 def test_what_is_not_finite_is_left_out():
-    values = population_values(progress(10, returns=(math.nan, math.nan)))
+    (values,) = segment_rows(progress(10, returns=(math.nan, math.nan)), agents=False)
     assert "return/iqm" not in values
     assert values["loss/min"] == 3
     assert all(math.isfinite(value) for value in values.values())
-    first, second = agent_values(progress(10, returns=(math.nan, 7.0)))
+    _, first, second = segment_rows(progress(10, returns=(math.nan, 7.0)), agents=True)
     assert "return" not in first
     assert second["return"] == 7.0
 
@@ -275,7 +275,7 @@ def test_a_tracker_that_hangs_does_not_hold_up_the_end():
 
     tracker = BackgroundTracker("Hanging", Hanging(), lines.append, close_seconds=0.01)
     tracker.start({}, None, None)
-    tracker.segment(progress(10))
+    tracker.call("segment", progress(10))
     tracker.close()
     freed.set()
     (line,) = lines

@@ -25,7 +25,7 @@ class ResumeState:
 
     @classmethod
     def open(cls, directory: Path, tracker: str) -> "ResumeState":
-        """Read the bookmark of a run directory; without one there, it is an empty one."""
+        """Read the state that a run directory has, or begin an empty one."""
         path = directory / "tracking" / f"{tracker}.json"
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
