@@ -12,7 +12,7 @@ from jaxq import cli
 from jaxq.experiment import read_config
 from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.reports import read_run
-from jaxq.experiment.tracking.values import agent_hparams
+from jaxq.experiment.tracking.rows import agent_hparams
 
 RATES = "loguniform:1e-3:1"
 SAMPLE = {"learning_rate": RATES, "epsilon_end": "uniform:0.1:0.5"}

@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from jaxq.experiment.files import access
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
 
 # More lines than this are a smear.
 _MOST_LINES = 64
