@@ -20,8 +20,8 @@ from jaxq.experiment.divergence import DivergenceMonitor
 from jaxq.experiment.halving import ActiveSubset, Halving, check_rungs, halved, num_active, steps_left
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.reports import read_run
 from jaxq.experiment.runner import begin, train
+from jaxq.reports import read_run
 
 DEEP = {
     "hidden_sizes": (8,),

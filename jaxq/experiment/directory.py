@@ -195,11 +195,6 @@ class RunDirectory:
         """Where checkpoints go."""
         return self.path / "checkpoints"
 
-    @property
-    def curve_path(self) -> Path:
-        """Where the learning curve goes."""
-        return self.path / "report" / "learning_curve.png"
-
 
 def checked_path(directory: Any) -> Path:
     """Return a directory's name as a path.

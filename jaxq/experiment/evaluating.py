@@ -1,11 +1,9 @@
-"""What the agents of a run are worth: played greedily, summed up, and the best one drawn."""
+"""What the agents of a run are worth: played greedily, and summed up."""
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxq import checks
@@ -20,7 +18,6 @@ from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.progress import Progress, check_facts
 from jaxq.experiment.runner import evaluate
-from jaxq.precision import in_32_bits
 from jaxq.statistics import bootstrap_interval, caveats, iqm
 
 
@@ -103,32 +100,6 @@ def evaluate_directory(
     returns, costs = evaluate(plan, run.state, episodes, seed)
     stopped = run.progress.mask(run.progress.stopped)
     return Evaluated(plan.config, returns, stopped, costs, run.steps, skipped)
-
-
-@in_32_bits()
-def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
-    """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
-
-    Args:
-        directory: A run directory.
-        warn: Told why newer checkpoints could not be used.
-
-    Returns:
-        Whether its environment can be drawn.
-
-    Raises:
-        InputValueError: If it is no run directory, or has no checkpoint that can be used.
-    """
-    from jaxq.experiment.reports.watching import record
-
-    plan, run, skipped = trained(directory)
-    for reason in skipped:
-        warn(instead(reason, run.steps))
-    returns, _ = evaluate(plan, run.state, plan.config.evaluation_episodes)
-    scores = returns.mean(axis=1)
-    best = plan.population.agent(run.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
-    key = jax.random.key(plan.config.seed)
-    return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
 
 
 def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tuple[str, ...]]:

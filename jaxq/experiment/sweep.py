@@ -142,7 +142,10 @@ class Sweep:
                     failed[name] = str(error).partition("\n")[0]
                     log.warn(f"{name} failed: {failed[name]}")
                 _release()
-        log.console.print(sweep_table(self.groups, returns))
+        table, said = sweep_table(self.groups, returns)
+        log.console.print(table)
+        if said:
+            log.say(said)
         log.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)
