@@ -12,7 +12,7 @@ import jaxq
 from jaxq import cli
 from jaxq.experiment import read_config
 from jaxq.experiment.plan import describe, prepare
-from jaxq.experiment.tracking.values import agent_hparams
+from jaxq.experiment.tracking.rows import agent_hparams
 from jaxq.reports import read_run
 
 RATES = "loguniform:1e-3:1"
@@ -152,8 +152,8 @@ def test_samples_from_toml(tmp_path):
 
 
 MISTAKES = {
-    "loguniform:1e-2:1e-4": "for example --sample learning_rate=loguniform:0.0001:0.01",
-    "loguniform:1:1": "for example --set learning_rate=1",
+    "loguniform:1e-2:1e-4": "for example learning_rate=loguniform:0.0001:0.01",
+    "loguniform:1:1": "for example learning_rate=1",
     "loguniform:0:1": "loguniform begins above 0",
     "uniform:0:1": "learning_rate must be a finite float32 above 0, got 0",
     "uniform:1:1e39": "got inf",

@@ -307,7 +307,7 @@ def test_all_mistakes_of_all_groups_are_told_at_once():
     assert message.startswith("5 mistakes: ")
     for words in (
         "double is both set and swept",
-        "for example --agents 4",
+        "for example agents=4",
         "double=true,batch_size=0: batch_size must be at least 1",
         "| n_step must be at least 1",
         "| learning_rate must be",

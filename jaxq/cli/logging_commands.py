@@ -68,13 +68,13 @@ def collect(command: Collect) -> None:
         raise checks.InputValueError(f"--out {command.out} exists already; choose another name")
     dataset.check_path(command.out)
     checks.whole_number("seed", command.seed, minimum=0)
-    plan, position = _trained(command)
+    plan, run = _trained(command)
     import jax
 
     from jaxq.engine import collect as play
 
-    index = _best(position.returns) if command.agent is None else command.agent
-    agent = plan.population.agent(position.state, index)
+    index = _best(run.progress.returns) if command.agent is None else command.agent
+    agent = plan.population.agent(run.state, index)
     key = jax.random.key(command.seed)
     data = play(plan.population.trainer, agent, key, command.steps, command.epsilon)
     dataset.save(data, command.out)
@@ -87,15 +87,15 @@ def ope(command: Ope) -> None:
     data = dataset.load(command.data)
     known = data.behaviour_probability is not None
     estimator = command.estimator or ("weighted_importance" if known else "fitted_q")
-    plan, position = _trained(command)
+    plan, run = _trained(command)
     from jaxq import ope as off_policy
 
-    checks.known("estimator", estimator, off_policy.ESTIMATORS)
+    checks.one_of("estimator", estimator, off_policy.ESTIMATORS)
     numbers = range(plan.config.agents) if command.agent is None else [command.agent]
     policies = off_policy.policies_of(plan.population.trainer)
     found = []
     for index in numbers:
-        agent = plan.population.agent(position.state, index)
+        agent = plan.population.agent(run.state, index)
         own = leaves_of(agent.hparams).get("discount", 1.0)
         discount = float(own) if command.discount is None else command.discount
         policy = policies(agent, command.epsilon)
@@ -127,10 +127,10 @@ def _trained(command: Collect | Ope) -> tuple[Any, Any]:
     prepare(Processes())
     from jaxq.experiment.evaluating import instead, trained
 
-    plan, position, skipped = trained(command.directory, command.trust_imports)
+    plan, run, skipped = trained(command.directory, command.trust_imports)
     for reason in skipped:
-        warn(instead(reason, position.steps))
-    return plan, position
+        warn(instead(reason, run.steps))
+    return plan, run
 
 
 def _best(returns: np.ndarray) -> int:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from jaxq import agents, envs
 from jaxq.agents.catalogue import keywords_of
-from jaxq.checks import InputError, InputValueError, known
+from jaxq.checks import InputError, InputValueError, one_of
 from jaxq.cli.commands import Algorithms, Compare, Envs, Processes, Report
 from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
@@ -85,7 +85,7 @@ def list_algorithms(command: Algorithms) -> None:
     """Print the recipes, and what they take if that is asked for."""
     names = [*agents.ALGORITHMS]
     if command.name is not None:
-        names = [known("algorithm", command.name, names)]
+        names = [one_of("algorithm", command.name, names)]
     console = Console()
     if command.verbose or command.name is not None:
         for name in names:

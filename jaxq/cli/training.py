@@ -79,9 +79,9 @@ def prepare(processes: Processes) -> None:
     """Set JAX up for a command that computes."""
     # Imported here because drawing takes a while to import, which --help has no need of.
     from jaxq.experiment.distributed import join
-    from jaxq.experiment.programs import keep_programs
+    from jaxq.experiment.programs import enable_compilation_cache
 
-    keep_programs()
+    enable_compilation_cache()
     process = processes.coordinator, processes.num_processes, processes.process_id
     if processes.distributed or any(value is not None for value in process):
         join(*process)

@@ -11,22 +11,29 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
+from jaxq.experiment.callbacks import Callback, Run
 from jaxq.experiment.config import Config
 from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.halving import steps_left
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.ranking import Ranked, outcome, ranked
-from jaxq.experiment.runner import Progress
 from jaxq.experiment.tuning import Tuning
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
+_MOST_NAMED = 16
 
-class Voice:
-    """Says what happens in single lines, on a console or nowhere."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._errors = Console(stderr=True, quiet=console.quiet)
+class ConsoleLogger:
+    """Prints what happens in single lines.
+
+    Args:
+        console: Where to; nowhere if `None`.
+    """
+
+    def __init__(self, console: Console | None) -> None:
+        self.console = console or Console(quiet=True)
+        self._errors = Console(stderr=True, quiet=self.console.quiet)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -43,7 +50,7 @@ class Voice:
         self._errors.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-class Display:
+class Display(Callback):
     """Shows the progress of a run: in place on a terminal, line by line anywhere else."""
 
     def __init__(self, console: Console, config: Config) -> None:
@@ -53,6 +60,7 @@ class Display:
         self._task = self._bar.add_task("compiling", total=config.steps)
         self._live = Live(self._bar, console=console, refresh_per_second=4)
         self._lines = 0
+        self._stopped: list[int] = []
 
     def __enter__(self) -> "Display":
         """Begin to show."""
@@ -72,8 +80,20 @@ class Display:
         if self._console.is_terminal:
             self._live.stop()
 
+    def on_start(self, run: Run) -> None:
+        """Take note of agents that stopped before."""
+        self._stopped = run.progress.stopped
+
+    def on_segment(self, run: Run, progress: Progress) -> None:
+        """Show one more segment, and which agents a halving has stopped."""
+        self.update(progress)
+        if progress.stopped != self._stopped:
+            line = _announcement(progress, self._stopped)
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+            self._stopped = progress.stopped
+
     def update(self, progress: Progress) -> None:
-        """Show one more segment."""
+        """Show how far the run is."""
         if self._console.is_terminal:
             self._bar.update(self._task, completed=progress.steps, description="training")
             self._live.update(Group(self._table(progress), self._bar))
@@ -101,6 +121,14 @@ class Display:
                 table.add_row(f"{label} agent", f"{returns[agent]:.1f} (agent {agent})")
         table.add_row("time left", time_left(progress, config))
         return table
+
+
+def _announcement(progress: Progress, before: list[int]) -> str:
+    """Say which agents a halving has stopped beside those that had stopped before."""
+    now, agents = sorted({*progress.stopped} - {*before}), progress.returns.size
+    named = ", ".join(map(str, now[:_MOST_NAMED])) + (", ..." if len(now) > _MOST_NAMED else "")
+    worse = f"the worse {len(now)} of {agents - len(before)} agents stop ({named})"
+    return f"{progress.steps:,} steps: {worse}; {agents - len(progress.stopped)} train on"
 
 
 def evaluation_tables(evaluated: Evaluated) -> list[Table | Text]:

@@ -1,6 +1,11 @@
 """Values that nothing can be worth, as `|Q| <= max|r| / (1 - discount)`."""
 
+from collections.abc import Callable
+
 import numpy as np
+
+from jaxq.experiment.callbacks import Callback, Run
+from jaxq.experiment.progress import Progress
 
 _MARGIN = 1.1
 """How many times the largest possible value a mean must be before it is told of, as means waver."""
@@ -35,3 +40,24 @@ def warning(q_values: np.ndarray, largest_values: np.ndarray) -> str | None:
         f"largest reward seen and the discount ({which}): "
         "values are overestimated; try double=true, a smaller learning_rate or a slower target"
     )
+
+
+class OverestimationWarner(Callback):
+    """Says once that values are above any possible return.
+
+    Args:
+        warn: Told so.
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+        self._warned = False
+
+    def on_segment(self, run: Run, progress: Progress) -> None:
+        """Look at the mean values of the segment."""
+        if self._warned or progress.largest_values is None:
+            return
+        said = warning(progress.metrics.q_value, progress.largest_values)
+        if said:
+            self._warn(f"after {progress.steps:,} steps {said}")
+            self._warned = True

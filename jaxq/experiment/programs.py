@@ -13,7 +13,7 @@ MOST_KEPT = 2**30
 """Bytes of compiled programs that are kept from one run to the next."""
 
 
-def keep_programs() -> None:
+def enable_compilation_cache() -> None:
     """Keep compiled programs below the user's cache directory, unless JAX was given another place.
 
     What was compiled once starts at once the next time; of more than `MOST_KEPT` bytes, what was used

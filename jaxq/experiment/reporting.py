@@ -3,17 +3,17 @@
 import shlex
 from pathlib import Path
 
-from jaxq.experiment.display import Voice
+from jaxq.experiment.display import ConsoleLogger
 
 
-def write_own_report(directory: Path, voice: Voice) -> None:
+def write_own_report(directory: Path, log: ConsoleLogger) -> None:
     """Draw the report of what a directory holds; whatever fails ends in a warning, never in an error.
 
     Args:
         directory: The directory of a run or of a sweep, with results.
-        voice: Who says what is done.
+        log: Who says what is done.
     """
-    voice.say("drawing the report")
+    log.say("drawing the report")
     try:
         # Imported here: reports are about what runs have written, and come after them.
         from jaxq.reports import read_runs, write_report
@@ -22,6 +22,6 @@ def write_own_report(directory: Path, voice: Voice) -> None:
     except Exception as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         again = f"jaxq report {shlex.quote(str(directory))}"
-        voice.warn(f"the report was not drawn ({reason}), and nothing else is lost; again with: {again}")
+        log.warn(f"the report was not drawn ({reason}), and nothing else is lost; again with: {again}")
     else:
-        voice.say(f"report: {page}")
+        log.say(f"report: {page}")

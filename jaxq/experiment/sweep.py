@@ -14,13 +14,13 @@ from jaxq import checks
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import SWEEP, RunDirectory, checked_path
-from jaxq.experiment.display import Voice, sweep_table
+from jaxq.experiment.display import ConsoleLogger, sweep_table
+from jaxq.experiment.divergence import DivergenceError
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import check_name, each
 from jaxq.experiment.plan import prepare, written
 from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.resuming import check_steps_done, extended
-from jaxq.experiment.runner import DivergenceError
 from jaxq.experiment.stopping import StoppedError, StopRequest, stop_requests
 from jaxq.experiment.sweep_directory import SweepDirectory
 from jaxq.experiment.tracking import Tracker, Trackers
@@ -127,13 +127,13 @@ class Sweep:
             SweepError: If groups failed; the others were trained all the same.
             InputValueError: If another process runs in the directory.
         """
-        voice = Voice(Console(quiet=True) if console is None else console)
+        log = ConsoleLogger(console)
         returns: dict[str, np.ndarray] = {}
         failed: dict[str, str] = {}
         with RunDirectory(self.directory.path).locked(), stop_requests() as request:
             self._write()
             for name in self.groups:
-                self._begin(voice, name, request)
+                self._begin(log, name, request)
                 try:
                     returns[name] = self._returns(name, console, report)
                 except StoppedError as stopped:
@@ -142,15 +142,15 @@ class Sweep:
                 except (DivergenceError, checks.InputError, jax.errors.JaxRuntimeError) as error:
                     # The device may be too small for one group, and not for the next.
                     failed[name] = str(error).partition("\n")[0]
-                    voice.warn(f"{name} failed: {failed[name]}")
+                    log.warn(f"{name} failed: {failed[name]}")
                 _release()
         table, said = sweep_table(self.groups, returns)
-        voice.console.print(table)
+        log.console.print(table)
         if said:
-            voice.say(said)
+            log.say(said)
         if report and returns:
-            write_own_report(self.directory.path, voice)
-        voice.say(f"written to {self.directory.path}")
+            write_own_report(self.directory.path, log)
+        log.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)
         return returns
@@ -159,12 +159,12 @@ class Sweep:
         described = {name: written(config) for name, config in self.groups.items()}
         self.directory.write(described, self._tracked)
 
-    def _begin(self, voice: Voice, name: str, request: StopRequest) -> None:
+    def _begin(self, log: ConsoleLogger, name: str, request: StopRequest) -> None:
         """Say which group is next, unless somebody has asked to stop."""
         place, number = [*self.groups].index(name), len(self.groups)
         if request.number:
             raise StoppedError(request.number, f"{place} of {number} groups", self.directory.path)
-        voice.say(f"group {place + 1} of {number}: {name}")
+        log.say(f"group {place + 1} of {number}: {name}")
 
     def _returns(self, name: str, console: Console | None, report: bool) -> np.ndarray:
         """Return what a group came to, when it is trained and evaluated."""
@@ -213,8 +213,8 @@ def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> 
     """
     if jax.process_count() > 1:
         raise checks.InputValueError(
-            "a sweep over static settings runs in one process; leave out --distributed, or sweep over "
-            "leaves only and start one run for each static value"
+            "a sweep over static settings runs in one process; leave out distributed=True, or sweep "
+            "over leaves only and start one run for each static value"
         )
     known = isinstance(groups, dict) and all(isinstance(group, Config) for group in groups.values())
     if not known or not groups:

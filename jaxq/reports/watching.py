@@ -74,12 +74,12 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     Raises:
         InputValueError: If it is no run directory, or has no checkpoint that can be used.
     """
-    plan, position, skipped = trained(directory)
+    plan, run, skipped = trained(directory)
     for reason in skipped:
-        warn(instead(reason, position.steps))
-    returns, _ = evaluate(plan, position.state, plan.config.evaluation_episodes)
+        warn(instead(reason, run.steps))
+    returns, _ = evaluate(plan, run.state, plan.config.evaluation_episodes)
     scores = returns.mean(axis=1)
-    best = plan.population.agent(position.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
+    best = plan.population.agent(run.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
     key = jax.random.key(plan.config.seed)
     return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
 
