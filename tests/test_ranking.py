@@ -60,3 +60,10 @@ def test_groups_are_ranked_together_but_environments_apart(config):
     apart = ranked([("c", other, scores(9, 9, 9)), one])
     assert [row.group for row in apart] == ["c"] * 3 + ["a"] * 3
     assert "On FrozenLake-v1: a, learning_rate 0.3 scored best" in outcome(apart)
+
+
+def test_one_combination_is_no_contest(config):
+    alone = dataclasses.replace(config, sweep={})
+    said = outcome(ranked([("", alone, scores(3, 3, 3))]))
+    assert said.startswith("12 agents scored 3 [")
+    assert said.endswith("] in the interquartile mean.")

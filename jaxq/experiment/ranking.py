@@ -84,7 +84,8 @@ def _sentence(rows: list[Ranked]) -> str:
         return "No agent has a score."
     score = f"{number(best.iqm)} {interval_text(best.interval)}".removesuffix(" -")
     if not others:
-        return f"{best.name or 'all agents together'} scored {score}."
+        who = best.name or f"{np.isfinite(best.scores).sum():,} agents"
+        return f"{who} scored {score} in the interquartile mean."
     said = f"{best.name} scored best: {score}"
     if math.isnan(best.interval.low):
         return f"{said}; with so few agents each there is no interval, and it may be chance."
