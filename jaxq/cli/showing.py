@@ -1,28 +1,34 @@
 """The commands that show: `jaxq report`, `compare`, `envs` and `algorithms`."""
 
 import json
+from argparse import Namespace
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from jaxq import agents, envs
 from jaxq.checks import InputError, InputValueError
-from jaxq.cli.commands import Algorithms, Compare, Envs, Processes, Report
+from jaxq.cli.arguments import command
 from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
 
 
-def report(command: Report) -> None:
-    """Write a page on runs."""
+@command(watch=True)
+def report(args: Namespace) -> None:
+    """Write a page with the curves and scores of one run, or of several side by side.
+
+    DIR*: Directories that `jaxq train` has written, also that of a sweep; a run may still go on.
+    --out DIR: Where to write: a new or empty directory; by default the report/ of the run, if it is one.
+    --watch: Play and draw an episode of each run's best agent, where its environment can be drawn.
+    """
     from jaxq.experiment.reports import read_runs, report_directory, write_report
 
-    if not command.runs:
+    if not args.dir:
         raise InputValueError("report needs a run directory; jaxq report DIR")
-    runs = read_runs(list(command.runs))
+    runs = read_runs(list(args.dir))
     # Before an episode is played, which takes a while.
-    directory = report_directory([*command.runs], command.out)
-    for run in runs if command.watch else ():
+    directory = report_directory([*args.dir], args.out)
+    for run in runs if args.watch else ():
         _watch(run.path)
     page = write_report(runs, directory)
     for note in (note for run in runs for note in run.notes):
@@ -34,7 +40,7 @@ def _watch(directory: Path) -> None:
     """Draw an episode of a run's best agent, where that is possible."""
     if (directory / "report" / "episode.gif").exists():
         return
-    prepare(Processes())
+    prepare()
     from jaxq.experiment.evaluating import record_best
 
     try:
@@ -43,15 +49,22 @@ def _watch(directory: Path) -> None:
         print(f"note: no episode is shown: {error}")
 
 
-def compare_runs(command: Compare) -> None:
-    """Print which runs score more than others."""
-    from jaxq.experiment.reports import as_json, compare, notes, read_runs, tables
+@command()
+def compare(args: Namespace) -> None:
+    """Compare the scores of runs, each with the first, and say which differences are significant.
 
-    runs = read_runs(list(command.runs))
+    DIR*: Directories that `jaxq train` has written, also that of a sweep; a run may still go on.
+    --all-pairs: Compare each run with each, not only with the first.
+    --json: Print one JSON object instead of tables.
+    """
+    from jaxq.experiment.reports import as_json, notes, read_runs, tables
+    from jaxq.experiment.reports import compare as compare_scores
+
+    runs = read_runs(list(args.dir))
     if len(runs) < 2:
         raise InputValueError("compare needs two runs at least; jaxq compare DIR DIR")
-    pairs = compare(runs, all_pairs=command.all_pairs)
-    if command.json:
+    pairs = compare_scores(runs, all_pairs=args.all_pairs)
+    if args.json:
         print(json.dumps(as_json(runs, pairs), allow_nan=False))
         return
     console = Console()
@@ -62,18 +75,24 @@ def compare_runs(command: Compare) -> None:
         console.print(f"note: {note}", markup=False, highlight=False)
 
 
-def list_environments(_: Envs) -> None:
-    """Print the environments, and why some cannot be used."""
+@command()
+def envs(_: Namespace) -> None:
+    """List the environments."""
+    from jaxq.envs import listing
+
     table = Table("environment", "actions", "observation", "note", box=None)
-    for info in envs.listing():
+    for info in listing():
         actions = "" if info.actions is None else str(info.actions)
         table.add_row(info.id, actions, info.observation.replace("[", "\\["), info.note)
     Console().print(table)
 
 
-def list_algorithms(_: Algorithms) -> None:
-    """Print the recipes."""
+@command()
+def algorithms(_: Namespace) -> None:
+    """List the algorithms."""
+    from jaxq.agents import ALGORITHMS, summary
+
     table = Table("algorithm", "", box=None)
-    for name in agents.ALGORITHMS:
-        table.add_row(name, agents.summary(name))
+    for name in ALGORITHMS:
+        table.add_row(name, summary(name))
     Console().print(table)

@@ -5,7 +5,6 @@ import re
 from typing import Any
 
 from jaxq import checks
-from jaxq.experiment.sampling import EXAMPLE
 
 # Widths of layers where commas part values: 64x64, but not the hexadecimal 0x40.
 _WIDTHS = re.compile(r"[1-9]\d{0,9}(x[1-9]\d{0,9})+", re.ASCII)
@@ -47,7 +46,7 @@ def _assignments(option: str, texts: list[str]) -> dict[str, str]:
         if not (name and equals and value):
             raise checks.InputValueError(
                 f"{option} takes name=value, got {text!r}; for example {option} learning_rate="
-                + (EXAMPLE if option == "--sample" else "0.001")
+                + ("loguniform:1e-4:1e-2" if option == "--sample" else "0.001")
             )
         if name in parsed:
             raise checks.InputValueError(f"{option} has {name!r} twice; give it once")
