@@ -89,7 +89,7 @@ def test_a_changed_config_of_a_run_keeps_the_rest(tmp_path):
         ("steps = ", "cannot be read"),
         ("steps = 5", "names no environment"),
         ('environment = "CartPole-v1"\nstep = 5', "'step' is no part"),
-        ('environment = "CartPole-v1"\nkeywords = 5', "keywords must be a table"),
+        ('environment = "CartPole-v1"\nkeywords = 5', "keywords must hold values by their names"),
         ('environment = "CartPole-v1"\n[sweep]\nlearning_rate = 0.1', "list of at least one value"),
         ('environment = "CartPole-v1"\nagents = 0\nsteps = -1', "2 mistakes"),
     ],

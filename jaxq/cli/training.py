@@ -19,7 +19,6 @@ _PROCESSES = """
 --num-processes N: Processes in all.
 --process-id I: Number of this process, from 0.
 """
-_WHAT = ("environment", "algorithm")
 _FIELDS = (
     "algorithm", "agents", "steps", "seed", "segments", "halvings",
     "checkpoint_segments", "checkpoint_minutes", "on_divergence", "chunk", "offline", "offline_share",
@@ -67,8 +66,7 @@ def train(args: Namespace) -> int:
     from jaxq.experiment import Experiment, Sweep, read_groups
     from jaxq.experiment.directory import default_path
     from jaxq.experiment.groups import ALL, split
-    from jaxq.experiment.imports import with_imports
-    from jaxq.experiment.objects import name_of
+    from jaxq.experiment.objects import WHATS, name_of, with_imports
 
     given = {
         "environment": args.env,
@@ -84,7 +82,7 @@ def train(args: Namespace) -> int:
         raise InputValueError("jaxq train takes an environment, for example jaxq train CartPole-v1")
     else:
         groups = split(given)
-    what = [{name_of(getattr(group, name)) for group in groups.values()} for name in _WHAT]
+    what = [{name_of(getattr(group, name)) for group in groups.values()} for name in WHATS]
     names = [name if not others else "several" for name, *others in what]
     directory = args.out or default_path(*names)
     tracking = args.track, args.track_agents
@@ -181,7 +179,7 @@ def tune(args: Namespace) -> None:
     from jaxq.experiment import configure
     from jaxq.experiment import tuning as tuned
     from jaxq.experiment.display import tuning_table
-    from jaxq.experiment.imports import with_imports
+    from jaxq.experiment.objects import with_imports
     from jaxq.experiment.plan import prepare as plan
 
     given = {"environment": args.env, "algorithm": args.algorithm, "agents": args.agents}

@@ -18,6 +18,7 @@ from jaxq.experiment.callbacks import Callback, Run, RunningCallbacks, checked_c
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.configuring import checked_kind, extended
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.display import Display, Voice, evaluation_tables
 from jaxq.experiment.distributed import gathered, is_first, of_first
@@ -25,9 +26,8 @@ from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.objects import name_of
-from jaxq.experiment.plan import describe, prepare
+from jaxq.experiment.plan import check_steps_done, describe, prepare
 from jaxq.experiment.recorder import Recorder
-from jaxq.experiment.resuming import check_steps_done, checked_kind, extended
 from jaxq.experiment.runner import (
     DivergenceError,
     Position,

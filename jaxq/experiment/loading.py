@@ -16,11 +16,11 @@ from jaxq.engine.state import describe
 from jaxq.experiment.checkpoints import Checkpoints, Saved
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.configuring import checked_kind
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.evaluating import instead, missing, no_checkpoint
 from jaxq.experiment.loaded_agent import LoadedAgent
 from jaxq.experiment.plan import trainer_of
-from jaxq.experiment.resuming import checked_kind
 from jaxq.experiment.runner import check_facts
 from jaxq.experiment.saved_agent import (
     NAME,

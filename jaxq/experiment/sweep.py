@@ -13,12 +13,12 @@ from rich.console import Console
 from jaxq import checks
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.configuring import extended
 from jaxq.experiment.directory import SWEEP, RunDirectory, checked_path
 from jaxq.experiment.display import Voice, sweep_table
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import check_name, each
-from jaxq.experiment.plan import prepare, written
-from jaxq.experiment.resuming import check_steps_done, extended
+from jaxq.experiment.plan import check_steps_done, prepare, written
 from jaxq.experiment.runner import DivergenceError
 from jaxq.experiment.stopping import StoppedError, StopRequest, stop_requests
 from jaxq.experiment.sweep_directory import SweepDirectory
@@ -98,7 +98,8 @@ class Sweep:
         sweep.directory = SweepDirectory.open(checked_path(directory))
         content = sweep.directory.read()
         if groups is None:
-            groups = each(content["groups"], lambda _, described: _read(described, trust_imports))
+            how = {"call": "jaxq.Sweep.resume(directory, groups=groups)", "trust_imports": trust_imports}
+            groups = each(content["groups"], lambda _, described: config_of(described, SWEEP, **how))
         elif not isinstance(groups, dict) or [*groups] != [*content["groups"]]:
             raise checks.InputValueError(
                 f"groups must be those of the sweep by their names, {', '.join(content['groups'])}, "
@@ -223,16 +224,6 @@ def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> 
         return dataclasses.replace(config, chunk=plan.population.chunk)
 
     return each(groups, check)
-
-
-def _read(described: dict[str, Any], trust_imports: bool) -> Config:
-    paths = described.get("imports", {})
-    if {*described.get("only_in_python", [])} - {*(paths if isinstance(paths, dict) else ())}:
-        raise checks.InputValueError(
-            f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "
-            "a file; use jaxq.Sweep.resume(directory, groups=groups) with the same configurations"
-        )
-    return config_of(described, SWEEP, trust_imports=trust_imports)
 
 
 def _release() -> None:
