@@ -1,61 +1,54 @@
-"""Reading what the command line gives as text: `name=value` and `name=v1,v2,...`."""
+"""Reading what is typed as `name=value`: settings, distributions, budgets, and sweeps `name=v1,v2`."""
 
 import ast
 import re
 from typing import Any
 
-from jaxq import checks
+from jaxq.checks import InputValueError
 
 # Widths of layers where commas part values: 64x64, but not the hexadecimal 0x40.
 _WIDTHS = re.compile(r"[1-9]\d{0,9}(x[1-9]\d{0,9})+", re.ASCII)
-_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
+# Not inside brackets.
+_COMMA = re.compile(r",(?![^(\[]*[)\]])")
+_EXAMPLES = {"--sample": "learning_rate=loguniform:1e-4:1e-2", "--budget": "availability=3"}
 
 
-def parse_settings(texts: list[str]) -> dict[str, Any]:
-    """Read `name=value` texts as keywords of a recipe.
+def parse_values(option: str, words: list[str]) -> dict[str, Any]:
+    """Read values by name: numbers, tuples of numbers, true or false, and any other text as it is.
 
-    Raises:
-        InputValueError: If one is not of that form, or a name comes twice.
-    """
-    return {name: _value(text) for name, text in _assignments("--set", texts).items()}
-
-
-def parse_sweep(texts: list[str]) -> dict[str, list[Any]]:
-    """Read `name=v1,v2,...` texts as values to vary; commas inside brackets do not part them.
+    Args:
+        option: The option that they stand behind.
+        words: What is typed behind it.
 
     Raises:
-        InputValueError: If one is not of that form, or a name comes twice.
+        InputValueError: If one is not of the form `name=value`, or a name comes twice.
     """
-    assigned = _assignments("--sweep", texts)
-    return {name: [_value(part) for part in _COMMA.split(text)] for name, text in assigned.items()}
+    return {name: _value(text) for name, text in parse_texts(option, words).items()}
 
 
-def parse_sample(texts: list[str]) -> dict[str, str]:
-    """Read `name=distribution` texts.
-
-    Raises:
-        InputValueError: If one is not of that form, or a name comes twice.
-    """
-    return _assignments("--sample", texts)
+def parse_lists(option: str, words: list[str]) -> dict[str, list[Any]]:
+    """Read several values for each name, parted by commas; takes and raises what `parse_values` does."""
+    texts = parse_texts(option, words)
+    return {name: [_value(part) for part in _COMMA.split(text)] for name, text in texts.items()}
 
 
-def _assignments(option: str, texts: list[str]) -> dict[str, str]:
+def parse_texts(option: str, words: list[str]) -> dict[str, str]:
+    """Read texts by name; takes and raises what `parse_values` does."""
     parsed: dict[str, str] = {}
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
-            raise checks.InputValueError(
-                f"{option} takes name=value, got {text!r}; for example {option} learning_rate="
-                + ("loguniform:1e-4:1e-2" if option == "--sample" else "0.001")
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not (name and equals and text):
+            example = _EXAMPLES.get(option, "learning_rate=0.001")
+            raise InputValueError(
+                f"{option} takes name=value, got {word!r}; for example {option} {example}"
             )
         if name in parsed:
-            raise checks.InputValueError(f"{option} has {name!r} twice; give it once")
-        parsed[name] = value
+            raise InputValueError(f"{option} has {name!r} twice; give it once")
+        parsed[name] = text
     return parsed
 
 
 def _value(text: str) -> Any:
-    """Read a number, a tuple of numbers such as `64,64` or `64x64`, `true` or `false`, or else text."""
     if _WIDTHS.fullmatch(text):
         return tuple(map(int, text.split("x")))
     if text.lower() in ("true", "false"):

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from jaxq import checks
 from jaxq.cli.arguments import TRUST_IMPORTS, command
+from jaxq.cli.assignments import parse_values
 from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
 from jaxq.planning.ranking import ROLLOUTS
@@ -45,7 +46,7 @@ def plan(args: Namespace) -> None:
     --json: Print one JSON object: what stood in the table, and more digits.
     """
     checks.one_of("rollouts", args.rollouts, ROLLOUTS)
-    budgets = _budgets(args.budget)
+    budgets = parse_values("--budget", args.budget) or None
     given = {} if args.observation is None else read_observation(args.observation)
     if given and args.horizon is not None:
         raise checks.InputTypeError(
@@ -146,16 +147,3 @@ def _mask(values: np.ndarray) -> np.ndarray:
     """Return legal actions as bool; files write them as zeros and ones too."""
     is_mask = values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all()
     return values.astype(bool) if is_mask else values
-
-
-def _budgets(words: list[str]) -> dict[str, float] | None:
-    budgets = {}
-    for word in words:
-        name, _, number = word.partition("=")
-        try:
-            budgets[name] = float(number)
-        except ValueError:
-            raise checks.InputValueError(
-                f"a budget is NAME=NUMBER, got {word!r}; for example --budget availability=3"
-            ) from None
-    return budgets or None

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from jaxq.checks import InputValueError
 from jaxq.cli.arguments import TRUST_IMPORTS, command
-from jaxq.cli.assignments import parse_sample, parse_settings, parse_sweep
+from jaxq.cli.assignments import parse_lists, parse_texts, parse_values
 from jaxq.cli.messages import fail, warn
 
 _PROCESSES = """
@@ -70,9 +70,9 @@ def train(args: Namespace) -> int:
 
     given = {
         "environment": args.env,
-        "keywords": parse_settings(args.set) or None,
-        "sweep": parse_sweep(args.sweep) or None,
-        "sample": parse_sample(args.sample) or None,
+        "keywords": parse_values("--set", args.set) or None,
+        "sweep": parse_lists("--sweep", args.sweep) or None,
+        "sample": parse_texts("--sample", args.sample) or None,
         **{name: getattr(args, name) for name in _FIELDS},
     }
     given = with_imports({name: value for name, value in given.items() if value is not None})
@@ -183,7 +183,7 @@ def tune(args: Namespace) -> None:
     from jaxq.experiment.plan import prepare as plan
 
     given = {"environment": args.env, "algorithm": args.algorithm, "agents": args.agents}
-    config = configure(**with_imports({**given, "keywords": parse_settings(args.set)}))
+    config = configure(**with_imports({**given, "keywords": parse_values("--set", args.set)}))
     population = plan(config).population
     tuning = tuned.tune(population, seconds=args.seconds)
     Console().print(tuning_table(tuning))
