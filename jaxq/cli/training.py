@@ -9,7 +9,7 @@ from rich.console import Console
 from jaxq.checks import InputValueError
 from jaxq.cli.arguments import TRUST_IMPORTS, command
 from jaxq.cli.assignments import parse_lists, parse_texts, parse_values
-from jaxq.cli.messages import fail, warn
+from jaxq.cli.messages import fail, in_options, warn
 
 _PROCESSES = """
 --distributed: Spread the agents over several processes; SLURM, Open MPI, Kubernetes and TPU pods are
@@ -115,7 +115,7 @@ def _run(experiment: Any) -> int:
     except StoppedError as stopped:
         return fail(str(stopped), 128 + stopped.number)
     except (DivergenceError, SweepError) as failed:
-        return fail(str(failed), 1)
+        return fail(in_options(str(failed), _FIELDS), 1)
     return 0
 
 

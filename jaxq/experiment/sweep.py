@@ -62,8 +62,7 @@ class Sweep:
         track: Sequence[str | Tracker] = (),
         track_agents: bool = False,
     ) -> None:
-        self._track, self._track_agents = track, track_agents
-        self._tracked = Trackers(track, track_agents).described
+        self._set_track(track, track_agents)
         path = checked_path(directory)
         self.groups = _checked(groups)
         self.directory = SweepDirectory.create(path)
@@ -105,9 +104,9 @@ class Sweep:
                 f"groups must be those of the sweep by their names, {', '.join(content['groups'])}, "
                 f"got {', '.join(map(str, groups)) if isinstance(groups, dict) else repr(groups)}"
             )
-        sweep._track = content["track"]["names"] if track is None else track
-        sweep._track_agents = content["track"]["agents"]
-        sweep._tracked = Trackers(sweep._track, sweep._track_agents).described
+        sweep._set_track(
+            content["track"]["names"] if track is None else track, content["track"]["agents"]
+        )
         groups = {name: extended(config, steps) for name, config in groups.items()}
         sweep.groups = _checked(groups, sweep.directory)
         return sweep
@@ -142,12 +141,18 @@ class Sweep:
                     # The device may be too small for one group, and not for the next.
                     failed[name] = str(error).partition("\n")[0]
                     voice.warn(f"{name} failed: {failed[name]}")
-                _release()
+                # The next group needs the memory.
+                gc.collect()
+                jax.clear_caches()
         voice.console.print(sweep_table(self.groups, returns))
         voice.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)
         return returns
+
+    def _set_track(self, track: Sequence[str | Tracker], track_agents: bool) -> None:
+        self._track, self._track_agents = track, track_agents
+        self._tracked = Trackers(track, track_agents).described
 
     def _write(self) -> None:
         described = {name: written(config) for name, config in self.groups.items()}
@@ -161,16 +166,12 @@ class Sweep:
         voice.say(f"group {place + 1} of {number}: {name}")
 
     def _returns(self, name: str, console: Console | None) -> np.ndarray:
-        """Return what a group came to, when it is trained and evaluated."""
-        before = self._evaluated(name)
-        return self._experiment(name).run(console) if before is None else before
-
-    def _evaluated(self, name: str) -> np.ndarray | None:
-        """Return the final evaluation of a group that has come to its end."""
+        """Return what a group comes to: its final evaluation, trained for unless it has ended before."""
         config = self.groups[name]
         evaluation = self.directory.run(name).read_evaluation(config.agents)
-        ended = evaluation is not None and evaluation.steps >= config.steps
-        return evaluation.returns.astype(np.float32) if ended else None
+        if evaluation is not None and evaluation.steps >= config.steps:
+            return evaluation.returns.astype(np.float32)
+        return self._experiment(name).run(console)
 
     def _experiment(self, name: str) -> Experiment:
         config, path = self.groups[name], self.directory.run(name).path
@@ -224,9 +225,3 @@ def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> 
         return dataclasses.replace(config, chunk=plan.population.chunk)
 
     return each(groups, check)
-
-
-def _release() -> None:
-    """Give back the memory of a group that has ended before the next one needs it."""
-    gc.collect()
-    jax.clear_caches()
