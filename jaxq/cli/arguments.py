@@ -69,7 +69,9 @@ class Command:
         try:
             values, others = self._parser().parse_known_intermixed_args(words)
         except argparse.ArgumentError as error:
-            raise InputValueError(f"{error.argument_name} {error.message}") from None
+            if error.argument_name is not None:
+                raise InputValueError(f"{error.argument_name} {error.message}") from None
+            raise InputValueError(f"{error.message}; see jaxq {self.name} --help") from None
         unknown = [text for text in others if text.startswith("-")]
         if unknown:
             options = ["--help", *(option for option, *_ in self._arguments() if option)]
@@ -114,8 +116,8 @@ class Command:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:
-        """Leave it to the command line to say what is wrong."""
-        raise InputValueError(f"{message}; see {self.usage.partition(' [')[0]} --help")
+        """Leave it to the command line to say what is wrong, as where it knows the argument."""
+        raise argparse.ArgumentError(None, message)
 
 
 def _reader(option: str, metavar: str) -> Callable[[str], Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
+from jaxq.agents.keywords import RENAMED
 from jaxq.experiment.config import FIELDS, TABLES, Config
 from jaxq.experiment.logged_data import LOG, check_logged, read_logged, recipe_keywords
 from jaxq.experiment.objects import (
@@ -167,7 +168,8 @@ def _hparams(config: Config, errors: checks.ErrorCollector) -> Hparams | None:
             if not told.intersection(error.keywords):
                 errors.add(error)
             told.update(error.keywords)
-            wrong = [name for name in error.keywords if name in keywords][:1]
+            given = {RENAMED.get(name, name): name for name in keywords}
+            wrong = [given[name] for name in error.keywords if name in given][:1]
             if not wrong:
                 return None
             keywords = {name: value for name, value in keywords.items() if name not in wrong}
