@@ -13,7 +13,9 @@ import numpy as np
 from report import option_parser, report, spread, versions
 
 import jaxq
+from jaxq.experiment import Progress, Run
 from jaxq.experiment.checkpoints import Checkpoints
+from jaxq.experiment.divergence import DivergenceMonitor
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.programs import enable_compilation_cache
 from jaxq.experiment.runner import begin, train
@@ -23,21 +25,25 @@ def run(plan: object, directory: Path | None) -> tuple[float, list[float]]:
     """Train as the command line does, with checkpoints or without; seconds, and those of each pause."""
     pauses: list[float] = []
     checkpoints = None if directory is None else Checkpoints(directory)
-    segments = 0
 
-    def on_segment(progress: object, position: object) -> None:
-        nonlocal segments
-        segments += 1
-        if checkpoints is not None and segments % plan.config.checkpoint_segments == 0:
-            began = time.perf_counter()
-            failed = checkpoints.save(position.state, position.steps, 0.0, position.facts())
-            pauses.append(time.perf_counter() - began)
-            assert failed is None, failed
+    class Saving(jaxq.Callback):
+        segments = 0
 
-    position = begin(plan)
-    train(plan, position, lambda *_: None)  # compiles
+        def on_segment(self, run: Run, progress: Progress) -> None:
+            self.segments += 1
+            if checkpoints is not None and self.segments % plan.config.checkpoint_segments == 0:
+                began = time.perf_counter()
+                failed = checkpoints.save(run.state, run.steps, 0.0, progress.facts())
+                pauses.append(time.perf_counter() - began)
+                assert failed is None, failed
+
+    monitor, state = DivergenceMonitor(plan.population), begin(plan)
+    what = plan.config, Path(), plan.population, state
+    train(Run(*what), [monitor])  # compiles
+    run = Run(*what)
     began = time.perf_counter()
-    jax.block_until_ready(train(plan, position, on_segment).state)
+    train(run, [monitor, Saving()])
+    jax.block_until_ready(run.state)
     seconds = time.perf_counter() - began
     if checkpoints is not None:
         assert checkpoints.close() is None

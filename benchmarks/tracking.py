@@ -35,35 +35,28 @@ def train(case: str, agents: int, steps: int) -> dict[str, float]:
     """Train once in this process, as `jaxq train` does; seconds of training, and of ending after it."""
     import time
 
-    from rich.console import Console
-
-    from jaxq.experiment import configure
+    from jaxq.experiment import Run, configure
     from jaxq.experiment.directory import RunDirectory
+    from jaxq.experiment.divergence import DivergenceMonitor
     from jaxq.experiment.plan import describe, prepare
     from jaxq.experiment.programs import enable_compilation_cache
-    from jaxq.experiment.runner import Position, Progress, begin
-    from jaxq.experiment.runner import train as train_plan
+    from jaxq.experiment.runner import MetricsWriter, begin
+    from jaxq.experiment.runner import train as train_run
     from jaxq.experiment.tracking import Trackers
 
     enable_compilation_cache()
     names, each = CASES[case]
-    history: list[Progress] = []
     with tempfile.TemporaryDirectory() as temporary:
         plan = prepare(configure("CartPole-v1", agents=agents, steps=steps))
         directory = RunDirectory.create(Path(temporary) / "run")
         trackers = Trackers(names, each)
         if names:
-            trackers.start(describe(plan), directory.path, Console())
-
-        def on_segment(progress: Progress, _: Position) -> None:
-            history.append(progress)
-            directory.append_metrics(progress.row())
-            trackers.segment(progress)
-
-        train_plan(plan, begin(plan), on_segment)
+            trackers.start(describe(plan), directory.path, print)
+        run = Run(plan.config, directory.path, plan.population, begin(plan))
+        train_run(run, [DivergenceMonitor(plan.population), MetricsWriter(directory), trackers])
         ended = time.perf_counter()
         trackers.close()
-        return {"training": history[-1].seconds, "ending": time.perf_counter() - ended}
+        return {"training": run.progress.seconds, "ending": time.perf_counter() - ended}
 
 
 def measure(case: str, options: argparse.Namespace) -> dict[str, float]:

@@ -11,7 +11,7 @@ import pytest
 
 import jaxq
 from jaxq import cli, interruption
-from jaxq.experiment.runner import Position
+from jaxq.experiment.progress import Progress
 
 LONG = "9" * 100_000
 TOO_LONG = "x" * 300
@@ -147,15 +147,15 @@ def test_ctrl_c_is_left_alone_where_jaxq_is_not_the_command():
 def test_a_run_whose_directory_is_deleted_stops(tmp_path, monkeypatch):
     """Also where what writes checkpoints has made the directory again."""
     run = tmp_path / "run"
-    facts = Position.facts
+    facts = Progress.facts
 
-    def delete(position):
+    def delete(progress):
         # Before the first checkpoint, so that nothing is being written there meanwhile.
-        if position.steps == 100:
+        if progress.steps == 100:
             shutil.rmtree(run)
-        return facts(position)
+        return facts(progress)
 
-    monkeypatch.setattr(Position, "facts", delete)
+    monkeypatch.setattr(Progress, "facts", delete)
     config = jaxq.configure(
         "FrozenLake-v1", "q_learning", agents=1, steps=400, segments=8, checkpoint_segments=2
     )

@@ -8,7 +8,7 @@ import pytest
 import jaxq
 from jaxq import cli
 from jaxq.experiment.directory import RunDirectory
-from jaxq.experiment.reports import read_run
+from jaxq.reports import read_run
 
 DEEP = "[" * 100_000
 ROW = {"steps": 1, "seconds": 1.0, "steps_per_second": 1.0, "diverged": []}
@@ -104,8 +104,7 @@ def test_a_last_line_that_was_cut_off_is_left_out_and_null_stands_for_no_number(
     found = read_run(run)
     assert "cut off" in found.notes[0]
     assert found.history.steps.size == 4
-    rows = RunDirectory.open(run).rewind_metrics(500, 2)
-    assert [row.written for row in rows] == [row, *map(json.loads, lines[1:-1])]
+    RunDirectory.open(run).rewind_metrics(500, 2)
     # What was read is what is written again.
     assert (run / "metrics.jsonl").read_text().splitlines() == [json.dumps(row), *lines[1:-1]]
 

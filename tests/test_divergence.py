@@ -15,14 +15,14 @@ import jaxq
 from jaxq import cli
 from jaxq.engine import Metrics
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.curves import mean_label
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display
-from jaxq.experiment.divergence import Watch
+from jaxq.experiment.divergence import DivergenceMonitor
 from jaxq.experiment.manifest import read_manifest
 from jaxq.experiment.plan import prepare
-from jaxq.experiment.reports.runs import read_run
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
+from jaxq.reports.curves import mean_label
+from jaxq.reports.runs import read_run
 
 pytestmark = pytest.mark.optimized
 
@@ -81,8 +81,9 @@ def test_a_score_says_how_many_agents_it_leaves_out():
         for returns in ([np.nan, np.nan, np.nan, 10.0], [np.nan, 20.0, 20.0, 20.0])
     ]
     assert [progress.row()["without_return"] for progress in history] == [3, 1]
-    assert mean_label(history) == "interquartile mean of 1 to 3 agents, those with a return"
-    assert mean_label(history[1:]) == "interquartile mean of 3 agents"
+    returns = np.stack([progress.returns for progress in history])
+    assert mean_label(returns) == "interquartile mean of 1 to 3 agents, those with a return"
+    assert mean_label(returns[1:]) == "interquartile mean of 3 agents"
     text = io.StringIO()
     config = jaxq.configure("CartPole-v1", agents=4, steps=400)
     with Display(Console(file=text, width=200), config) as display:
@@ -131,7 +132,7 @@ def test_a_restarted_agent_keeps_all_but_what_it_learned(cartpole, small):
     before = before._replace(key=jax.random.split(jax.random.key(0), 3))
     before.actors.carry.network[:] = np.nan
     before.memory.ring.extras.carry[:, 0] = np.nan
-    after = Watch(population).restarted(np.array([False, True, False]), before)
+    after = DivergenceMonitor(population).reinitialized(np.array([False, True, False]), before)
     assert after.steps == 7
     before, after = (state._replace(steps=None) for state in (before, after))
     for i in (0, 2):
@@ -170,8 +171,8 @@ def population(cartpole, small):
 def test_values_larger_than_any_return_are_divergence(population):
     """CartPole pays at most 1 a step, so that nothing is worth more than 1 / (1 - 0.9) = 10."""
     state, metrics = population.run(population.init(jax.random.key(0)), 80)
-    watch = Watch(population)
-    assert not watch.diverged(state, metrics).any()
+    monitor = DivergenceMonitor(population)
+    assert not monitor.diverged(state, metrics).any()
 
     def shifted(by):
         params = jaxq.networks.with_initial_value(state.learner.params, 0.0)
@@ -179,14 +180,14 @@ def test_values_larger_than_any_return_are_divergence(population):
         head["bias"] = head["bias"] + np.array(by)[:, None]
         return state._replace(learner=state.learner._replace(params=params))
 
-    assert watch.diverged(shifted([0.0, 500.0, 50.0]), metrics).tolist() == [False, True, False]
-    assert watch.diverged(shifted([0.0, -500.0, np.nan]), metrics).tolist() == [False, True, True]
+    assert monitor.diverged(shifted([0.0, 500.0, 50.0]), metrics).tolist() == [False, True, False]
+    assert monitor.diverged(shifted([0.0, -500.0, np.nan]), metrics).tolist() == [False, True, True]
 
 
 def test_with_discount_one_there_is_no_largest_return(population):
     hparams = population.trainer.hparams.replace(discount=1.0)
     state, metrics = population.run(population.init(jax.random.key(0), hparams), 80)
-    assert not Watch(population).diverged(state, metrics).any()
+    assert not DivergenceMonitor(population).diverged(state, metrics).any()
 
 
 def test_large_rewards_that_add_up_to_nothing_are_no_divergence():
@@ -198,19 +199,19 @@ def test_large_rewards_that_add_up_to_nothing_are_no_divergence():
     population = jaxq.Population(jaxq.Trainer(env, recipe), 2)
     # The second one is optimistic, of values that a million steps could not pay.
     hparams = population.trainer.hparams.replace(initial_value=np.array([0.0, 1e6]))
-    watch = Watch(population)
+    monitor = DivergenceMonitor(population)
     state, metrics = population.run(population.init(jax.random.key(0), hparams), 3)
-    assert not watch.diverged(state, metrics).any()
+    assert not monitor.diverged(state, metrics).any()
     state, metrics = population.run(state, 98)
     assert state.actors.observation.tolist() == [[1], [1]]
     learned, exact = state.learner.q[:, 0, :2], [[50, 50], [-500, -500]]
     np.testing.assert_allclose(learned, [exact, exact], atol=1e-3)
-    assert not watch.diverged(state, metrics).any()
+    assert not monitor.diverged(state, metrics).any()
     # The largest reward is remembered, however long ago it was seen.
     quiet = metrics._replace(episode_return=np.zeros(2))
     for factor, diverged in ((99.0, False), (101.0, True)):
         values = state.learner._replace(q=state.learner.q * factor)
-        assert watch.diverged(state._replace(learner=values), quiet).tolist() == [diverged, False]
+        assert monitor.diverged(state._replace(learner=values), quiet).tolist() == [diverged, False]
 
 
 def test_the_largest_value_counts_what_is_paid_beyond_the_reward(cartpole):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,11 +15,13 @@ from test_resume import final_state
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment import read_config
-from jaxq.experiment.halving import Survivors, check_rungs, going_on, halved, steps_left
+from jaxq.experiment import Run, read_config
+from jaxq.experiment.divergence import DivergenceMonitor
+from jaxq.experiment.halving import ActiveSubset, Halving, check_rungs, halved, num_active, steps_left
 from jaxq.experiment.plan import prepare
-from jaxq.experiment.reports import read_run
-from jaxq.experiment.runner import Position, begin, train
+from jaxq.experiment.progress import Progress
+from jaxq.experiment.runner import begin, train
+from jaxq.reports import read_run
 
 DEEP = {
     "hidden_sizes": (8,),
@@ -68,21 +71,30 @@ def test_the_better_half_trains_on_at_each_rung(runs):
     assert not {*lines[1]["stopped"]} - {*lines[-1]["stopped"]}
 
 
+class Lines(jaxq.Callback):
+    def __init__(self, lines):
+        self.lines = lines
+
+    def on_segment(self, run, progress):
+        self.lines.append(progress)
+
+
 @pytest.mark.optimized
 def test_those_that_train_on_do_not_notice():
     """With all optimizations, to the last bit, signs of zeros included."""
     ends, lines = [], []
     for halvings in 2, 0:
         plan = prepare(configured("CartPole-v1", "dqn", keywords=DEEP, halvings=halvings))
-        ends.append(train(plan, begin(plan), lambda progress, _: lines.append(progress)))
+        ends.append(Run(plan.config, Path(), plan.population, begin(plan)))
+        train(ends[-1], [DivergenceMonitor(plan.population), Halving(), Lines(lines)])
     # 200 steps of warm-up, then segments of 228: the first ends behind 500 and 1,000 are these.
     assert [progress.steps for progress in lines][1:4] == [656, 884, 1112]
     assert [len(progress.stopped) for progress in lines] == [0, 3, 3, 5, 5, 5, 5, 5] + [0] * 8
-    going = ~ends[0].stopped
+    going = ~ends[0].progress.mask(ends[0].progress.stopped)
     states = [jax.tree.leaves(jax.device_get(_plain(end.state))) for end in ends]
     for one, other in zip(*states, strict=True):
         assert np.ndim(one) == 0 or one[going].tobytes() == other[going].tobytes()
-    assert ends[0].returns[going].tobytes() == ends[1].returns[going].tobytes()
+    assert ends[0].progress.returns[going].tobytes() == ends[1].progress.returns[going].tobytes()
 
 
 def _plain(state):
@@ -209,7 +221,7 @@ def test_of_equal_agents_the_seed_decides():
 
 def test_what_a_run_with_halvings_costs():
     config = configured(agents=256, steps=6_400, halvings=3)
-    assert [going_on(config, steps) for steps in (0, 799, 800, 1600, 3200, 6400)] == [
+    assert [num_active(config, steps) for steps in (0, 799, 800, 1600, 3200, 6400)] == [
         256, 256, 128, 64, 32, 32,
     ]  # fmt: skip
     # 1/8 by all, 1/8 by a half, 1/4 by a quarter and 1/2 by an eighth: 5/16.
@@ -217,10 +229,10 @@ def test_what_a_run_with_halvings_costs():
     assert steps_left(config, 3_200) == 32 * 3_200
     assert steps_left(configured(agents=7), 500) == 7 * 1_500
     odd = configured(agents=7, halvings=2)
-    assert [going_on(odd, steps) for steps in (0, 500, 1_000)] == [7, 4, 2]
+    assert [num_active(odd, steps) for steps in (0, 500, 1_000)] == [7, 4, 2]
 
 
-def test_survivors_keep_every_bit():
+def test_a_subset_keeps_every_bit():
     """A negative zero among them, in arrays that are spread over devices."""
     population = prepare(configured(agents=32)).population
     state = population.init(jax.random.key(0))
@@ -230,7 +242,7 @@ def test_survivors_keep_every_bit():
 
     state = state._replace(learner=jax.tree.map(negated, state.learner))
     stopped = np.arange(32) % 2 == 0
-    after, metrics = Survivors(population).run(state, 1, stopped)
+    after, metrics = ActiveSubset(population).run(state, 1, stopped)
     whole, expected = population.run(state, 1)
     for one, old, new in zip(
         *(
@@ -246,12 +258,11 @@ def test_survivors_keep_every_bit():
     assert np.isnan(metrics.epsilon[stopped]).all()
 
 
-def test_a_position_keeps_who_has_stopped():
-    facts = {"returns": [None, 1.0], "seconds": 1.0, "diverged": [1], "stopped": []}
-    position = Position.of(None, facts)
-    assert position.stopped.tolist() == [False, False]
-    again = Position.of(None, dataclasses.replace(position, stopped=position.diverged).facts())
-    assert again.stopped.tolist() == [False, True]
+def test_a_checkpoint_keeps_who_has_stopped():
+    facts = {"returns": [None, 1.0], "seconds": 1.0, "diverged": [], "stopped": [1]}
+    progress = Progress.restored(100, facts)
+    assert progress.facts() == facts
+    assert progress.mask(progress.stopped).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -297,4 +308,4 @@ def test_what_halving_takes_beside_the_population_must_fit(monkeypatch):
     monkeypatch.setattr("jaxq.experiment.halving.memory_limit", lambda mesh: 2 * use.total)
     population = prepare(config).population
     # Those that train on never need more than was checked.
-    assert Survivors(population)._few(4).population.memory().total <= use.total
+    assert ActiveSubset(population)._subset(4).population.memory().total <= use.total

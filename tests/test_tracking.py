@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 
 import numpy as np
@@ -17,11 +18,11 @@ from tracked import events, hparams, items, of_kind, scalars, wandb_records
 from jaxq import InputError, cli
 from jaxq.engine import Metrics
 from jaxq.experiment import Experiment, configure
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking import Trackers
 from jaxq.experiment.tracking.code_version import code_version
-from jaxq.experiment.tracking.isolation import Isolated
-from jaxq.experiment.tracking.values import agent_values, population_values
+from jaxq.experiment.tracking.rows import segment_rows
+from jaxq.experiment.tracking.trackers import BackgroundTracker
 
 RATES = [1e-3, 1e-2]
 NAMES = [name for name in ("wandb", "mlflow") if importlib.util.find_spec(name)]
@@ -134,9 +135,9 @@ def test_tensorboard_itself_can_read_it(trained):
 def test_tensorboard_takes_back_what_a_resumed_run_does_again(trained, tmp_path):
     for resumed_at, segments in (None, (10, 20, 30)), (20, (30, 40)):
         trackers = Trackers(track_agents=True)
-        trackers.start(described(trained), tmp_path, Console(quiet=True), resumed_at)
+        trackers.start(described(trained), tmp_path, print, resumed_at)
         for steps in segments:
-            trackers.segment(progress(steps))
+            trackers.on_segment(None, progress(steps))
         trackers.close()
     for directory in (tmp_path / "tensorboard", tmp_path / "tensorboard" / "agents" / "1"):
         assert len([event for event in events(directory) if event.file_version]) == 2
@@ -149,7 +150,15 @@ def runs_of(out):
     """The records of wandb's runs, the population's first."""
     ids = json.loads((out / "tracking" / "wandb.json").read_text())["runs"]
     paths = [sorted(out.glob(f"wandb/offline-run-*-{run}/run-{run}.wandb")) for run in ids]
-    return [[record for path in paths for record in wandb_records(path)] for paths in paths]
+    return [[record for path in paths for record in complete_records(path)] for paths in paths]
+
+
+def complete_records(path):
+    """The records of one file: `Run.finish` does not wait until wandb's own process has closed it."""
+    deadline = time.monotonic() + 60
+    while not of_kind(records := wandb_records(path), "exit") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return records
 
 
 def test_wandb_has_a_group_of_runs(trained, rows):
@@ -164,7 +173,7 @@ def test_wandb_has_a_group_of_runs(trained, rows):
     assert json.loads(config["code"])["jaxq"]
     (artifact,) = of_kind(population, "artifact")
     names = {entry.path for entry in artifact.manifest.contents}
-    assert {"report/evaluation.json", "report/learning_curve.png"} < names
+    assert {"report/evaluation.json", "report/learning_curves.svg"} < names
     assert f"checkpoints/{rows[-1]['steps']:010d}/manifest.json" in names
     for agent, (rate, records) in enumerate(zip(RATES, agents, strict=True)):
         run = of_kind(records, "run")[0]
@@ -199,7 +208,7 @@ def test_mlflow_has_nested_runs(trained, rows):
     assert run.data.params["settings.hidden_sizes"] == "[8]"
     assert run.data.tags["jaxq.code.jaxq"]
     files = {entry.path for entry in client.list_artifacts(parent, "report")}
-    assert files == {"report/evaluation.json", "report/learning_curve.png"}
+    assert files == {"report/evaluation.json", "report/learning_curves.svg"}
     checkpoint = f"checkpoints/{rows[-1]['steps']:010d}"
     assert [entry.path for entry in client.list_artifacts(parent, "checkpoints")] == [checkpoint]
     files = {entry.path for entry in client.list_artifacts(parent, checkpoint)}
@@ -217,13 +226,13 @@ def test_a_resumed_run_goes_on_without_logging_twice(name, trained, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(trained[0], out, symlinks=True)
     before = json.loads((out / "tracking" / f"{name}.json").read_text())
-    text = io.StringIO()
+    warnings = []
     trackers = Trackers([name], track_agents=True)
-    trackers.start(described(trained), out, Console(file=text), resumed_at=1_900)
+    trackers.start(described(trained), out, warnings.append, resumed_at=1_900)
     for steps in (1_950, 2_000, 2_050):
-        trackers.segment(progress(steps))
+        trackers.on_segment(None, progress(steps))
     trackers.close()
-    assert text.getvalue() == ""
+    assert warnings == []
     after = json.loads((out / "tracking" / f"{name}.json").read_text())
     assert after == {"runs": before["runs"], "steps": 2_050}
     if name == "wandb":
@@ -245,11 +254,11 @@ def test_a_resumed_run_goes_on_without_logging_twice(name, trained, tmp_path):
 
 
 def test_what_is_not_finite_is_left_out():
-    values = population_values(progress(10, returns=(math.nan, math.nan)))
+    (values,) = segment_rows(progress(10, returns=(math.nan, math.nan)), agents=False)
     assert "return/iqm" not in values
     assert values["loss/min"] == 3
     assert all(math.isfinite(value) for value in values.values())
-    first, second = agent_values(progress(10, returns=(math.nan, 7.0)))
+    _, first, second = segment_rows(progress(10, returns=(math.nan, 7.0)), agents=True)
     assert "return" not in first
     assert second["return"] == 7.0
 
@@ -264,9 +273,9 @@ def test_a_tracker_that_hangs_does_not_hold_up_the_end():
         def close(self):
             pass
 
-    tracker = Isolated("Hanging", Hanging(), lines.append, close_seconds=0.01)
+    tracker = BackgroundTracker("Hanging", Hanging(), lines.append, close_seconds=0.01)
     tracker.start({}, None, None)
-    tracker.segment(progress(10))
+    tracker.call("segment", progress(10))
     tracker.close()
     freed.set()
     (line,) = lines
@@ -275,13 +284,13 @@ def test_a_tracker_that_hangs_does_not_hold_up_the_end():
 
 def test_a_tracker_that_cannot_start_is_done_without(tmp_path, trained):
     (tmp_path / "tensorboard").write_text("a file where the directory should be")
-    text = io.StringIO()
+    warnings = []
     trackers = Trackers()
-    trackers.start(described(trained), tmp_path, Console(file=text))
-    trackers.segment(progress(10))
+    trackers.start(described(trained), tmp_path, warnings.append)
+    trackers.on_segment(None, progress(10))
     trackers.close()
-    assert len(text.getvalue().splitlines()) == 1
-    assert "tensorboard" in text.getvalue()
+    (warning,) = warnings
+    assert "tensorboard" in warning
 
 
 def test_a_missing_package_is_one_line_that_names_the_extra(tmp_path, capsys, monkeypatch):

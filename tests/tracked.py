@@ -62,6 +62,8 @@ def wandb_records(path: Path) -> list:
             position += block - position % block
             continue
         _, length, kind = struct.unpack_from("<IHB", data, position)
+        if position + 7 + length > len(data):  # not all of it is written yet
+            break
         parts += data[position + 7 : position + 7 + length]
         position += 7 + length
         if kind in (1, 4):  # whole, or the last part

@@ -31,13 +31,13 @@ def collect(args: Namespace) -> None:
         raise checks.InputValueError(f"--out {args.out} exists already; choose another name")
     dataset.check_path(args.out)
     checks.whole_number("seed", args.seed, minimum=0)
-    plan, position = _trained(args)
+    plan, run = _trained(args)
     import jax
 
     from jaxq.engine import collect as play
 
-    index = _best(position.returns) if args.agent is None else args.agent
-    agent = plan.population.agent(position.state, index)
+    index = _best(run.progress.returns) if args.agent is None else args.agent
+    agent = plan.population.agent(run.state, index)
     key = jax.random.key(args.seed)
     data = play(plan.population.trainer, agent, key, args.steps, args.epsilon)
     dataset.save(data, args.out)
@@ -61,7 +61,7 @@ def ope(args: Namespace) -> None:
     data = dataset.load(args.data)
     known = data.behaviour_probability is not None
     estimator = args.estimator or ("weighted_importance" if known else "fitted_q")
-    plan, position = _trained(args)
+    plan, run = _trained(args)
     from jaxq import ope as off_policy
 
     checks.one_of("estimator", estimator, off_policy.ESTIMATORS)
@@ -69,7 +69,7 @@ def ope(args: Namespace) -> None:
     policies = off_policy.policies_of(plan.population.trainer)
     found = []
     for index in numbers:
-        agent = plan.population.agent(position.state, index)
+        agent = plan.population.agent(run.state, index)
         own = leaves_of(agent.hparams).get("discount", 1.0)
         discount = float(own) if args.discount is None else args.discount
         policy = policies(agent, args.epsilon)
@@ -101,10 +101,10 @@ def _trained(args: Namespace) -> tuple[Any, Any]:
     prepare()
     from jaxq.experiment.evaluating import instead, trained
 
-    plan, position, skipped = trained(args.dir, args.trust_imports)
+    plan, run, skipped = trained(args.dir, args.trust_imports)
     for reason in skipped:
-        warn(instead(reason, position.steps))
-    return plan, position
+        warn(instead(reason, run.steps))
+    return plan, run
 
 
 def _best(returns: np.ndarray) -> int:

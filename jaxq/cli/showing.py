@@ -21,7 +21,7 @@ def report(args: Namespace) -> None:
     --out DIR: Where to write: a new or empty directory; by default the report/ of the run, if it is one.
     --watch: Play and draw an episode of each run's best agent, where its environment can be drawn.
     """
-    from jaxq.experiment.reports import read_runs, report_directory, write_report
+    from jaxq.reports import read_runs, report_directory, write_report
 
     if not args.dir:
         raise InputValueError("report needs a run directory; jaxq report DIR")
@@ -41,7 +41,7 @@ def _watch(directory: Path) -> None:
     if (directory / "report" / "episode.gif").exists():
         return
     prepare()
-    from jaxq.experiment.evaluating import record_best
+    from jaxq.reports.watching import record_best
 
     try:
         record_best(directory, warn)
@@ -57,8 +57,8 @@ def compare(args: Namespace) -> None:
     --all-pairs: Compare each run with each, not only with the first.
     --json: Print one JSON object instead of tables.
     """
-    from jaxq.experiment.reports import as_json, notes, read_runs, tables
-    from jaxq.experiment.reports import compare as compare_scores
+    from jaxq.reports import as_json, notes, read_runs, tables
+    from jaxq.reports import compare as compare_scores
 
     runs = read_runs(list(args.dir))
     if len(runs) < 2:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,11 +11,11 @@ from jaxq import checks
 from jaxq.engine import AgentState, Population
 from jaxq.engine.state import describe
 from jaxq.experiment.config import Config
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
 
 
 class Run:
-    """What a callback sees of a run.
+    """A run between its segments, as callbacks see it.
 
     Attributes:
         config: What is trained.
@@ -23,6 +23,7 @@ class Run:
         population: The population, whose methods take `state`.
         state: All its agents as they are now, leaves `[N, ...]` with their replays. Whoever keeps it
             keeps the memory of all of it.
+        progress: What came of the last segment.
         stopped: Why a callback stops the run; `None` if none does.
         returns: Undiscounted returns of the final evaluation, `[N, episodes]`; `None` before it.
 
@@ -31,15 +32,24 @@ class Run:
         directory: The run directory.
         population: The population.
         state: Its agents.
+        progress: What came of the last segment, if there was one.
     """
 
     def __init__(
-        self, config: Config, directory: Path, population: Population, state: AgentState
+        self,
+        config: Config,
+        directory: Path,
+        population: Population,
+        state: AgentState,
+        progress: Progress | None = None,
     ) -> None:
         self.config = config
         self.directory = directory
         self.population = population
         self.state = state
+        self.progress = progress or Progress.begin(self.steps, config.agents)
+        # Until agents that have diverged in a segment are set back.
+        self.before: tuple[AgentState, Progress] | None = None
         self.stopped: str | None = None
         self.returns: np.ndarray | None = None
 
@@ -109,43 +119,41 @@ class Callback(Protocol):
         """
 
 
-class RunningCallbacks(contextlib.ExitStack):
-    """The callbacks of a run, between its start and its end.
+class UserCallbacks(Callback):
+    """The callbacks of the user, as one whose `on_segment` does not raise.
+
+    Attributes:
+        error: What a callback has raised in the last segment, if one has.
 
     Args:
         callbacks: The callbacks.
-        run: What they see.
     """
 
-    def __init__(self, callbacks: Sequence[Callback], run: Run) -> None:
-        super().__init__()
+    def __init__(self, callbacks: Sequence[Callback]) -> None:
+        self.error: Exception | None = None
         self._callbacks = callbacks
-        self._run = run
+        self._started = contextlib.ExitStack()
 
-    def __enter__(self) -> Self:
-        """Start them; if one fails, those that have started end."""
+    def on_start(self, run: Run) -> None:
+        """Start all; if one fails, those that have started end."""
         with contextlib.ExitStack() as started:
             for callback in self._callbacks:
-                callback.on_start(self._run)
-                started.callback(callback.on_end, self._run)
-            self.push(started.pop_all())
-        return super().__enter__()
+                callback.on_start(run)
+                started.callback(callback.on_end, run)
+            self._started = started.pop_all()
 
-    @property
-    def stopped(self) -> bool:
-        """Whether one of them stops the run."""
-        return self._run.stopped is not None
-
-    def segment(self, progress: Progress, state: AgentState) -> Exception | None:
-        """Pass on one more segment, and return what one of them has raised, if any has."""
-        self._run.state = state
+    def on_segment(self, run: Run, progress: Progress) -> None:
+        """Call all, up to the first that fails."""
         try:
             for callback in self._callbacks:
-                if _is_true(callback, callback.on_segment(self._run, progress)):
-                    self._run.stop(f"{type(callback).__name__}.on_segment returned True")
+                if _is_true(callback, callback.on_segment(run, progress)):
+                    run.stop(f"{type(callback).__name__}.on_segment returned True")
         except Exception as error:
-            return error
-        return None
+            self.error = error
+
+    def on_end(self, run: Run) -> None:
+        """End all, the last one first."""
+        self._started.close()
 
 
 def checked_callbacks(callbacks: Any) -> list[Callback]:

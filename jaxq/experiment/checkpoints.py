@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.engine import AgentState
-from jaxq.experiment.distributed import barrier, is_first
+from jaxq.experiment.distributed import barrier, is_primary
 from jaxq.experiment.files import access
 from jaxq.experiment.manifest import DamagedError, read_manifest, verify, write_manifest
 from jaxq.experiment.stored_arrays import checkpointer, plain, read_arrays, read_part
@@ -171,20 +171,20 @@ class Checkpoints:
         unfinished, path = self._path / _UNFINISHED, self._path / checkpoint_name(facts["steps"])
         # Whatever goes wrong, training must go on, and the reason be told; nothing is half renamed.
         try:
-            if is_first():
+            if is_primary():
                 access.remove(unfinished)
                 unfinished.mkdir(parents=True)
                 _check_space(unfinished, tree)
             barrier("checkpoint begins")
             checkpointer().save(unfinished / _STATE, tree)
-            if is_first():
+            if is_primary():
                 write_manifest(unfinished, facts)
                 access.remove(path)
                 os.rename(unfinished, path)
                 self._prune(path)
             barrier("checkpoint is written")
         except Exception as error:
-            if is_first():
+            if is_primary():
                 access.remove(unfinished)
             reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
             return f"checkpoint {path.name} could not be written: {reason}"

@@ -18,7 +18,7 @@ from jaxq import checks
 from jaxq.experiment.files import access
 from jaxq.experiment.files.records import (
     RecordedEvaluation,
-    Row,
+    RecordedMetrics,
     read_description,
     read_evaluation,
     read_metrics,
@@ -111,7 +111,7 @@ class RunDirectory:
             finally:
                 self._lock = None
 
-    def _check_present(self) -> None:
+    def check_present(self) -> None:
         """Check that a directory that is locked is there still, and no other one in its place.
 
         Raises:
@@ -154,11 +154,19 @@ class RunDirectory:
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one line of metrics; what is not a finite number is written as null."""
-        self._check_present()
+        self.check_present()
         access.append(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False) + "\n")
 
-    def rewind_metrics(self, steps: int, num_agents: int) -> list[Row]:
-        """Drop the lines behind a checkpoint, and one that was cut off, and return the others.
+    def read_metrics(self, num_agents: int) -> RecordedMetrics:
+        """Return what `append_metrics` wrote.
+
+        Raises:
+            InputValueError: If a line before the last one is not what a run wrote.
+        """
+        return read_metrics(self.path / "metrics.jsonl", num_agents)
+
+    def rewind_metrics(self, steps: int, num_agents: int) -> None:
+        """Drop the lines behind a checkpoint, and one that was cut off.
 
         Args:
             steps: Env steps of each agent at the checkpoint.
@@ -167,11 +175,9 @@ class RunDirectory:
         Raises:
             InputValueError: If a line before the last one is not what a run wrote.
         """
-        path = self.path / "metrics.jsonl"
-        rows = [row for row in read_metrics(path, num_agents).rows if row.steps <= steps]
-        text = "".join(json.dumps(finite(row.written), allow_nan=False) + "\n" for row in rows)
-        access.replace(path, text)
-        return rows
+        rows, lines, _ = self.read_metrics(num_agents)
+        kept = [line for row, line in zip(rows, lines, strict=True) if row.steps <= steps]
+        access.replace(self.path / "metrics.jsonl", b"".join(line.rstrip() + b"\n" for line in kept))
 
     def write_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Write the final evaluation."""
@@ -188,11 +194,6 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         """Where checkpoints go."""
         return self.path / "checkpoints"
-
-    @property
-    def curve_path(self) -> Path:
-        """Where the learning curve goes."""
-        return self.path / "report" / "learning_curve.png"
 
 
 def checked_path(directory: Any) -> Path:

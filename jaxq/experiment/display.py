@@ -9,22 +9,31 @@ from rich.live import Live
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
+from jaxq.experiment.callbacks import Callback, Run
 from jaxq.experiment.config import Config
 from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.halving import steps_left
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
+from jaxq.experiment.ranking import Ranked, outcome, ranked
 from jaxq.experiment.tuning import Tuning
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
+_MOST_NAMED = 16
 
-class Voice:
-    """Says what happens in single lines, on a console or nowhere."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self._errors = Console(stderr=True, quiet=console.quiet)
+class ConsoleLogger:
+    """Prints what happens in single lines.
+
+    Args:
+        console: Where to; nowhere if `None`.
+    """
+
+    def __init__(self, console: Console | None) -> None:
+        self.console = console or Console(quiet=True)
+        self._errors = Console(stderr=True, quiet=self.console.quiet)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -41,7 +50,7 @@ class Voice:
         self._errors.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
-class Display:
+class Display(Callback):
     """Shows the progress of a run: in place on a terminal, line by line anywhere else."""
 
     def __init__(self, console: Console, config: Config) -> None:
@@ -51,6 +60,7 @@ class Display:
         self._task = self._bar.add_task("compiling", total=config.steps)
         self._live = Live(self._bar, console=console, refresh_per_second=4)
         self._lines = 0
+        self._stopped: list[int] = []
 
     def __enter__(self) -> "Display":
         """Begin to show."""
@@ -70,8 +80,20 @@ class Display:
         if self._console.is_terminal:
             self._live.stop()
 
+    def on_start(self, run: Run) -> None:
+        """Take note of agents that stopped before."""
+        self._stopped = run.progress.stopped
+
+    def on_segment(self, run: Run, progress: Progress) -> None:
+        """Show one more segment, and which agents a halving has stopped."""
+        self.update(progress)
+        if progress.stopped != self._stopped:
+            line = _announcement(progress, self._stopped)
+            self._console.print(line, highlight=False, soft_wrap=True, markup=False)
+            self._stopped = progress.stopped
+
     def update(self, progress: Progress) -> None:
-        """Show one more segment."""
+        """Show how far the run is."""
         if self._console.is_terminal:
             self._bar.update(self._task, completed=progress.steps, description="training")
             self._live.update(Group(self._table(progress), self._bar))
@@ -101,19 +123,31 @@ class Display:
         return table
 
 
-def evaluation_tables(evaluated: Evaluated) -> list[Table]:
-    """Make the tables of an evaluation: of returns and, where the environment has them, of costs.
+def _announcement(progress: Progress, before: list[int]) -> str:
+    """Say which agents a halving has stopped beside those that had stopped before."""
+    now, agents = sorted({*progress.stopped} - {*before}), progress.returns.size
+    named = ", ".join(map(str, now[:_MOST_NAMED])) + (", ..." if len(now) > _MOST_NAMED else "")
+    worse = f"the worse {len(now)} of {agents - len(before)} agents stop ({named})"
+    return f"{progress.steps:,} steps: {worse}; {agents - len(progress.stopped)} train on"
+
+
+def evaluation_tables(evaluated: Evaluated) -> list[Table | Text]:
+    """Make the tables of an evaluation, of returns and of costs if there are any, and say what came out.
 
     Args:
         evaluated: The agents, played greedily.
     """
     config, returns, stopped, costs, *_ = evaluated
-    tables = [_return_table(config, returns, stopped)]
-    return tables if costs is None else [*tables, _cost_table(config, returns, costs)]
+    ranking = ranked([("", config, returns.mean(axis=1))])
+    tables = [_return_table(config, returns, stopped, ranking)]
+    said = [Text(outcome(ranking))] if len(ranking) > 1 else []
+    return [*tables, *said] if costs is None else [*tables, _cost_table(config, returns, costs), *said]
 
 
-def _return_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> Table:
-    """Make the table of returns, one row for each combination of a sweep.
+def _return_table(
+    config: Config, returns: np.ndarray, stopped: np.ndarray, ranking: list[Ranked]
+) -> Table:
+    """Make the table of returns, one row for each combination of a sweep, the best first.
 
     Agents that were halved away count as they are, from where they stopped: without them the scores
     would be those of agents that were chosen for their scores.
@@ -122,16 +156,15 @@ def _return_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> T
     table = Table(title=f"Greedy evaluation, {returns.shape[1]} episodes per agent")
     for name in [*config.sweep, "agents", *halved, "IQM [95% interval]", "mean", "best", "worst"]:
         table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
-    combinations = config.combinations
-    scores = returns.mean(axis=1).reshape(len(combinations), -1)
-    stops = stopped.reshape(scores.shape).sum(axis=1)
-    for combination, row, stop in zip(combinations, scores, stops, strict=True):
+    # Returns of at most a few, as on grids, differ in their decimals.
+    digits = 1 if np.nanmax(np.abs(returns), initial=0) >= 10 else 2
+    for row in ranking:
         table.add_row(
-            *[f"{value:g}" for value in combination.values()],
-            str(row.size),
-            *[str(stop) for _ in halved],
-            with_interval(iqm(row), bootstrap_interval(row)),
-            *[f"{value:.1f}" for value in (np.mean(row), np.max(row), np.min(row))],
+            *[f"{value:g}" for value in row.values.values()],
+            str(row.scores.size),
+            *[str(stopped[row.agents].sum()) for _ in halved],
+            with_interval(row.iqm, row.interval, digits),
+            *[f"{of(row.scores):.{digits}f}" for of in (np.mean, np.max, np.min)],
         )
     if config.sample or config.halvings:
         table.caption = f"best agent: {best_agent(config, returns)}"
@@ -166,33 +199,31 @@ def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Tab
     return table
 
 
-def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> Table:
+def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> tuple[Table, str]:
     """Make the table at the end of a sweep: each group's combinations, the best first.
 
     Args:
         groups: What was trained, by the groups' names.
         returns: Undiscounted returns of the groups that ended, `[N, episodes]`.
+
+    Returns:
+        The table, and a sentence that says what came out.
     """
+    ranking = ranked((name, groups[name], found.mean(axis=1)) for name, found in returns.items())
     leaves = [*dict.fromkeys(name for config in groups.values() for name in config.sweep)]
     table = Table(title="All groups, greedy evaluation", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("group", overflow="fold")
     for name in [*leaves, "agents", "IQM [95% interval]"]:
         table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
-    rows = []
-    for name in returns:
-        combinations = groups[name].combinations
-        scores = returns[name].mean(axis=1).reshape(len(combinations), -1)
-        rows += [(name, *row) for row in zip(combinations, scores, strict=True)]
-    rows.sort(key=lambda row: np.nan_to_num(iqm(row[2]), nan=-np.inf), reverse=True)
-    for place, (name, combination, scores) in enumerate(rows):
-        values = [f"{combination[leaf]:g}" if leaf in combination else "" for leaf in leaves]
-        score = with_interval(iqm(scores), bootstrap_interval(scores))
-        table.add_row("best" if place == 0 else "", name, *values, str(scores.size), score)
+    for place, row in enumerate(ranking):
+        values = [f"{row.values[leaf]:g}" if leaf in row.values else "" for leaf in leaves]
+        score = with_interval(row.iqm, row.interval)
+        table.add_row("best" if place == 0 else "", row.group, *values, str(row.scores.size), score)
     for name in groups:
         if name not in returns:
             table.add_row("", name, *[""] * len(leaves), str(groups[name].agents), "failed")
-    return table
+    return table, outcome(ranking)
 
 
 def best_agent(config: Config, returns: np.ndarray) -> str:

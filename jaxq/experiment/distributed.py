@@ -70,7 +70,7 @@ def join(
         ) from error
 
 
-def is_first() -> bool:
+def is_primary() -> bool:
     """Tell whether this process is the one that writes and shows."""
     return jax.process_index() == 0
 
@@ -88,14 +88,14 @@ def barrier(name: str) -> None:
         multihost_utils.sync_global_devices(name)
 
 
-def largest(*numbers: int) -> list[int]:
+def all_reduce_max(*numbers: int) -> list[int]:
     """Return the largest that any process of this run has of each number, the same in all of them."""
     if jax.process_count() == 1:
         return list(numbers)
     return np.max(multihost_utils.process_allgather(np.array(numbers)), axis=0).tolist()
 
 
-def of_first(text: str) -> str:
+def broadcast_from_primary(text: str) -> str:
     """Return the text that the first process has, in all of them."""
     if jax.process_count() == 1:
         return text

@@ -1,5 +1,7 @@
 """Divergence: agents whose values are no numbers any more, or larger than any return can be."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,9 @@ from jaxq import checks
 from jaxq.agents.protocol import first_input
 from jaxq.engine import AGENT_AXES, AgentState, Metrics, Population, Trainer
 from jaxq.engine.state import RESERVED
+from jaxq.experiment.callbacks import Callback, Run
 from jaxq.experiment.distributed import gathered
+from jaxq.experiment.progress import Progress
 from jaxq.types import PyTree
 
 MARGIN = 10.0
@@ -18,7 +22,24 @@ A network that learns from its own estimates may overshoot for a while, and come
 """
 
 
-class Watch:
+class DivergenceError(Exception):
+    """Agents have diverged, and the run is to stop.
+
+    Attributes:
+        agents: Which ones.
+        steps: Env steps of each agent before the segment in which they have.
+    """
+
+    def __init__(self, agents: list[int], steps: int) -> None:
+        super().__init__(
+            f"agents {agents} have diverged after {steps:,} steps; try a smaller learning_rate, "
+            "or on_divergence='freeze'"
+        )
+        self.agents = agents
+        self.steps = steps
+
+
+class DivergenceMonitor(Callback):
     """Finds agents that diverge, and sets them back; the others' numbers are not touched.
 
     Args:
@@ -31,12 +52,37 @@ class Watch:
         def find(agent: AgentState, metrics: Metrics) -> jax.Array:
             return _has_diverged(trainer, agent, metrics)
 
-        def renew(diverged: jax.Array, agent: AgentState) -> AgentState:
-            return _renewed(trainer, diverged, agent)
+        def reinitialize(diverged: jax.Array, agent: AgentState) -> AgentState:
+            return _reinitialized(trainer, diverged, agent)
 
         self._find = jax.jit(jax.vmap(find, in_axes=(AGENT_AXES, 0)))
-        self._renew = jax.jit(jax.vmap(renew, in_axes=(0, AGENT_AXES), out_axes=AGENT_AXES))
+        self._reinitialize = jax.jit(
+            jax.vmap(reinitialize, in_axes=(0, AGENT_AXES), out_axes=AGENT_AXES)
+        )
         self._choose = jax.jit(_choose)
+
+    def on_segment(self, run: Run, progress: Progress) -> None:
+        """Do with agents that have diverged in the segment what the configuration says.
+
+        Raises:
+            DivergenceError: If that is to stop; the run is as it was before the segment then.
+        """
+        policy, before = run.config.on_divergence, progress.mask(progress.diverged)
+        # Of agents that were halved away there is no loss to look at.
+        diverged = self.diverged(run.state, progress.metrics) & ~progress.mask(progress.stopped)
+        if diverged.any() and policy == "stop":
+            run.state, run.progress = run.before
+            raise DivergenceError(np.flatnonzero(diverged).tolist(), run.steps)
+        if policy == "freeze":
+            diverged |= before
+        if diverged.any() and policy == "restart":
+            run.state = self.reinitialized(diverged, run.state)
+        elif diverged.any():
+            run.state = self.frozen(diverged, run.before[0], run.state)
+        # The memory of all agents before the segment.
+        run.before = None
+        agents = np.flatnonzero(before | diverged).tolist()
+        run.progress = dataclasses.replace(progress, diverged=agents)
 
     def diverged(self, state: AgentState, metrics: Metrics) -> np.ndarray:
         """Tell which agents have diverged over a segment, bool `[N]`.
@@ -54,14 +100,14 @@ class Watch:
         """Put diverged agents, bool `[N]`, back to where they were before the segment."""
         return self._choose(diverged, before, after)
 
-    def restarted(self, diverged: np.ndarray, after: AgentState) -> AgentState:
+    def reinitialized(self, diverged: np.ndarray, after: AgentState) -> AgentState:
         """Let diverged agents, bool `[N]`, go on from where they are with nothing learned.
 
         Their replay, their environments and their clock stay as they are after the segment: they belong
         together, as the clock says which rows of the replay have been written. The fresh parameters
         depend on the step, so that they are not those that diverged before.
         """
-        return self._renew(diverged, after)
+        return self._reinitialize(diverged, after)
 
 
 def _has_diverged(trainer: Trainer, agent: AgentState, metrics: Metrics) -> jax.Array:
@@ -83,7 +129,7 @@ def _values(trainer: Trainer, agent: AgentState) -> list[jax.Array]:
         return []
 
 
-def _renewed(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> AgentState:
+def _reinitialized(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> AgentState:
     """Make what an agent has learned new if it has diverged, and keep all else that it has."""
     key = jax.random.fold_in(jax.random.fold_in(agent.key, RESERVED), agent.steps)
     fresh, _ = trainer.agent.init(key, agent.hparams)

@@ -1,14 +1,13 @@
-"""What the agents of a run are worth: played greedily, summed up, and the best one drawn."""
+"""What the agents of a run are worth: played greedily, and summed up."""
 
 import functools
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from jaxq import checks
+from jaxq.experiment.callbacks import Run
 from jaxq.experiment.checkpoints import Checkpoints, checkpoint_name, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
@@ -17,8 +16,8 @@ from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, prepare
-from jaxq.experiment.runner import Position, check_facts, evaluate
-from jaxq.precision import in_32_bits
+from jaxq.experiment.progress import Progress, check_facts
+from jaxq.experiment.runner import evaluate
 from jaxq.statistics import bootstrap_interval, caveats, iqm
 
 
@@ -88,7 +87,7 @@ def evaluate_directory(
         DamagedError: If the newest checkpoint cannot be used and `strict` is set.
     """
     episodes = checks.whole_number("episodes", episodes)
-    plan, position, skipped = trained(directory, trust_imports)
+    plan, run, skipped = trained(directory, trust_imports)
     if plan.config.environment == LOG:
         raise checks.InputValueError(
             f"{directory} learned from a log alone, which cannot be played; what its agents are worth "
@@ -96,47 +95,25 @@ def evaluate_directory(
         )
     if strict and skipped:
         raise DamagedError(
-            f"{'; '.join(skipped)}; without --strict the one after {position.steps} steps is used"
+            f"{'; '.join(skipped)}; without --strict the one after {run.steps} steps is used"
         )
-    returns, costs = evaluate(plan, position.state, episodes, seed)
-    return Evaluated(plan.config, returns, position.stopped, costs, position.steps, skipped)
+    returns, costs = evaluate(plan, run.state, episodes, seed)
+    stopped = run.progress.mask(run.progress.stopped)
+    return Evaluated(plan.config, returns, stopped, costs, run.steps, skipped)
 
 
-@in_32_bits()
-def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
-    """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
-
-    Args:
-        directory: A run directory.
-        warn: Told why newer checkpoints could not be used.
-
-    Returns:
-        Whether its environment can be drawn.
-
-    Raises:
-        InputValueError: If it is no run directory, or has no checkpoint that can be used.
-    """
-    from jaxq.experiment.reports.watching import record
-
-    plan, position, skipped = trained(directory)
-    for reason in skipped:
-        warn(instead(reason, position.steps))
-    returns, _ = evaluate(plan, position.state, plan.config.evaluation_episodes)
-    scores = returns.mean(axis=1)
-    best = plan.population.agent(position.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
-    key = jax.random.key(plan.config.seed)
-    return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
-
-
-def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Position, tuple[str, ...]]:
-    """Read what a run trained, where its newest usable checkpoint is, and why newer ones are none."""
-    run = RunDirectory.open(checked_path(directory))
-    plan = prepare(config_of(run.read_config(), trust_imports=trust_imports))
-    check = functools.partial(check_facts, plan.config)
-    saved = Checkpoints(run.checkpoints).restore(plan.population.template, check)
+def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tuple[str, ...]]:
+    """Read what a run trained, as its newest usable checkpoint has it, and why newer ones are none."""
+    path = checked_path(directory)
+    opened = RunDirectory.open(path)
+    plan = prepare(config_of(opened.read_config(), trust_imports=trust_imports))
+    check = functools.partial(check_facts, plan.config.agents)
+    saved = Checkpoints(opened.checkpoints).restore(plan.population.template, check)
     if saved is None:
         raise no_checkpoint(directory)
-    return plan, Position.of(saved.state, saved.facts), (*missing(run, plan.config), *saved.passed_over)
+    progress = Progress.restored(int(saved.state.steps), saved.facts)
+    run = Run(plan.config, path, plan.population, saved.state, progress)
+    return plan, run, (*missing(opened, plan.config), *saved.passed_over)
 
 
 def no_checkpoint(directory: Path) -> checks.InputValueError:

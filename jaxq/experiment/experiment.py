@@ -9,34 +9,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from rich.console import Console
 
 from jaxq.agents import Agent, Algorithm
+from jaxq.engine import AgentState
 from jaxq.engine.memory_use import readable
-from jaxq.experiment.callbacks import Callback, Run, RunningCallbacks, checked_callbacks
+from jaxq.experiment.callbacks import Callback, Run, UserCallbacks, checked_callbacks
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.configuring import checked_kind, extended
 from jaxq.experiment.directory import RunDirectory, checked_path
-from jaxq.experiment.display import Display, Voice, evaluation_tables
-from jaxq.experiment.distributed import gathered, is_first, of_first
+from jaxq.experiment.display import ConsoleLogger, Display, evaluation_tables
+from jaxq.experiment.distributed import broadcast_from_primary, gathered, is_primary
+from jaxq.experiment.divergence import DivergenceError, DivergenceMonitor
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.files.records import checked_tracking
+from jaxq.experiment.halving import Halving
 from jaxq.experiment.logged_data import LOG
-from jaxq.experiment.objects import name_of
 from jaxq.experiment.plan import check_steps_done, describe, prepare
-from jaxq.experiment.recorder import Recorder
-from jaxq.experiment.runner import (
-    DivergenceError,
-    Position,
-    Progress,
-    begin,
-    check_facts,
-    evaluate,
-    train,
-)
+from jaxq.experiment.progress import Progress, check_facts
+from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, evaluate, train
 from jaxq.experiment.stopping import stop_requests
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
@@ -91,8 +86,8 @@ class Experiment:
         self._trackers = Trackers(track, track_agents)
         self._plan = prepare(config)
         self._resumes = False
-        path = Path(of_first(str(path)))
-        self.directory = RunDirectory.create(path) if is_first() else RunDirectory(path)
+        path = Path(broadcast_from_primary(str(path)))
+        self.directory = RunDirectory.create(path) if is_primary() else RunDirectory(path)
 
     @classmethod
     def resume(
@@ -166,139 +161,145 @@ class Experiment:
             DivergenceError: If an agent has, and the configuration says to stop then.
             InputValueError: If another process runs in the directory, or it has no usable checkpoint.
         """
-        shown = console is not None and is_first()
-        voice = Voice(console if shown else Console(quiet=True))
-        alone = self.directory.locked() if is_first() else contextlib.nullcontext()
-        with alone, stop_requests() as request:
+        log = ConsoleLogger(console if is_primary() else None)
+        with contextlib.ExitStack() as stack:
+            if is_primary():
+                stack.enter_context(self.directory.locked())
+            request = stack.enter_context(stop_requests())
             checkpoints = Checkpoints(self.directory.checkpoints, self.config.keep_checkpoints)
-            try:
-                position, history = self._begin(voice, checkpoints)
-                run = Run(self.config, self.directory.path, self._plan.population, position.state)
-                with RunningCallbacks(self._callbacks, run) as callbacks:
-                    told = self._trackers, callbacks, voice, request
-                    recorder = Recorder(self.config, self.directory, checkpoints, *told, history)
-                    position = self._train(voice, recorder, run, position)
-                    voice.warn(checkpoints.wait())
-                    artifacts = self._artifacts(voice, checkpoints.at(position.steps))
-                    run.returns = self._finish(voice, position, history, artifacts)
-                return run.returns
-            finally:
-                self._trackers.close()
-                voice.warn(checkpoints.close())
+            stack.callback(lambda: log.warn(checkpoints.close()))
+            stack.callback(self._trackers.close)
+            run = self._resume(log, checkpoints) if self._resumes else self._begin(log)
 
-    def _begin(self, voice: Voice, checkpoints: Checkpoints) -> tuple[Position, list[Progress]]:
-        """Make the population, or find it, and say what this run is."""
-        voice.say(f"writing to {self.directory.path}")
-        voice.say(f"memory: {self._plan.population.memory()}")
-        if not self._resumes:
-            if is_first():
-                described = describe(self._plan) | {"track": self._trackers.described}
-                self.directory.write_config(described, sys.argv)
-                self._trackers.start(describe(self._plan), self.directory.path, voice.console)
-            return begin(self._plan), []
-        check = functools.partial(check_facts, self.config)
+            users, display = UserCallbacks(self._callbacks), Display(log.console, self.config)
+            checkpointer = Checkpointer(checkpoints, log.warn, request, users)
+            callbacks = [DivergenceMonitor(run.population), Halving()]
+            if is_primary():
+                callbacks += [MetricsWriter(self.directory), self._trackers, display]
+            callbacks += [users, checkpointer]
+            for callback in callbacks:
+                callback.on_start(run)
+                stack.callback(callback.on_end, run)
+            self._train(log, run, callbacks, display, checkpointer)
+            log.warn(checkpoints.wait())
+            self._finish(log, run, checkpoints.at(run.steps))
+        return run.returns
+
+    def _begin(self, log: ConsoleLogger) -> Run:
+        """Make the population, and write what is trained."""
+        self._introduce(log)
+        if is_primary():
+            described = describe(self._plan)
+            self.directory.write_config(described | {"track": self._trackers.described}, sys.argv)
+            self._trackers.start(described, self.directory.path, log.warn)
+        return self._run(begin(self._plan))
+
+    def _resume(self, log: ConsoleLogger, checkpoints: Checkpoints) -> Run:
+        """Read the population from the newest usable checkpoint, and note that the run goes on."""
+        self._introduce(log)
+        check = functools.partial(check_facts, self.config.agents)
         saved = checkpoints.restore(self._plan.population.template, check)
-        for reason in saved.passed_over if saved else ():
-            voice.alert(reason)
-        voice.warn(None if saved else "there is no checkpoint yet: this begins anew")
-        position = Position.of(saved.state, saved.facts) if saved else begin(self._plan)
-        position = self._rescheduled(voice, position)
-        voice.say(f"going on from {position.steps:,} of {self.config.steps:,} steps")
-        return position, self._history(voice, position) if is_first() else []
+        if saved is None:
+            log.warn("there is no checkpoint yet: this begins anew")
+            run = self._run(begin(self._plan))
+        else:
+            for reason in saved.passed_over:
+                log.alert(reason)
+            state = self._rescheduled(log, saved.state)
+            run = self._run(state, Progress.restored(int(state.steps), saved.facts))
+        log.say(f"going on from {run.steps:,} of {self.config.steps:,} steps")
+        if is_primary():
+            described = describe(self._plan)
+            self.directory.rewind_metrics(run.steps, self.config.agents)
+            self.directory.note_resumed(described, run.steps, sys.argv)
+            self._trackers.start(described, self.directory.path, log.warn, run.steps)
+        return run
 
-    def _rescheduled(self, voice: Voice, position: Position) -> Position:
+    def _run(self, state: AgentState, progress: Progress | None = None) -> Run:
+        return Run(self.config, self.directory.path, self._plan.population, state, progress)
+
+    def _introduce(self, log: ConsoleLogger) -> None:
+        log.say(f"writing to {self.directory.path}")
+        log.say(f"memory: {self._plan.population.memory()}")
+
+    def _rescheduled(self, log: ConsoleLogger, state: AgentState) -> AgentState:
         """Let schedules be as long as planned, also where the run was made longer since they began."""
-        planned, own = self._plan.hparams, position.state.hparams
-        changed = [
-            name
-            for name in schedules(planned)
-            if not np.array_equal(np.asarray(getattr(planned, name)), gathered(getattr(own, name)))
-        ]
-        if not changed:
-            return position
-        voice.say(f"schedules stretch with the run to {self.config.steps:,} steps: {', '.join(changed)}")
-        return position.rescheduled(planned)
+        planned, lengths = self._plan.hparams, {}
+        for name in schedules(planned):
+            new, old = np.asarray(getattr(planned, name)), getattr(state.hparams, name)
+            if not np.array_equal(new, gathered(old)):
+                lengths[name] = jax.make_array_from_callback(new.shape, old.sharding, new.__getitem__)
+        if lengths:
+            names = ", ".join(lengths)
+            log.say(f"schedules stretch with the run to {self.config.steps:,} steps: {names}")
+        return state._replace(hparams=state.hparams.replace(**lengths))
 
-    def _history(self, voice: Voice, position: Position) -> list[Progress]:
-        """Read back what was recorded up to a checkpoint, and note that the run goes on from there."""
-        history: list[Progress] = []
-        returns = np.full(self.config.agents, np.nan)
-        for row in self.directory.rewind_metrics(position.steps, self.config.agents):
-            history.append(Progress.of(row, returns))
-            returns = history[-1].returns
-        described = describe(self._plan)
-        self.directory.note_resumed(described, position.steps, sys.argv)
-        self._trackers.start(described, self.directory.path, voice.console, position.steps)
-        return history
-
-    def _train(self, voice: Voice, recorder: Recorder, run: Run, position: Position) -> Position:
-        with Display(voice.console, self.config) as display:
-            try:
-                if run.stopped is None:
-                    after = functools.partial(recorder.segment, display)
-                    position = train(self._plan, position, after)
-                else:
-                    recorder.save(position)
-            except DivergenceError as error:
-                recorder.save(error.before)
-                raise
+    def _train(
+        self,
+        log: ConsoleLogger,
+        run: Run,
+        callbacks: Sequence[Callback],
+        display: Display,
+        checkpointer: Checkpointer,
+    ) -> None:
+        try:
+            with display:
+                train(run, callbacks)
+        except DivergenceError:
+            checkpointer.save(run)
+            raise
         self.stopped = run.stopped
         if run.stopped is not None:
             again = f"jaxq resume {shlex.quote(str(self.directory.path))}"
-            voice.say(f"stopped after {position.steps:,} steps: {run.stopped}; go on with: {again}")
-        return position
+            log.say(f"stopped after {run.steps:,} steps: {run.stopped}; go on with: {again}")
 
-    def _artifacts(self, voice: Voice, checkpoint: Path | None) -> list[Path]:
+    def _artifacts(self, log: ConsoleLogger, checkpoint: Path | None) -> list[Path]:
         """Return what trackers get besides numbers: the report, and the final checkpoint."""
         paths = [self.directory.path / "report"]
-        if checkpoint is None or not is_first():
+        if checkpoint is None:
             return paths
         size = sum(file.stat().st_size for file in checkpoint.rglob("*") if file.is_file())
         if size <= MOST_TRACKED:
             return [*paths, checkpoint]
         if self._trackers.described["names"]:
-            voice.say(f"the final checkpoint takes {readable(size)} and is not tracked: {checkpoint}")
+            log.say(f"the final checkpoint takes {readable(size)} and is not tracked: {checkpoint}")
         return paths
 
-    def _finish(
-        self, voice: Voice, position: Position, history: list[Progress], artifacts: list[Path]
-    ) -> np.ndarray:
-        returns, costs = evaluate(self._plan, position.state, self.config.evaluation_episodes)
-        evaluated = Evaluated(self.config, returns, position.stopped, costs)
-        if is_first():
-            evaluation = self._report(position, history, evaluated)
-            self._trackers.finish(evaluation, artifacts)
+    def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None) -> None:
+        """Evaluate and report."""
+        progress, stopped = run.progress, run.progress.mask(run.progress.stopped)
+        run.returns, costs = evaluate(self._plan, run.state, self.config.evaluation_episodes)
+        evaluated = Evaluated(self.config, run.returns, stopped, costs)
+        if is_primary():
+            evaluation = self._report(run, evaluated)
+            self._trackers.finish(evaluation, self._artifacts(log, checkpoint))
         if self.config.environment == LOG:
-            voice.say("not evaluated, as a log cannot be played; off-policy evaluation: jaxq ope")
+            log.say("not evaluated, as a log cannot be played; off-policy evaluation: jaxq ope")
         else:
-            voice.console.print(*evaluation_tables(evaluated))
+            log.console.print(*evaluation_tables(evaluated))
             for reason in evaluated.warnings:
-                voice.warn(reason)
-        if position.diverged.any():
-            voice.warn(f"agents {np.flatnonzero(position.diverged).tolist()} have diverged")
-        voice.say(
-            f"trained {self.config.agents} agents in {position.seconds:.1f} s after compilation; "
+                log.warn(reason)
+        if progress.diverged:
+            log.warn(f"agents {progress.diverged} have diverged")
+        log.say(
+            f"trained {self.config.agents} agents in {progress.seconds:.1f} s after compilation; "
             f"written to {self.directory.path}"
         )
-        return returns
 
-    def _report(
-        self, position: Position, history: list[Progress], evaluated: Evaluated
-    ) -> dict[str, Any]:
+    def _report(self, run: Run, evaluated: Evaluated) -> dict[str, Any]:
+        config, progress = self.config, run.progress
         evaluation = {
-            "steps": position.steps,
+            "steps": run.steps,
             **evaluated.summary(),
-            "training_seconds": position.seconds,
-            "diverged": np.flatnonzero(position.diverged).tolist(),
+            "training_seconds": progress.seconds,
+            "diverged": progress.diverged,
         }
-        # Imported here, as drawing takes a while to import, which a run that is stopped has no need of.
-        from jaxq.experiment.curves import draw_learning_curve
-
-        config = self.config
-        title = f"{name_of(config.algorithm)} on {name_of(config.environment)}, {config.agents} agents"
+        history = self.directory.read_metrics(config.agents).rows
         # A run that is stopped before its first segment has none.
         if history:
-            draw_learning_curve(history, title, self.directory.curve_path)
+            from jaxq.reports import draw_learning_curve
+
+            draw_learning_curve(self.directory.path)
         # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
         return evaluation

@@ -8,6 +8,7 @@ References:
     Karnin et al., 2013; Jamieson and Talwalkar, 2016.
 """
 
+import dataclasses
 import functools
 import itertools
 from typing import NamedTuple
@@ -22,12 +23,12 @@ from jaxq.engine import AgentState, Metrics, Population
 from jaxq.engine.devices import memory_limit
 from jaxq.engine.memory_use import check_fits
 from jaxq.engine.spreading import default_chunk
+from jaxq.experiment.callbacks import Callback, Run
 from jaxq.experiment.config import Config
+from jaxq.experiment.progress import Progress
 
-_MOST_NAMED = 16
 
-
-def going_on(config: Config, steps: int) -> int:
+def num_active(config: Config, steps: int) -> int:
     """Return how many agents train beyond so many env steps of each."""
     passed = sum(rung <= steps for rung in _rungs(config.steps, config.halvings))
     return -(-config.agents // 2**passed)
@@ -37,7 +38,7 @@ def steps_left(config: Config, steps: int) -> int:
     """Return the env steps of all agents that are still to come after so many of each."""
     rungs = _rungs(config.steps, config.halvings)
     ends = [steps, *[rung for rung in rungs if rung > steps], config.steps]
-    return sum((end - begin) * going_on(config, begin) for begin, end in itertools.pairwise(ends))
+    return sum((end - begin) * num_active(config, begin) for begin, end in itertools.pairwise(ends))
 
 
 def check_rungs(config: Config, warmup: int, segment: int) -> None:
@@ -111,7 +112,7 @@ def halved(
     Returns:
         Which agents have stopped, those from before among them, bool `[N]`.
     """
-    number = going_on(config, steps)
+    number = num_active(config, steps)
     if np.count_nonzero(~stopped) <= number:
         return stopped
     worst = diverged | ~np.isfinite(returns)
@@ -123,24 +124,17 @@ def halved(
     return stopped | (ranks >= number)
 
 
-def announcement(agents: int, steps: int, before: list[int], after: list[int]) -> str:
-    """Say which agents a halving has stopped.
+class Halving(Callback):
+    """Stops the worse half of the active agents where it is time."""
 
-    Args:
-        agents: Number of agents N.
-        steps: Env steps of each agent so far.
-        before: Agents that had stopped before.
-        after: Agents that have stopped now, those among them.
-    """
-    now = sorted({*after} - {*before})
-    named = ", ".join(map(str, now[:_MOST_NAMED])) + (", ..." if len(now) > _MOST_NAMED else "")
-    return (
-        f"{steps:,} steps: the worse {len(now)} of {agents - len(before)} agents stop ({named}); "
-        f"{agents - len(after)} train on"
-    )
+    def on_segment(self, run: Run, progress: Progress) -> None:
+        """Note which agents train no further."""
+        diverged, stopped = progress.mask(progress.diverged), progress.mask(progress.stopped)
+        stopped = halved(run.config, progress.steps, progress.returns, diverged, stopped)
+        run.progress = dataclasses.replace(progress, stopped=np.flatnonzero(stopped).tolist())
 
 
-class Survivors:
+class ActiveSubset:
     """Trains those agents of a population that have not stopped, in a smaller population.
 
     On CPU an agent's numbers are to the last bit those that it has among all of them.
@@ -151,7 +145,7 @@ class Survivors:
 
     def __init__(self, population: Population) -> None:
         self._population = population
-        self._few = functools.lru_cache(maxsize=1)(functools.partial(_few, population))
+        self._subset = functools.lru_cache(maxsize=1)(functools.partial(_subset, population))
 
     def run(self, state: AgentState, num_steps: int, stopped: np.ndarray) -> tuple[AgentState, Metrics]:
         """Train on all agents that have not stopped.
@@ -168,14 +162,14 @@ class Survivors:
         if not stopped.any():
             return self._population.run(state, num_steps)
         kept = np.flatnonzero(~stopped)
-        few = self._few(kept.size)
+        subset = self._subset(kept.size)
         # The last one again, to fill up.
-        taken = np.pad(kept, (0, few.population.size - kept.size), mode="edge")
-        trained, metrics = few.population.run(few.take(state, taken), num_steps)
-        return few.put(state, trained, metrics, kept)
+        taken = np.pad(kept, (0, subset.population.size - kept.size), mode="edge")
+        trained, metrics = subset.population.run(subset.take(state, taken), num_steps)
+        return subset.put(state, trained, metrics, kept)
 
 
-class _Few(NamedTuple):
+class _Subset(NamedTuple):
     """A smaller population, and the way into it and back."""
 
     population: Population
@@ -183,7 +177,7 @@ class _Few(NamedTuple):
     put: jax.stages.Wrapped
 
 
-def _few(population: Population, size: int) -> _Few:
+def _subset(population: Population, size: int) -> _Subset:
     trainer, mesh, chunk = population.trainer, population.mesh, population.chunk
     if trainer.agent.elementwise or mesh.devices.flat[0].platform != "cpu":
         # Elementwise numbers do not depend on the chunk, and elsewhere numbers depend on it anyhow.
@@ -193,7 +187,7 @@ def _few(population: Population, size: int) -> _Few:
     small = Population(trainer, -(-size // devices) * devices, chunk=chunk, mesh=mesh)
     place = [jax.tree.map(lambda leaf: leaf.sharding, each.template) for each in (small, population)]
     everywhere = NamedSharding(mesh, PartitionSpec())
-    return _Few(
+    return _Subset(
         small,
         jax.jit(_take, out_shardings=place[0]),
         jax.jit(_put, out_shardings=(place[1], everywhere)),

@@ -21,7 +21,7 @@ from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.evaluating import instead, missing, no_checkpoint
 from jaxq.experiment.loaded_agent import LoadedAgent
 from jaxq.experiment.plan import trainer_of
-from jaxq.experiment.runner import check_facts
+from jaxq.experiment.progress import check_facts
 from jaxq.experiment.saved_agent import (
     NAME,
     Learned,
@@ -181,7 +181,7 @@ def _read(run: RunDirectory, config: Config, parts: dict[str, PyTree]) -> Saved:
     checkpoints = Checkpoints(run.checkpoints)
     try:
         population = _with_agents(parts, config.agents)
-        saved = checkpoints.restore_part(population, functools.partial(check_facts, config))
+        saved = checkpoints.restore_part(population, functools.partial(check_facts, config.agents))
     finally:
         checkpoints.close()
     if saved is None:

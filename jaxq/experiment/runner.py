@@ -1,273 +1,148 @@
-"""Running an experiment: segments of training, and between them everything that touches the outside."""
+"""The run loop: segments of training, and between them callbacks, which do everything else."""
 
-import dataclasses
-import functools
-import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import jax
 import numpy as np
 
 from jaxq import checks
 from jaxq.checks import INT32_MAX
-from jaxq.engine import AgentState, Metrics
+from jaxq.engine import AgentState
 from jaxq.envs import LoggedEnvironment
-from jaxq.experiment.config import Config
+from jaxq.experiment.callbacks import Callback, Run, UserCallbacks
+from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.costs import EpisodeCosts, budgets_of
-from jaxq.experiment.directory import finite
-from jaxq.experiment.distributed import gathered
-from jaxq.experiment.divergence import Watch
-from jaxq.experiment.files.records import Row
-from jaxq.experiment.halving import Survivors, halved
-from jaxq.experiment.manifest import DamagedError
+from jaxq.experiment.directory import RunDirectory
+from jaxq.experiment.distributed import all_reduce_max, gathered
+from jaxq.experiment.halving import ActiveSubset
 from jaxq.experiment.plan import Plan, segment_steps
-from jaxq.hparams import Hparams, schedules
-from jaxq.statistics import Interval, bootstrap_interval, iqm
+from jaxq.experiment.progress import Progress, updated_returns
+from jaxq.experiment.stopping import StoppedError, StopRequest
+
+_ELSEWHERE = "a callback stopped it in another process of this run"
 
 
-@dataclasses.dataclass(frozen=True)
-class Progress:
-    """How far a run is, after one segment.
-
-    Attributes:
-        steps: Env steps of each agent so far.
-        seconds: Time since training began, compilation left out.
-        steps_per_second: Env steps of all agents that train per second, over the last segment.
-        returns: Each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
-        metrics: Each agent's metrics over the segment, leaves `[N]`.
-        diverged: Agents that have diverged so far.
-        stopped: Agents that train no further, as they were halved away.
-    """
-
-    steps: int
-    seconds: float
-    steps_per_second: float
-    returns: np.ndarray
-    metrics: Metrics
-    diverged: list[int] = dataclasses.field(default_factory=list)
-    stopped: list[int] = dataclasses.field(default_factory=list)
-
-    @property
-    def iqm(self) -> float:
-        """The interquartile mean of the returns over agents, those that have diverged included."""
-        return iqm(self.returns)
-
-    @property
-    def without_return(self) -> int:
-        """How many agents the interquartile mean leaves out, as they have finished no episode yet."""
-        return int(np.count_nonzero(~np.isfinite(self.returns)))
-
-    @functools.cached_property
-    def interval(self) -> Interval:
-        """The 95% bootstrap interval of the interquartile mean."""
-        return bootstrap_interval(self.returns, resamples=500)
-
-    def row(self) -> dict[str, Any]:
-        """Return the progress as one line of `metrics.jsonl`."""
-        agents = {
-            name: np.asarray(values, np.float64).tolist()
-            for name, values in self.metrics._asdict().items()
-        }
-        return {
-            "steps": self.steps,
-            "seconds": round(self.seconds, 3),
-            "steps_per_second": round(self.steps_per_second, 1),
-            "iqm": self.iqm,
-            "interval": list(self.interval),
-            "without_return": self.without_return,
-            "diverged": self.diverged,
-            "stopped": self.stopped,
-            "agents": agents,
-        }
-
-    @classmethod
-    def of(cls, row: Row, returns: np.ndarray) -> "Progress":
-        """Make a line of `metrics.jsonl` what it was, given the returns before it."""
-        returns = updated_returns(row.metrics, returns)
-        plain = row.steps, row.seconds, row.steps_per_second
-        return cls(*plain, returns, row.metrics, row.diverged, row.stopped)
-
-
-def updated_returns(metrics: Metrics, before: np.ndarray) -> np.ndarray:
-    """Return each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
+def train(run: Run, callbacks: Sequence[Callback]) -> None:
+    """Train a population in segments, from wherever it is, and call callbacks after each of them.
 
     Args:
-        metrics: Each agent's metrics over a segment, leaves `[N]`.
-        before: What was returned for the segment before, `[N]`.
+        run: The run.
+        callbacks: What is called, in this order; what one raises ends the training.
     """
-    ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
-    return np.where(ended, metrics.episode_return, before)
-
-
-@dataclasses.dataclass(frozen=True)
-class Position:
-    """Where a run is: all that it takes to go on from there.
-
-    Attributes:
-        state: The population.
-        returns: Each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
-        seconds: Time spent training, compilation left out.
-        diverged: Which agents have diverged at some time, bool `[N]`.
-        stopped: Which agents train no further, as they were halved away, bool `[N]`.
-    """
-
-    state: AgentState
-    returns: np.ndarray
-    seconds: float
-    diverged: np.ndarray
-    stopped: np.ndarray
-
-    @property
-    def steps(self) -> int:
-        """Env steps of each agent so far."""
-        return int(self.state.steps)
-
-    def rescheduled(self, planned: Hparams) -> "Position":
-        """Give all schedules the lengths that they have in `planned`, leaves `[N]`."""
-        own, lengths = self.state.hparams, {}
-        for name in schedules(planned):
-            new, sharding = np.asarray(getattr(planned, name)), getattr(own, name).sharding
-            lengths[name] = jax.make_array_from_callback(new.shape, sharding, new.__getitem__)
-        return dataclasses.replace(self, state=self.state._replace(hparams=own.replace(**lengths)))
-
-    def facts(self) -> dict[str, Any]:
-        """Return what is not in the state as plain values."""
-        return {
-            "returns": finite(self.returns.tolist()),
-            "seconds": self.seconds,
-            "diverged": np.flatnonzero(self.diverged).tolist(),
-            "stopped": np.flatnonzero(self.stopped).tolist(),
-        }
-
-    @classmethod
-    def of(cls, state: AgentState, facts: dict[str, Any]) -> "Position":
-        """Put a state and what `facts` returned together again."""
-        returns = np.array(facts["returns"], float)
-        lists = facts["diverged"], facts["stopped"]
-        masks = [np.isin(np.arange(returns.size), numbers) for numbers in lists]
-        return cls(state, returns, facts["seconds"], *masks)
-
-
-def check_facts(config: Config, facts: dict[str, Any]) -> None:
-    """Check that values out of a file are what `Position.facts` returns.
-
-    Args:
-        config: What is trained.
-        facts: The values, as JSON has them.
-
-    Raises:
-        DamagedError: If one is missing, or something else.
-    """
-
-    def is_number(value: Any) -> bool:
-        return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-    def are_agents(numbers: Any) -> bool:
-        return isinstance(numbers, list) and all(
-            type(number) is int and 0 <= number < config.agents for number in numbers
-        )
-
-    returns = facts.get("returns")
-    if not isinstance(returns, list) or len(returns) != config.agents:
-        raise DamagedError(f"it does not hold returns of {config.agents} agents")
-    if not all(value is None or is_number(value) for value in returns):
-        raise DamagedError("its returns are no numbers")
-    if not is_number(facts.get("seconds")):
-        raise DamagedError("it does not say how many seconds it took")
-    if not all(are_agents(facts.get(name)) for name in ("diverged", "stopped")):
-        raise DamagedError("it does not say which agents have diverged or stopped")
-
-
-def begin(plan: Plan) -> Position:
-    """Make the population that a run begins with."""
-    agents = plan.config.agents
-    state = plan.population.init(jax.random.key(plan.config.seed), plan.hparams)
-    return Position(state, np.full(agents, np.nan), 0.0, *np.zeros((2, agents), bool))
-
-
-def train(
-    plan: Plan, position: Position, on_segment: Callable[[Progress, Position], bool | None]
-) -> Position:
-    """Train a population in segments, from wherever it is.
-
-    Args:
-        plan: What to train.
-        position: Where the run is.
-        on_segment: Called after every segment; what it raises ends the training, and so does `True`.
-
-    Returns:
-        Where the run is at its end.
-
-    Raises:
-        DivergenceError: If an agent has, and that is to stop the run.
-    """
-    config, trainer = plan.config, plan.population.trainer
-    if position.steps >= config.steps:
-        return position
-    survivors, watch = Survivors(plan.population), Watch(plan.population)
-    segment, compiled = segment_steps(config, trainer), None
-    while position.steps < config.steps:
-        if not np.array_equal(position.stopped, compiled):
+    config, trainer = run.config, run.population.trainer
+    subset, segment, compiled = ActiveSubset(run.population), segment_steps(config, trainer), None
+    while run.steps < config.steps and run.stopped is None:
+        if run.progress.stopped != compiled:
             # A run from the same state compiles; it is thrown away, and the clock starts behind it.
-            watch.diverged(*survivors.run(position.state, trainer.iteration_steps, position.stopped))
-            compiled = position.stopped
+            stopped = run.progress.mask(run.progress.stopped)
+            jax.block_until_ready(subset.run(run.state, trainer.iteration_steps, stopped))
+            compiled = run.progress.stopped
         # Where segments end depends on the configuration alone, not on where the run began.
-        length = segment - (position.steps - trainer.warmup_steps) % segment
-        length = min(length, config.steps - position.steps)
-        progress, position = _segment(plan, survivors, watch, position, length)
-        if on_segment(progress, position):
-            break
-    return position
+        length = segment - (run.steps - trainer.warmup_steps) % segment
+        _train_segment(run, subset, min(length, config.steps - run.steps))
+        for callback in callbacks:
+            callback.on_segment(run, run.progress)
 
 
-def _segment(
-    plan: Plan, survivors: Survivors, watch: Watch, before: Position, length: int
-) -> tuple[Progress, Position]:
-    """Train for one segment, deal with agents that diverge in it, and stop those that are too bad."""
-    began = time.perf_counter()
-    state, metrics = survivors.run(before.state, length, before.stopped)
-    # Of agents that have stopped there is no loss to look at.
-    diverged = watch.diverged(state, metrics) & ~before.stopped
+def _train_segment(run: Run, subset: ActiveSubset, num_steps: int) -> None:
+    before, began = run.progress, time.perf_counter()
+    run.before = run.state, before
+    stopped = before.mask(before.stopped)
+    state, metrics = subset.run(run.state, num_steps, stopped)
+    # It waits for the segment to end.
     metrics = gathered(metrics)
-    if diverged.any() and plan.config.on_divergence == "stop":
-        raise DivergenceError(np.flatnonzero(diverged).tolist(), before)
-    if plan.config.on_divergence == "freeze":
-        diverged = diverged | before.diverged
-    if diverged.any():
-        if plan.config.on_divergence == "restart":
-            state = watch.restarted(diverged, state)
-        else:
-            state = watch.frozen(diverged, before.state, state)
     seconds = time.perf_counter() - began
-    # Agents that have diverged count with what they get, as everywhere: without them the scores would be
-    # those of agents that were chosen for doing well.
+    speed = (int(state.steps) - before.steps) * np.count_nonzero(~stopped) / seconds
     returns = updated_returns(metrics, before.returns)
-    diverged = before.diverged | diverged
-    stopped = halved(plan.config, int(state.steps), returns, diverged, before.stopped)
-    after = Position(state, returns, before.seconds + seconds, diverged, stopped)
-    speed = (after.steps - before.steps) * np.count_nonzero(~before.stopped) / seconds
-    lists = np.flatnonzero(diverged).tolist(), np.flatnonzero(stopped).tolist()
-    progress = Progress(after.steps, after.seconds, speed, returns, metrics, *lists)
-    return progress, after
+    lists = before.diverged, before.stopped
+    run.state = state
+    run.progress = Progress(run.steps, before.seconds + seconds, speed, returns, metrics, *lists)
 
 
-class DivergenceError(Exception):
-    """Agents have diverged, and the run is to stop.
+class MetricsWriter(Callback):
+    """Writes a line of metrics for every segment.
 
-    Attributes:
-        agents: Which ones.
-        before: Where the run was before.
+    Args:
+        directory: The run directory.
     """
 
-    def __init__(self, agents: list[int], before: Position) -> None:
-        super().__init__(
-            f"agents {agents} have diverged after {before.steps:,} steps; try a smaller learning_rate, "
-            "or on_divergence='freeze'"
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
+
+    def on_segment(self, run: Run, progress: Progress) -> None:
+        """Append a line to `metrics.jsonl`."""
+        self._directory.append_metrics(progress.row())
+
+
+class Checkpointer(Callback):
+    """Writes checkpoints where it is time, and before a run ends early, which all processes do together.
+
+    Args:
+        checkpoints: Where they go.
+        warn: Told why one could not be written, or `None`.
+        request: Who may ask to stop.
+        users: The user's callbacks, which have been called when this one is.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        warn: Callable[[str | None], None],
+        request: StopRequest,
+        users: UserCallbacks,
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._warn = warn
+        self._request = request
+        self._users = users
+        self._segments = 0
+        self._saved_at = time.monotonic()
+
+    def on_start(self, run: Run) -> None:
+        """Save a run that is stopped before its first segment."""
+        if all_reduce_max(run.stopped is not None)[0]:
+            run.stop(_ELSEWHERE)
+            self.save(run)
+
+    def on_segment(self, run: Run, progress: Progress) -> None:
+        """Save if it is time or the run ends here, and end it where somebody has asked for it.
+
+        Raises:
+            StoppedError: If a signal has.
+            Exception: What a callback of the user has raised.
+        """
+        self._segments += 1
+        minutes = (time.monotonic() - self._saved_at) / 60
+        late, number, failed, stopped = all_reduce_max(
+            minutes >= run.config.checkpoint_minutes,
+            self._request.number,
+            self._users.error is not None,
+            run.stopped is not None,
         )
-        self.agents = agents
-        self.before = before
+        last = run.steps >= run.config.steps
+        due = self._segments % run.config.checkpoint_segments == 0
+        if number or failed or stopped or last or late or due:
+            self.save(run)
+        if failed:
+            raise self._users.error or RuntimeError("a callback failed in another process of this run")
+        if number and not last:
+            self._warn(self._checkpoints.wait())
+            raise StoppedError(number, f"{run.steps:,} steps", run.directory)
+        if stopped:
+            run.stop(_ELSEWHERE)
+
+    def save(self, run: Run) -> None:
+        """Begin to write a checkpoint, and say so if the one before could not be written."""
+        progress = run.progress
+        failed = self._checkpoints.save(run.state, run.steps, progress.iqm, progress.facts())
+        self._warn(failed)
+        self._saved_at = time.monotonic()
+
+
+def begin(plan: Plan) -> AgentState:
+    """Make the population that a run begins with."""
+    return plan.population.init(jax.random.key(plan.config.seed), plan.hparams)
 
 
 def evaluate(

@@ -1,6 +1,7 @@
 """Stopping: what a user or a scheduler asks for is done at the end of the segment."""
 
 import contextlib
+import contextvars
 import shlex
 import signal
 import threading
@@ -44,6 +45,9 @@ class StopRequest:
         self.number = number
 
 
+_REQUEST: contextvars.ContextVar[StopRequest | None] = contextvars.ContextVar("request", default=None)
+
+
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """Take note of Ctrl-C and SIGTERM instead of ending at once; a second Ctrl-C does end at once.
@@ -52,17 +56,15 @@ def stop_requests() -> Iterator[StopRequest]:
     sweep around it too. Signals can only be caught by the main thread; elsewhere they do what they did
     before.
     """
-    request = StopRequest()
-    if threading.current_thread() is not threading.main_thread():
-        yield request
+    outer, request = _REQUEST.get(), StopRequest()
+    if outer is not None or threading.current_thread() is not threading.main_thread():
+        yield outer or request
         return
-    outer = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
-    if isinstance(outer, StopRequest):
-        yield outer
-        return
+    token = _REQUEST.set(request)
     before = {number: signal.signal(number, request.note) for number in SIGNALS}
     try:
         yield request
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        _REQUEST.reset(token)

@@ -15,11 +15,11 @@ from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.configuring import extended
 from jaxq.experiment.directory import SWEEP, RunDirectory, checked_path
-from jaxq.experiment.display import Voice, sweep_table
+from jaxq.experiment.display import ConsoleLogger, sweep_table
+from jaxq.experiment.divergence import DivergenceError
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import check_name, each
 from jaxq.experiment.plan import check_steps_done, prepare, written
-from jaxq.experiment.runner import DivergenceError
 from jaxq.experiment.stopping import StoppedError, StopRequest, stop_requests
 from jaxq.experiment.sweep_directory import SweepDirectory
 from jaxq.experiment.tracking import Tracker, Trackers
@@ -125,13 +125,13 @@ class Sweep:
             SweepError: If groups failed; the others were trained all the same.
             InputValueError: If another process runs in the directory.
         """
-        voice = Voice(Console(quiet=True) if console is None else console)
+        log = ConsoleLogger(console)
         returns: dict[str, np.ndarray] = {}
         failed: dict[str, str] = {}
         with RunDirectory(self.directory.path).locked(), stop_requests() as request:
             self._write()
             for name in self.groups:
-                self._begin(voice, name, request)
+                self._begin(log, name, request)
                 try:
                     returns[name] = self._returns(name, console)
                 except StoppedError as stopped:
@@ -140,12 +140,15 @@ class Sweep:
                 except (DivergenceError, checks.InputError, jax.errors.JaxRuntimeError) as error:
                     # The device may be too small for one group, and not for the next.
                     failed[name] = str(error).partition("\n")[0]
-                    voice.warn(f"{name} failed: {failed[name]}")
+                    log.warn(f"{name} failed: {failed[name]}")
                 # The next group needs the memory.
                 gc.collect()
                 jax.clear_caches()
-        voice.console.print(sweep_table(self.groups, returns))
-        voice.say(f"written to {self.directory.path}")
+        table, said = sweep_table(self.groups, returns)
+        log.console.print(table)
+        if said:
+            log.say(said)
+        log.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)
         return returns
@@ -158,12 +161,12 @@ class Sweep:
         described = {name: written(config) for name, config in self.groups.items()}
         self.directory.write(described, self._tracked)
 
-    def _begin(self, voice: Voice, name: str, request: StopRequest) -> None:
+    def _begin(self, log: ConsoleLogger, name: str, request: StopRequest) -> None:
         """Say which group is next, unless somebody has asked to stop."""
         place, number = [*self.groups].index(name), len(self.groups)
         if request.number:
             raise StoppedError(request.number, f"{place} of {number} groups", self.directory.path)
-        voice.say(f"group {place + 1} of {number}: {name}")
+        log.say(f"group {place + 1} of {number}: {name}")
 
     def _returns(self, name: str, console: Console | None) -> np.ndarray:
         """Return what a group comes to: its final evaluation, trained for unless it has ended before."""

@@ -13,7 +13,7 @@ import jax
 from jaxq import checks
 from jaxq.engine import AgentState, Population, Trainer
 from jaxq.engine.devices import num_workers
-from jaxq.experiment.distributed import is_first, of_first
+from jaxq.experiment.distributed import broadcast_from_primary, is_primary
 from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import json_of
 from jaxq.experiment.objects import plain_settings
@@ -159,7 +159,7 @@ def remembered(trainer: Trainer, agents: int) -> int | None:
         trainer: Trains one agent.
         agents: Number of agents.
     """
-    found = of_first(str(_read(trainer, agents) or "") if is_first() else "")
+    found = broadcast_from_primary(str(_read(trainer, agents) or "") if is_primary() else "")
     return int(found) if found else None
 
 

@@ -73,8 +73,13 @@ def append(file: Path, content: str | bytes) -> None:
         InputValueError: If it is a link, or no plain file.
         OSError: If it cannot be written.
     """
-    with os.fdopen(_open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab") as stream:
+    with open_to_append(file) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
+
+
+def open_to_append(file: Path) -> BinaryIO:
+    """Open a plain file to add to it, or make one; raises as `append` does."""
+    return os.fdopen(_open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
 
 
 def replace(file: Path, content: str | bytes) -> None:

@@ -69,6 +69,36 @@ def numbers_of(where: Path, name: str, values: Any, length: int | None = None) -
     return numbers
 
 
+def rows_of(where: Path, name: str, rows: Any, num_rows: int) -> np.ndarray:
+    """Return lists of finite numbers, all of one length, as float64 `[num_rows, length]`."""
+    if not isinstance(rows, list) or len(rows) != num_rows:
+        raise checks.InputValueError(f"{where}: {name} must have one list for each of the agents")
+    length = len(rows[0]) if isinstance(rows[0], list) else 0
+    if not length:
+        raise checks.InputValueError(f"{where}: {name} must have at least one number of each agent")
+    return np.stack([numbers_of(where, name, row, length) for row in rows])
+
+
+def steps_of(where: Path, record: dict[str, Any]) -> int:
+    """Return the env steps that a record is after."""
+    try:
+        return checks.whole_number("steps", record.get("steps"), minimum=0)
+    except checks.InputError:
+        steps = brief(record.get("steps"))
+        raise checks.InputValueError(
+            f"{where}: steps must be a whole number from 0 to {checks.INT32_MAX}, got {steps}"
+        ) from None
+
+
+def agents_of(where: Path, record: dict[str, Any], name: str, num_agents: int) -> list[int]:
+    """Return the agents that a record lists, such as those that have diverged."""
+    listed = record.get(name)
+    numbers = numbers_of(where, name, [] if listed is None else listed)
+    if not np.isin(numbers, np.arange(num_agents)).all():
+        raise checks.InputValueError(f"{where}: {name} must list numbers of agents")
+    return sorted({*numbers.astype(int).tolist()})
+
+
 def names_of(where: Path, name: str, values: Any) -> list[str]:
     """Return a list of names."""
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):

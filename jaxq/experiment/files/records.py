@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxq import checks
-from jaxq.engine import Metrics
 from jaxq.engine.memory_use import readable
 from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.files.access import open_to_read
 from jaxq.experiment.files.json_values import (
     LONGEST,
+    agents_of,
     brief,
     json_of,
     mapping,
@@ -24,33 +24,13 @@ from jaxq.experiment.files.json_values import (
     numbers_of,
     object_of,
     printable,
+    steps_of,
 )
+from jaxq.experiment.progress import Progress
 
 # Of a line, beside what a number of each agent takes in all the lists it may have.
 _LINE_BYTES = 2**20
 _AGENT_BYTES = 2**9
-
-
-class Row(NamedTuple):
-    """One line of `metrics.jsonl`: what came of one segment.
-
-    Attributes:
-        steps: Env steps of each agent so far.
-        seconds: Time since training began.
-        steps_per_second: Env steps of all agents per second, over the segment.
-        metrics: Each agent's metrics over the segment, float64 `[N]`; NaN for none.
-        diverged: Numbers of the agents that have diverged so far.
-        stopped: Numbers of the agents that train no further.
-        written: The line as it stands in the file.
-    """
-
-    steps: int
-    seconds: float
-    steps_per_second: float
-    metrics: Metrics
-    diverged: list[int]
-    stopped: list[int]
-    written: dict[str, Any]
 
 
 class RecordedMetrics(NamedTuple):
@@ -58,10 +38,12 @@ class RecordedMetrics(NamedTuple):
 
     Attributes:
         rows: Its lines, in the order of their steps.
+        lines: The lines as they stand in the file.
         cut: Whether the last line was cut off, and is left out.
     """
 
-    rows: list[Row]
+    rows: list[Progress]
+    lines: list[bytes]
     cut: bool
 
 
@@ -119,22 +101,24 @@ def read_metrics(file: Path, num_agents: int) -> RecordedMetrics:
         file: The file.
         num_agents: Number of agents N.
     """
-    rows: list[Row] = []
-    cut = False
+    rows: list[Progress] = []
+    lines: list[bytes] = []
     for where, line, last in _lines(file, _LINE_BYTES + num_agents * _AGENT_BYTES):
         try:
             value = json_of(where, line)
         except checks.InputValueError:
             if not last:
                 raise
-            cut = True
-            break
-        row = _row(where, value, num_agents)
+            return RecordedMetrics(rows, lines, cut=True)
+        steps = steps_of(where, mapping(where, value))
         # A run that was resumed goes on from before where it had come to.
-        while rows and rows[-1].steps >= row.steps:
+        while rows and rows[-1].steps >= steps:
             rows.pop()
-        rows.append(row)
-    return RecordedMetrics(rows, cut)
+            lines.pop()
+        before = rows[-1].returns if rows else np.full(num_agents, np.nan)
+        rows.append(Progress.read(where, value, before))
+        lines.append(line)
+    return RecordedMetrics(rows, lines, cut=False)
 
 
 def _lines(file: Path, longest: int) -> Iterator[tuple[Path, bytes, bool]]:
@@ -156,23 +140,6 @@ def _lines(file: Path, longest: int) -> Iterator[tuple[Path, bytes, bool]]:
             line = following
 
 
-def _row(where: Path, value: Any, num_agents: int) -> Row:
-    row = mapping(where, value)
-    agents = mapping(where, row.get("agents"))
-    metrics = {
-        name: numbers_of(where, name, agents[name], num_agents)
-        for name in Metrics._fields
-        if name in agents
-    }
-    missing = [name for name in Metrics._fields if name not in metrics]
-    if missing:
-        raise checks.InputValueError(f"{where}: agents must have their {', '.join(missing)}")
-    plain = [row.get(name) for name in ("steps", "seconds", "steps_per_second")]
-    _, seconds, speed = numbers_of(where, "[steps, seconds, steps_per_second]", plain, 3).tolist()
-    lists = [_agents(where, row, num_agents, what) for what in ("diverged", "stopped")]
-    return Row(_steps(where, row), seconds, speed, Metrics(**metrics), *lists, row)
-
-
 def read_evaluation(file: Path, num_agents: int) -> RecordedEvaluation | None:
     """Read a `report/evaluation.json`, or return `None` where there is none.
 
@@ -183,7 +150,7 @@ def read_evaluation(file: Path, num_agents: int) -> RecordedEvaluation | None:
     if not (file.is_file() or file.is_symlink()):
         return None
     evaluation = object_of(file)
-    lists = [_agents(file, evaluation, num_agents, what) for what in ("diverged", "stopped")]
+    lists = [agents_of(file, evaluation, what, num_agents) for what in ("diverged", "stopped")]
     returns = evaluation.get("returns")
     if not isinstance(returns, list) or len(returns) != num_agents:
         raise checks.InputValueError(f"{file}: returns must have one list for each of the agents")
@@ -194,7 +161,7 @@ def read_evaluation(file: Path, num_agents: int) -> RecordedEvaluation | None:
     returns = _table(file, "returns", returns, shape)
     costs = evaluation.get("costs")
     return RecordedEvaluation(
-        _steps(file, evaluation),
+        steps_of(file, evaluation),
         returns,
         *lists,
         None if costs is None else _costs(file, mapping(Path(f"{file}: costs"), costs), shape),
@@ -217,22 +184,3 @@ def _table(file: Path, name: str, rows: Any, shape: tuple[int, int]) -> np.ndarr
     if not isinstance(rows, list) or len(rows) != shape[0]:
         raise checks.InputValueError(f"{file}: {name} must have one list for each of the agents")
     return np.stack([numbers_of(file, name, row, shape[1]) for row in rows])
-
-
-def _steps(where: Path, record: dict[str, Any]) -> int:
-    try:
-        return checks.whole_number("steps", record.get("steps"), minimum=0)
-    except checks.InputError:
-        steps = brief(record.get("steps"))
-        raise checks.InputValueError(
-            f"{where}: steps must be a whole number from 0 to {checks.INT32_MAX}, got {steps}"
-        ) from None
-
-
-def _agents(where: Path, record: dict[str, Any], num_agents: int, what: str) -> list[int]:
-    """Return the numbers of the agents that a record says have diverged, or have stopped."""
-    listed = record.get(what)
-    numbers = numbers_of(where, what, [] if listed is None else listed)
-    if not np.isin(numbers, np.arange(num_agents)).all():
-        raise checks.InputValueError(f"{where}: {what} must list numbers of agents")
-    return sorted({*numbers.astype(int).tolist()})

@@ -1,10 +1,5 @@
-"""Experiment tracking: what a run did, where people look at runs side by side.
+"""Experiment tracking: TensorBoard files in every run directory; wandb and MLflow on request."""
 
-TensorBoard files are always written, into the run directory; wandb and MLflow get the same numbers on
-request. A tracker that fails is switched off, and training goes on.
-"""
-
-from jaxq.experiment.tracking.tracker import Tracker
-from jaxq.experiment.tracking.trackers import Trackers
+from jaxq.experiment.tracking.trackers import Tracker, Trackers
 
 __all__ = ["Tracker", "Trackers"]

@@ -1,31 +1,20 @@
-"""TensorBoard: event files in the run directory.
-
-Events are appended by hand instead of through a writer, which has a thread, a queue and open files for
-each run: with a run per agent there may be thousands, and a full disk would block it for ever.
-"""
+"""TensorBoard: event files in the run directory."""
 
 import json
-import struct
 import textwrap
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from tensorboardX import summary
+from tensorboardX import RecordWriter, summary
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
-from tensorboardX.record_writer import masked_crc32c
+from tensorboardX.record_writer import register_writer_factory
 
 from jaxq.experiment.files import access
-from jaxq.experiment.runner import Progress
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking.code_version import code_version
-from jaxq.experiment.tracking.values import (
-    agent_evaluations,
-    agent_hparams,
-    agent_values,
-    evaluation_values,
-    population_values,
-)
+from jaxq.experiment.tracking.rows import Row, agent_hparams, evaluation_rows, segment_rows
 
 
 class TensorBoard:
@@ -39,48 +28,50 @@ class TensorBoard:
     """
 
     def __init__(self, agents: bool = False) -> None:
-        self._with_agents = agents
-        self._agents: list[_Events] = []
+        self._agents = agents
+        self._runs: list[_EventFile] = []
         self._steps = 0
 
     def start(self, described: dict[str, Any], directory: Path, resumed_at: int | None) -> None:
         """Begin new event files; of earlier ones, what lies beyond `resumed_at` no longer counts."""
         directory = directory / "tensorboard"
-        self._population = _Events(directory, resumed_at)
-        if self._with_agents:
-            paths = [directory / "agents" / str(agent) for agent in range(described["agents"])]
-            self._agents = [_Events(path, resumed_at) for path in paths]
+        number = described["agents"] if self._agents else 0
+        paths = [directory, *(directory / "agents" / str(agent) for agent in range(number))]
+        self._runs = [_EventFile(path, resumed_at) for path in paths]
         if resumed_at is not None:
             self._steps = resumed_at
             return
         text = json.dumps({**described, "code": code_version()}, indent=2)
         # Indented text is code in Markdown.
-        self._population.write(summary.text("config", textwrap.indent(text, "    ")))
-        self._population.write_hparams({**described["settings"], **described["hparams"]})
-        for events, hparams in zip(self._agents, agent_hparams(described), strict=False):
-            events.write_hparams(hparams)
+        self._runs[0].write(summary.text("config", textwrap.indent(text, "    ")))
+        hparams = [{**described["settings"], **described["hparams"]}, *agent_hparams(described)]
+        for run, values in zip(self._runs, hparams, strict=False):
+            run.write_hparams(values)
 
     def segment(self, progress: Progress) -> None:
         """Append one event to each run."""
         self._steps = progress.steps
-        self._population.write_values(population_values(progress), progress.steps)
-        if self._agents:
-            for events, values in zip(self._agents, agent_values(progress), strict=True):
-                events.write_values(values, progress.steps)
+        self._write(segment_rows(progress, self._agents))
 
     def finish(self, evaluation: dict[str, Any], artifacts: list[Path]) -> None:
         """Append the evaluation; artifacts stay where they are, beside the event files."""
-        self._population.write_values(evaluation_values(evaluation), self._steps)
-        if self._agents:
-            for events, values in zip(self._agents, agent_evaluations(evaluation), strict=True):
-                events.write_values(values, self._steps)
+        self._write(evaluation_rows(evaluation, self._agents))
 
     def close(self) -> None:
         """Do nothing: what was written is in the files."""
 
+    def _write(self, rows: list[Row]) -> None:
+        for run, row in zip(self._runs, rows, strict=True):
+            scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in row.items()]
+            run.write(Summary(value=scalars), self._steps)
 
-class _Events:
-    """The events of one run, in a file that is closed in between."""
+
+class _EventFile:
+    """The events of one run.
+
+    A `SummaryWriter` has a thread, a queue and an open file for each run: with a run per agent there may
+    be thousands, and a full disk would block it for ever. This file is closed in between.
+    """
 
     def __init__(self, directory: Path, resumed_at: int | None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -96,10 +87,6 @@ class _Events:
     def write(self, what: Summary, steps: int = 0) -> None:
         self._append(Event(step=steps, summary=what))
 
-    def write_values(self, values: dict[str, float], steps: int) -> None:
-        scalars = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
-        self.write(Summary(value=scalars), steps)
-
     def write_hparams(self, hparams: dict[str, Any]) -> None:
         plain = {
             name: value if isinstance(value, bool | int | float) else str(value)
@@ -111,11 +98,23 @@ class _Events:
 
     def _append(self, event: Event) -> None:
         event.wall_time = time.time()
-        data = event.SerializeToString()
-        length = struct.pack("<Q", len(data))
-        record = (length, _checksum(length), data, _checksum(data))
-        access.append(self._path, b"".join(record))
+        writer = RecordWriter(f"{_Appending.PREFIX}:{self._path}")
+        writer.write(event.SerializeToString())
+        writer.close()
 
 
-def _checksum(data: bytes) -> bytes:
-    return struct.pack("<I", masked_crc32c(data))
+class _Appending:
+    """Lets a `RecordWriter` append to a plain file."""
+
+    PREFIX = "jaxq-append"
+
+    @staticmethod
+    def open(path: str) -> BinaryIO:
+        return access.open_to_append(Path(path.partition(":")[2]))
+
+    @staticmethod
+    def directory_check(path: str) -> None:
+        """Do nothing: the directory is there."""
+
+
+register_writer_factory(_Appending.PREFIX, _Appending)

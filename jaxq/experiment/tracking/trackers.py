@@ -1,33 +1,61 @@
-"""All trackers of a run behind one."""
+"""Trackers: where people look at runs side by side; each works beside the training, and may fail."""
 
+import contextlib
 import importlib.util
+import queue
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-from rich.console import Console
+from typing import Any, Protocol
 
 from jaxq import checks
-from jaxq.experiment.runner import Progress
-from jaxq.experiment.tracking.isolation import Isolated
+from jaxq.experiment.callbacks import Callback, Run
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking.mlflow import MLflow
 from jaxq.experiment.tracking.tensorboard import TensorBoard
-from jaxq.experiment.tracking.tracker import Tracker
 from jaxq.experiment.tracking.wandb import Wandb
+
+
+class Tracker(Protocol):
+    """Takes what a run does, in the order of these methods, and may raise whatever it likes."""
+
+    def start(self, described: dict[str, Any], directory: Path, resumed_at: int | None) -> None:
+        """Begin, or go on with what an earlier process began in the same directory.
+
+        Args:
+            described: What is trained, from `jaxq.experiment.plan.describe`.
+            directory: The run directory.
+            resumed_at: Env steps of each agent at which training goes on; `None` for a new run.
+        """
+
+    def segment(self, progress: Progress) -> None:
+        """Take one more segment of training."""
+
+    def finish(self, evaluation: dict[str, Any], artifacts: list[Path]) -> None:
+        """Take the end of a run that reached it.
+
+        Args:
+            evaluation: The final evaluation: `iqm`, `interval` and `returns` `[N][episodes]`.
+            artifacts: Files and directories to keep with the run.
+        """
+
+    def close(self) -> None:
+        """Give everything back; called once, whether the run reached its end or not."""
+
 
 TRACKERS: dict[str, Callable[[bool], Tracker]] = {
     "tensorboard": TensorBoard,
     "wandb": Wandb,
     "mlflow": MLflow,
 }
-# What has to be there for those that are not part of every installation.
+# What those need that are not part of every installation.
 _PACKAGES = {"wandb": ("wandb",), "mlflow": ("mlflow", "sqlalchemy", "alembic")}
+# A server that does not answer, or is slow to take a checkpoint, holds up the end of a run for so long.
+CLOSE_SECONDS = 300.0
 
 
-class Trackers:
-    """Passes a run on to TensorBoard and whatever else was asked for.
-
-    Whatever a tracker raises ends in one line for the user, and that tracker is switched off.
+class Trackers(Callback):
+    """TensorBoard and whatever else was asked for.
 
     Attributes:
         described: What was asked for, as plain values; objects of the user's own are not among them.
@@ -54,47 +82,102 @@ class Trackers:
             _check_installed(checks.one_of("tracker", name, TRACKERS))
         self._trackers = [(name, TRACKERS[name](track_agents)) for name in names]
         self._trackers += [(type(tracker).__name__, tracker) for tracker in own]
-        self._running: list[Isolated] = []
+        self._running: list[BackgroundTracker] = []
         self.described = {"names": [*names][1:], "agents": track_agents}
 
     def start(
         self,
         described: dict[str, Any],
         directory: Path,
-        console: Console,
+        warn: Callable[[str], None],
         resumed_at: int | None = None,
     ) -> None:
-        """Begin, or go on with what an earlier process began in the same directory.
-
-        Args:
-            described: What is trained, from `jaxq.experiment.config.describe`.
-            directory: The run directory.
-            console: Where a tracker that fails is told of.
-            resumed_at: Env steps of each agent at which training goes on; `None` for a new run.
-        """
-
-        def warn(line: str) -> None:
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-        self._running = [Isolated(name, tracker, warn) for name, tracker in self._trackers]
+        """Start all, as `Tracker.start` says; `warn` is told of one that fails."""
+        self._running = [BackgroundTracker(name, tracker, warn) for name, tracker in self._trackers]
         for tracker in self._running:
             tracker.start(described, directory, resumed_at)
 
-    def segment(self, progress: Progress) -> None:
+    def on_segment(self, run: Run, progress: Progress) -> None:
         """Pass on one more segment."""
         for tracker in self._running:
-            tracker.segment(progress)
+            tracker.call("segment", progress)
 
     def finish(self, evaluation: dict[str, Any], artifacts: list[Path]) -> None:
         """Pass on the end of a run that reached it."""
         for tracker in self._running:
-            tracker.finish(evaluation, artifacts)
+            tracker.call("finish", evaluation, artifacts)
 
     def close(self) -> None:
         """Wait until everything is tracked; a second call does nothing."""
         for tracker in self._running:
             tracker.close()
         self._running = []
+
+
+class BackgroundTracker:
+    """Runs one tracker in a thread of its own, and switches it off when it fails.
+
+    It starts in the thread of the caller, where it may ask for a password; everything else waits in a
+    queue.
+
+    Args:
+        name: Name of the tracker.
+        tracker: The tracker.
+        warn: Takes one line for the user.
+        close_seconds: How long `close` waits for what is still in the queue.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        tracker: Tracker,
+        warn: Callable[[str], None],
+        close_seconds: float = CLOSE_SECONDS,
+    ) -> None:
+        self._name = name
+        self._tracker = tracker
+        self._warn = warn
+        self._close_seconds = close_seconds
+        self._failed = False
+        self._calls: queue.SimpleQueue[tuple[Any, ...] | None] = queue.SimpleQueue()
+        # A thread that hangs must not keep the process from ending.
+        self._thread = threading.Thread(target=self._work, name=f"jaxq-{name}", daemon=True)
+
+    def start(self, *arguments: Any) -> None:
+        """Start the tracker, before this returns."""
+        self._attempt("start", *arguments)
+        self._thread.start()
+
+    def call(self, method: str, *arguments: Any) -> None:
+        """Call a method of the tracker when those before have returned."""
+        self._calls.put((method, *arguments))
+
+    def close(self) -> None:
+        """Wait until everything is tracked, but not for ever."""
+        self.call("close")
+        self._calls.put(None)
+        self._thread.join(self._close_seconds)
+        if self._thread.is_alive() and not self._failed:
+            self._warn(
+                f"{self._name} did not take everything within {self._close_seconds:g} s; "
+                "what it misses is in the run directory"
+            )
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            self._attempt(*call)
+
+    def _attempt(self, method: str, *arguments: Any) -> None:
+        if self._failed:
+            return
+        try:
+            getattr(self._tracker, method)(*arguments)
+        except Exception as error:
+            self._failed = True
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            self._warn(f"tracking with {self._name} is switched off ({reason[:200]}); training goes on")
+            with contextlib.suppress(Exception):
+                self._tracker.close()
 
 
 def _check_installed(name: str) -> None:

@@ -5,16 +5,10 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from jaxq.experiment.runner import Progress
-from jaxq.experiment.tracking.bookmark import Bookmark
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking.code_version import code_version
-from jaxq.experiment.tracking.values import (
-    agent_evaluations,
-    agent_hparams,
-    agent_values,
-    evaluation_values,
-    population_values,
-)
+from jaxq.experiment.tracking.resume_state import ResumeState
+from jaxq.experiment.tracking.rows import agent_hparams, evaluation_rows, segment_rows
 
 # What wandb takes as a name.
 _LONGEST_NAME = 128
@@ -32,46 +26,42 @@ class Wandb:
     """
 
     def __init__(self, agents: bool = False) -> None:
-        self._with_agents = agents
+        self._agents = agents
         self._runs: list[Any] = []
         self._finished = False
 
     def start(self, described: dict[str, Any], directory: Path, resumed_at: int | None) -> None:
         """Begin the runs, or go on with those that the run directory names."""
         self._directory = directory.resolve()
-        self._bookmark = Bookmark.open(directory, "wandb")
+        self._state = ResumeState.open(directory, "wandb")
         configs = [described]
-        if self._with_agents:
+        if self._agents:
             rest = {name: value for name, value in described.items() if name not in _OF_ALL}
             configs += [
                 {**rest, "agent": agent, "hparams": hparams}
                 for agent, hparams in enumerate(agent_hparams(described))
             ]
-        code = code_version()
-        ids = self._bookmark.runs
+        code, ids = code_version(), self._state.runs
         ids += [uuid.uuid4().hex[:16] for _ in configs[len(ids) :]]
         for run_id, config in zip(ids, configs, strict=False):
-            self._runs.append(_begin(run_id, {**config, "code": code}, directory.resolve()))
-        self._bookmark.save()
+            self._runs.append(_begin(run_id, {**config, "code": code}, self._directory))
+        self._state.save()
 
     def segment(self, progress: Progress) -> None:
         """Log one row to each run."""
-        if progress.steps <= self._bookmark.steps:
+        if progress.steps <= self._state.steps:
             return
-        rows = [population_values(progress)] + (agent_values(progress) if self._with_agents else [])
-        for run, row in zip(self._runs, rows, strict=True):
+        for run, row in zip(self._runs, segment_rows(progress, self._agents), strict=True):
             run.log(row, step=progress.steps)
-        self._bookmark.steps = progress.steps
-        self._bookmark.save()
+        self._state.steps = progress.steps
+        self._state.save()
 
     def finish(self, evaluation: dict[str, Any], artifacts: list[Path]) -> None:
         """Log the evaluation as each run's summary, and the artifacts with the population's run."""
         import wandb
 
         self._finished = True
-        rows = [evaluation_values(evaluation)]
-        rows += agent_evaluations(evaluation) if self._with_agents else []
-        for run, row in zip(self._runs, rows, strict=True):
+        for run, row in zip(self._runs, evaluation_rows(evaluation, self._agents), strict=True):
             run.summary.update(row)
         artifact = wandb.Artifact(f"run-{self._runs[0].id}", type="run")
         for path in artifacts:

@@ -10,7 +10,7 @@ from jaxq.experiment.files.json_values import names_of, object_of
 
 
 @dataclasses.dataclass
-class Bookmark:
+class ResumeState:
     """What was logged so far, and to which runs; a file in the run directory.
 
     Attributes:
@@ -24,8 +24,8 @@ class Bookmark:
     steps: int = 0
 
     @classmethod
-    def open(cls, directory: Path, tracker: str) -> "Bookmark":
-        """Read the bookmark of a run directory; without one there, it is an empty one."""
+    def open(cls, directory: Path, tracker: str) -> "ResumeState":
+        """Read the state that a run directory has, or begin an empty one."""
         path = directory / "tracking" / f"{tracker}.json"
         path.parent.mkdir(exist_ok=True)
         if not path.exists():

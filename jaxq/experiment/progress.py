@@ -1,0 +1,166 @@
+"""Progress: what came of a segment of training, as `metrics.jsonl` and a checkpoint keep it."""
+
+import dataclasses
+import functools
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxq import checks
+from jaxq.engine import CostMetrics, Metrics
+from jaxq.experiment.files.json_values import agents_of, mapping, numbers_of, rows_of, steps_of
+from jaxq.experiment.manifest import DamagedError
+from jaxq.statistics import Interval, bootstrap_interval, iqm
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far a run is, after one segment.
+
+    Attributes:
+        steps: Env steps of each agent so far.
+        seconds: Time since training began, compilation left out.
+        steps_per_second: Env steps of all active agents per second, over the last segment.
+        returns: Each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
+        metrics: Each agent's metrics over the segment, leaves `[N]`.
+        diverged: Agents that have diverged so far.
+        stopped: Agents that train no further, as they were halved away.
+    """
+
+    steps: int
+    seconds: float
+    steps_per_second: float
+    returns: np.ndarray
+    metrics: Metrics | CostMetrics
+    diverged: list[int] = dataclasses.field(default_factory=list)
+    stopped: list[int] = dataclasses.field(default_factory=list)
+
+    @property
+    def iqm(self) -> float:
+        """Interquartile mean of the returns over agents, diverged ones included."""
+        return iqm(self.returns)
+
+    @property
+    def without_return(self) -> int:
+        """Number of agents that have finished no episode yet; the IQM leaves them out."""
+        return int(np.count_nonzero(~np.isfinite(self.returns)))
+
+    @functools.cached_property
+    def interval(self) -> Interval:
+        """The 95% bootstrap interval of the interquartile mean."""
+        return bootstrap_interval(self.returns, resamples=500)
+
+    def mask(self, agents: list[int]) -> np.ndarray:
+        """Return numbers of agents, such as `diverged`, as a mask, bool `[N]`."""
+        return np.isin(np.arange(self.returns.size), agents)
+
+    def row(self) -> dict[str, Any]:
+        """Return the progress as one line of `metrics.jsonl`."""
+        columns = self.metrics._asdict().items()
+        return {
+            "steps": self.steps,
+            "seconds": round(self.seconds, 3),
+            "steps_per_second": round(self.steps_per_second, 1),
+            "iqm": self.iqm,
+            "interval": list(self.interval),
+            "without_return": self.without_return,
+            "diverged": self.diverged,
+            "stopped": self.stopped,
+            "agents": {name: np.asarray(column, np.float64).tolist() for name, column in columns},
+        }
+
+    @classmethod
+    def read(cls, where: Path, value: Any, before: np.ndarray) -> "Progress":
+        """Read what `row` returned.
+
+        Args:
+            where: Where it was written.
+            value: The line, as JSON has it.
+            before: Returns of the line before it, `[N]`.
+
+        Raises:
+            InputValueError: If it is something else.
+        """
+        row = mapping(where, value)
+        metrics = _metrics(where, mapping(where, row.get("agents")), before.size)
+        names = ["steps", "seconds", "steps_per_second"]
+        _, *speed = numbers_of(where, f"[{', '.join(names)}]", [row.get(name) for name in names], 3)
+        lists = [agents_of(where, row, name, before.size) for name in ("diverged", "stopped")]
+        returns = updated_returns(metrics, before)
+        return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps beside the state of the population, as plain values."""
+        returns = [value if np.isfinite(value) else None for value in self.returns.tolist()]
+        lists = {"diverged": self.diverged, "stopped": self.stopped}
+        return {"returns": returns, "seconds": self.seconds, **lists}
+
+    @classmethod
+    def restored(cls, steps: int, facts: dict[str, Any]) -> "Progress":
+        """Make progress of what `facts` returned, without metrics."""
+        returns = np.array(facts["returns"], float)
+        lists = facts["diverged"], facts["stopped"]
+        return cls(steps, facts["seconds"], np.nan, returns, _no_metrics(returns.size), *lists)
+
+    @classmethod
+    def begin(cls, steps: int, num_agents: int) -> "Progress":
+        """Return the progress of N agents before their first segment."""
+        returns = np.full(num_agents, np.nan)
+        return cls(steps, 0.0, np.nan, returns, _no_metrics(num_agents))
+
+
+def updated_returns(metrics: Metrics | CostMetrics, before: np.ndarray) -> np.ndarray:
+    """Return each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
+
+    Args:
+        metrics: Each agent's metrics over a segment, leaves `[N]`.
+        before: The returns before the segment, `[N]`.
+    """
+    ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
+    return np.where(ended, metrics.episode_return, before)
+
+
+def check_facts(num_agents: int, facts: dict[str, Any]) -> None:
+    """Check that values out of a file are what `Progress.facts` returns.
+
+    Args:
+        num_agents: Number of agents N.
+        facts: The values, as JSON has them.
+
+    Raises:
+        DamagedError: If one is missing, or something else.
+    """
+
+    def is_number(value: Any) -> bool:
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+    def are_agents(numbers: Any) -> bool:
+        return isinstance(numbers, list) and all(
+            type(number) is int and 0 <= number < num_agents for number in numbers
+        )
+
+    returns = facts.get("returns")
+    if not isinstance(returns, list) or len(returns) != num_agents:
+        raise DamagedError(f"it does not hold returns of {num_agents} agents")
+    if not all(value is None or is_number(value) for value in returns):
+        raise DamagedError("its returns are no numbers")
+    if not is_number(facts.get("seconds")):
+        raise DamagedError("it does not say how many seconds it took")
+    if not all(are_agents(facts.get(name)) for name in ("diverged", "stopped")):
+        raise DamagedError("it does not say which agents have diverged or stopped")
+
+
+def _metrics(where: Path, agents: dict[str, Any], num_agents: int) -> Metrics | CostMetrics:
+    missing = [name for name in Metrics._fields if name not in agents]
+    if missing:
+        raise checks.InputValueError(f"{where}: agents must have their {', '.join(missing)}")
+    columns = [numbers_of(where, name, agents[name], num_agents) for name in Metrics._fields]
+    if "episode_cost" not in agents:
+        return Metrics(*columns)
+    return CostMetrics(*columns, rows_of(where, "episode_cost", agents["episode_cost"], num_agents))
+
+
+def _no_metrics(num_agents: int) -> Metrics:
+    return Metrics(*np.full((len(Metrics._fields), num_agents), np.nan))
