@@ -17,7 +17,7 @@ from jaxq.experiment import Progress, Run
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.divergence import DivergenceMonitor
 from jaxq.experiment.plan import prepare
-from jaxq.experiment.programs import keep_programs
+from jaxq.experiment.programs import enable_compilation_cache
 from jaxq.experiment.runner import begin, train
 
 
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--agents", type=int, default=256)
     parser.add_argument("--steps", type=int, default=10_000)
     options = parser.parse_args()
-    keep_programs()
+    enable_compilation_cache()
     plan = prepare(jaxq.configure("CartPole-v1", agents=options.agents, steps=options.steps))
     without, with_, pauses, sizes, restores = [], [], [], [], []
     for _ in range(options.repeats):

@@ -39,12 +39,12 @@ def train(case: str, agents: int, steps: int) -> dict[str, float]:
     from jaxq.experiment.directory import RunDirectory
     from jaxq.experiment.divergence import DivergenceMonitor
     from jaxq.experiment.plan import describe, prepare
-    from jaxq.experiment.programs import keep_programs
+    from jaxq.experiment.programs import enable_compilation_cache
     from jaxq.experiment.runner import MetricsWriter, begin
     from jaxq.experiment.runner import train as train_run
     from jaxq.experiment.tracking import Trackers
 
-    keep_programs()
+    enable_compilation_cache()
     names, each = CASES[case]
     with tempfile.TemporaryDirectory() as temporary:
         plan = prepare(configure("CartPole-v1", agents=agents, steps=steps))

@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from jaxq import cli
-from jaxq.experiment.programs import keep_programs
+from jaxq.experiment.programs import enable_compilation_cache
 
 
 def run(*arguments, cache):
@@ -60,7 +60,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(monkeypatch):
     before = jax.config.jax_compilation_cache_dir
     jax.config.update("jax_compilation_cache_dir", None)
     try:
-        keep_programs()
+        enable_compilation_cache()
         assert jax.config.jax_compilation_cache_dir is None
     finally:
         jax.config.update("jax_compilation_cache_dir", before)

@@ -19,10 +19,10 @@ from jaxq.experiment.curves import mean_label
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display
 from jaxq.experiment.divergence import DivergenceMonitor
-from jaxq.experiment.manifest import read_manifest
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.progress import Progress
 from jaxq.experiment.reports.runs import read_run
+from jaxq.experiment.stored_arrays import read_manifest
 
 pytestmark = pytest.mark.optimized
 

@@ -77,9 +77,9 @@ def prepare(processes: Processes) -> None:
     """Set JAX up for a command that computes."""
     # Imported here because drawing takes a while to import, which --help has no need of.
     from jaxq.experiment.distributed import join
-    from jaxq.experiment.programs import keep_programs
+    from jaxq.experiment.programs import enable_compilation_cache
 
-    keep_programs()
+    enable_compilation_cache()
     process = processes.coordinator, processes.num_processes, processes.process_id
     if processes.distributed or any(value is not None for value in process):
         join(*process)
@@ -91,7 +91,7 @@ def evaluate(command: Evaluate) -> int:
     from jaxq.experiment.directory import finite
     from jaxq.experiment.display import evaluation_tables
     from jaxq.experiment.evaluating import evaluate_directory
-    from jaxq.experiment.manifest import DamagedError
+    from jaxq.experiment.stored_arrays import DamagedError
 
     what = command.directory, command.episodes, command.seed
     try:

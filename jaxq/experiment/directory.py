@@ -111,15 +111,12 @@ class RunDirectory:
             finally:
                 self._lock = None
 
-    def check_present(self) -> None:
-        """Check that a directory that is locked is there still, and no other one in its place.
-
-        Raises:
-            FileNotFoundError: If it is not; what writes checkpoints would make it again, for nobody.
-        """
+    def _check_present(self) -> None:
+        """Check that a directory that is locked is there still, and no other one in its place."""
+        lock = self.path / ".lock"
         if self._lock is None:
             return
-        lock = self.path / ".lock"
+        # What writes checkpoints would make it again, for nobody.
         if not lock.exists() or not os.path.samestat(os.fstat(self._lock), lock.stat()):
             raise FileNotFoundError(errno.ENOENT, "the run directory was deleted", str(self.path))
 
@@ -137,11 +134,7 @@ class RunDirectory:
         _replace(self.path / "config.json", described)
 
     def read_config(self) -> dict[str, Any]:
-        """Return what `write_config` wrote.
-
-        Raises:
-            InputValueError: If it is not that any more.
-        """
+        """Return what `write_config` wrote; raises `InputValueError` if it is not that any more."""
         return read_description(self.path / "config.json")
 
     def note_resumed(self, described: dict[str, Any], resumed_at: int, command: list[str]) -> None:
@@ -154,27 +147,15 @@ class RunDirectory:
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Add one line of metrics; what is not a finite number is written as null."""
-        self.check_present()
+        self._check_present()
         access.append(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False) + "\n")
 
     def read_metrics(self, num_agents: int) -> RecordedMetrics:
-        """Return what `append_metrics` wrote.
-
-        Raises:
-            InputValueError: If a line before the last one is not what a run wrote.
-        """
+        """Return what `append_metrics` wrote for N agents."""
         return read_metrics(self.path / "metrics.jsonl", num_agents)
 
     def rewind_metrics(self, steps: int, num_agents: int) -> None:
-        """Drop the lines behind a checkpoint, and one that was cut off.
-
-        Args:
-            steps: Env steps of each agent at the checkpoint.
-            num_agents: Number of agents N.
-
-        Raises:
-            InputValueError: If a line before the last one is not what a run wrote.
-        """
+        """Drop the lines behind a checkpoint after so many steps, and one that was cut off."""
         rows, lines, _ = self.read_metrics(num_agents)
         kept = [line for row, line in zip(rows, lines, strict=True) if row.steps <= steps]
         access.replace(self.path / "metrics.jsonl", b"".join(line.rstrip() + b"\n" for line in kept))

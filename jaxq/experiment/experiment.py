@@ -24,7 +24,7 @@ from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.display import ConsoleLogger, Display, evaluation_tables
 from jaxq.experiment.distributed import broadcast_from_primary, gathered, is_primary
 from jaxq.experiment.divergence import DivergenceError, DivergenceMonitor
-from jaxq.experiment.evaluating import Evaluated
+from jaxq.experiment.evaluating import Evaluated, evaluate
 from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.halving import Halving
 from jaxq.experiment.logged_data import LOG
@@ -32,8 +32,7 @@ from jaxq.experiment.objects import name_of
 from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.progress import Progress, check_facts
 from jaxq.experiment.resuming import check_steps_done, checked_kind, extended
-from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, evaluate, train
-from jaxq.experiment.stopping import stop_requests
+from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, stop_requests, train
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
 from jaxq.precision import in_32_bits
@@ -268,9 +267,9 @@ class Experiment:
 
     def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None) -> None:
         """Evaluate and report."""
-        progress, stopped = run.progress, run.progress.mask(run.progress.stopped)
-        run.returns, costs = evaluate(self._plan, run.state, self.config.evaluation_episodes)
-        evaluated = Evaluated(self.config, run.returns, stopped, costs)
+        progress = run.progress
+        evaluated = evaluate(self._plan, run, self.config.evaluation_episodes)
+        run.returns = evaluated.returns
         if is_primary():
             evaluation = self._report(run, evaluated)
             self._trackers.finish(evaluation, self._artifacts(log, checkpoint))

@@ -13,7 +13,7 @@ MOST_KEPT = 2**30
 """Bytes of compiled programs that are kept from one run to the next."""
 
 
-def keep_programs() -> None:
+def enable_compilation_cache() -> None:
     """Keep compiled programs below the user's cache directory, unless JAX was given another place.
 
     What was compiled once starts at once the next time; of more than `MOST_KEPT` bytes, what was used
@@ -30,12 +30,7 @@ def keep_programs() -> None:
 
 
 def prune(directory: Path, most: int) -> None:
-    """Remove the files that were not used for the longest time, until the others are small enough.
-
-    Args:
-        directory: Where they are.
-        most: Bytes that may stay.
-    """
+    """Remove the files that were not used for the longest time, until at most so many bytes stay."""
     # JAX can do this too, but only with a further package, and by looking at all files for each new one.
     files = []
     for path in directory.iterdir():
@@ -52,11 +47,7 @@ def prune(directory: Path, most: int) -> None:
 
 
 def machine_path(name: str) -> Path | None:
-    """Name a directory below the user's cache directory, for this kind of machine alone.
-
-    Returns:
-        The directory, which may not be there; `None` for a user without a home.
-    """
+    """Name a directory below the user's cache, for this kind of machine alone; `None` without a home."""
     try:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
@@ -65,11 +56,7 @@ def machine_path(name: str) -> Path | None:
 
 
 def machine_directory(name: str) -> Path | None:
-    """Make the directory that `machine_path` names.
-
-    Returns:
-        The directory; `None` if it cannot be written to.
-    """
+    """Make the directory that `machine_path` names; `None` if it cannot be written to."""
     directory = machine_path(name)
     if directory is None:
         return None

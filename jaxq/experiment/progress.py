@@ -11,7 +11,7 @@ import numpy as np
 from jaxq import checks
 from jaxq.engine import CostMetrics, Metrics
 from jaxq.experiment.files.json_values import agents_of, mapping, numbers_of, rows_of, steps_of
-from jaxq.experiment.manifest import DamagedError
+from jaxq.experiment.stored_arrays import DamagedError
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 
@@ -72,24 +72,28 @@ class Progress:
         }
 
     @classmethod
-    def read(cls, where: Path, value: Any, before: np.ndarray) -> "Progress":
-        """Read what `row` returned.
+    def read(cls, where: Path, value: Any, num_agents: int) -> "Progress":
+        """Read what `row` returned, but for returns of episodes that ended before the segment.
 
         Args:
             where: Where it was written.
             value: The line, as JSON has it.
-            before: Returns of the line before it, `[N]`.
+            num_agents: Number of agents N.
 
         Raises:
             InputValueError: If it is something else.
         """
         row = mapping(where, value)
-        metrics = _metrics(where, mapping(where, row.get("agents")), before.size)
+        metrics = _metrics(where, mapping(where, row.get("agents")), num_agents)
         names = ["steps", "seconds", "steps_per_second"]
         _, *speed = numbers_of(where, f"[{', '.join(names)}]", [row.get(name) for name in names], 3)
-        lists = [agents_of(where, row, name, before.size) for name in ("diverged", "stopped")]
-        returns = updated_returns(metrics, before)
+        lists = [agents_of(where, row, name, num_agents) for name in ("diverged", "stopped")]
+        returns = updated_returns(metrics, np.full(num_agents, np.nan))
         return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists)
+
+    def after(self, before: np.ndarray) -> "Progress":
+        """Return the same progress where agents had returns `[N]` before the segment."""
+        return dataclasses.replace(self, returns=updated_returns(self.metrics, before))
 
     def facts(self) -> dict[str, Any]:
         """Return what a checkpoint keeps beside the state of the population, as plain values."""
@@ -153,13 +157,14 @@ def check_facts(num_agents: int, facts: dict[str, Any]) -> None:
 
 
 def _metrics(where: Path, agents: dict[str, Any], num_agents: int) -> Metrics | CostMetrics:
-    missing = [name for name in Metrics._fields if name not in agents]
-    if missing:
+    known = [name for name in Metrics._fields if name in agents]
+    columns = {name: numbers_of(where, name, agents[name], num_agents) for name in known}
+    if missing := [name for name in Metrics._fields if name not in agents]:
         raise checks.InputValueError(f"{where}: agents must have their {', '.join(missing)}")
-    columns = [numbers_of(where, name, agents[name], num_agents) for name in Metrics._fields]
     if "episode_cost" not in agents:
-        return Metrics(*columns)
-    return CostMetrics(*columns, rows_of(where, "episode_cost", agents["episode_cost"], num_agents))
+        return Metrics(**columns)
+    costs = rows_of(where, "episode_cost", agents["episode_cost"], num_agents)
+    return CostMetrics(**columns, episode_cost=costs)
 
 
 def _no_metrics(num_agents: int) -> Metrics:

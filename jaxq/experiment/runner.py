@@ -1,25 +1,27 @@
 """The run loop: segments of training, and between them callbacks, which do everything else."""
 
+import contextlib
+import contextvars
+import shlex
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import jax
 import numpy as np
 
-from jaxq import checks
-from jaxq.checks import MOST
 from jaxq.engine import AgentState
-from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.callbacks import Callback, Run, UserCallbacks
 from jaxq.experiment.checkpoints import Checkpoints
-from jaxq.experiment.costs import EpisodeCosts, budgets_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.distributed import all_reduce_max, gathered
 from jaxq.experiment.halving import ActiveSubset
 from jaxq.experiment.plan import Plan, segment_steps
 from jaxq.experiment.progress import Progress, updated_returns
-from jaxq.experiment.stopping import StoppedError, StopRequest
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ELSEWHERE = "a callback stopped it in another process of this run"
 
 
@@ -58,6 +60,65 @@ def _train_segment(run: Run, subset: ActiveSubset, num_steps: int) -> None:
     lists = before.diverged, before.stopped
     run.state = state
     run.progress = Progress(run.steps, before.seconds + seconds, speed, returns, metrics, *lists)
+
+
+class StoppedError(Exception):
+    """A run ended early because it was asked to.
+
+    Attributes:
+        number: The signal that asked.
+        reached: How far it had come.
+    """
+
+    def __init__(self, number: int, reached: str, directory: Path) -> None:
+        super().__init__(
+            f"stopped by {signal.Signals(number).name} after {reached}; "
+            f"go on with: jaxq resume {shlex.quote(str(directory))}"
+        )
+        self.number = number
+        self.reached = reached
+
+
+class StopRequest:
+    """Whether somebody has asked to stop.
+
+    Attributes:
+        number: The signal that asked, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def note(self, number: int, _: object) -> None:
+        """Take note of a signal."""
+        if self.number == signal.SIGINT == number:
+            raise KeyboardInterrupt
+        self.number = number
+
+
+_REQUEST: contextvars.ContextVar[StopRequest | None] = contextvars.ContextVar("request", default=None)
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Take note of Ctrl-C and SIGTERM instead of ending at once; a second Ctrl-C does end at once.
+
+    Inside another one it gives the request of that one, so that whoever asks a run to stop asks the
+    sweep around it too. Signals can only be caught by the main thread; elsewhere they do what they did
+    before.
+    """
+    outer, request = _REQUEST.get(), StopRequest()
+    if outer is not None or threading.current_thread() is not threading.main_thread():
+        yield outer or request
+        return
+    token = _REQUEST.set(request)
+    before = {number: signal.signal(number, request.note) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _REQUEST.reset(token)
 
 
 class MetricsWriter(Callback):
@@ -143,33 +204,3 @@ class Checkpointer(Callback):
 def begin(plan: Plan) -> AgentState:
     """Make the population that a run begins with."""
     return plan.population.init(jax.random.key(plan.config.seed), plan.hparams)
-
-
-def evaluate(
-    plan: Plan, state: AgentState, episodes: int, seed: int | None = None
-) -> tuple[np.ndarray, EpisodeCosts | None]:
-    """Play whole episodes with every agent.
-
-    Args:
-        plan: What was trained.
-        state: The population.
-        episodes: Episodes of each agent.
-        seed: Seed of the episodes; one that goes with the run's if not given.
-
-    Returns:
-        Undiscounted returns, `[N, episodes]`, all NaN of a log, which cannot be played; and what the
-        episodes cost, `None` where the environment has no costs.
-    """
-    agents, env = plan.config.agents, plan.population.trainer.env
-    if isinstance(env, LoggedEnvironment):
-        return np.full((agents, episodes), np.nan), None
-    if seed is None:
-        # Agent i was trained with number i folded in; no population has as many agents as this number.
-        key = jax.random.fold_in(jax.random.key(plan.config.seed), MOST)
-    else:
-        key = jax.random.key(checks.whole_number("seed", seed, minimum=0))
-    if not env.cost_names:
-        return gathered(plan.population.evaluate(state, key, num_episodes=episodes)), None
-    outcomes = gathered(plan.population.evaluate_episodes(state, key, num_episodes=episodes))
-    budgets = budgets_of(env.cost_names, gathered(state.hparams), agents)
-    return outcomes.returns, EpisodeCosts(env.cost_names, outcomes.costs, budgets)

@@ -69,11 +69,12 @@ def numbers_of(where: Path, name: str, values: Any, length: int | None = None) -
     return numbers
 
 
-def rows_of(where: Path, name: str, rows: Any, num_rows: int) -> np.ndarray:
+def rows_of(where: Path, name: str, rows: Any, num_rows: int, length: int | None = None) -> np.ndarray:
     """Return lists of finite numbers, all of one length, as float64 `[num_rows, length]`."""
     if not isinstance(rows, list) or len(rows) != num_rows:
         raise checks.InputValueError(f"{where}: {name} must have one list for each of the agents")
-    length = len(rows[0]) if isinstance(rows[0], list) else 0
+    if length is None:
+        length = len(rows[0]) if isinstance(rows[0], list) else 0
     if not length:
         raise checks.InputValueError(f"{where}: {name} must have at least one number of each agent")
     return np.stack([numbers_of(where, name, row, length) for row in rows])

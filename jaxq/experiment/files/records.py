@@ -24,6 +24,7 @@ from jaxq.experiment.files.json_values import (
     numbers_of,
     object_of,
     printable,
+    rows_of,
     steps_of,
 )
 from jaxq.experiment.progress import Progress
@@ -110,13 +111,12 @@ def read_metrics(file: Path, num_agents: int) -> RecordedMetrics:
             if not last:
                 raise
             return RecordedMetrics(rows, lines, cut=True)
-        steps = steps_of(where, mapping(where, value))
+        row = Progress.read(where, value, num_agents)
         # A run that was resumed goes on from before where it had come to.
-        while rows and rows[-1].steps >= steps:
+        while rows and rows[-1].steps >= row.steps:
             rows.pop()
             lines.pop()
-        before = rows[-1].returns if rows else np.full(num_agents, np.nan)
-        rows.append(Progress.read(where, value, before))
+        rows.append(row.after(rows[-1].returns) if rows else row)
         lines.append(line)
     return RecordedMetrics(rows, lines, cut=False)
 
@@ -141,31 +141,15 @@ def _lines(file: Path, longest: int) -> Iterator[tuple[Path, bytes, bool]]:
 
 
 def read_evaluation(file: Path, num_agents: int) -> RecordedEvaluation | None:
-    """Read a `report/evaluation.json`, or return `None` where there is none.
-
-    Args:
-        file: The file.
-        num_agents: Number of agents N.
-    """
+    """Read a `report/evaluation.json` of N agents, or return `None` where there is none."""
     if not (file.is_file() or file.is_symlink()):
         return None
     evaluation = object_of(file)
     lists = [agents_of(file, evaluation, what, num_agents) for what in ("diverged", "stopped")]
-    returns = evaluation.get("returns")
-    if not isinstance(returns, list) or len(returns) != num_agents:
-        raise checks.InputValueError(f"{file}: returns must have one list for each of the agents")
-    episodes = len(returns[0]) if isinstance(returns[0], list) else 0
-    if not episodes:
-        raise checks.InputValueError(f"{file}: returns must have at least one episode of each agent")
-    shape = num_agents, episodes
-    returns = _table(file, "returns", returns, shape)
-    costs = evaluation.get("costs")
-    return RecordedEvaluation(
-        steps_of(file, evaluation),
-        returns,
-        *lists,
-        None if costs is None else _costs(file, mapping(Path(f"{file}: costs"), costs), shape),
-    )
+    returns, costs = rows_of(file, "returns", evaluation.get("returns"), num_agents), None
+    if evaluation.get("costs") is not None:
+        costs = _costs(file, mapping(Path(f"{file}: costs"), evaluation["costs"]), returns.shape)
+    return RecordedEvaluation(steps_of(file, evaluation), returns, *lists, costs)
 
 
 def _costs(file: Path, costs: dict[str, Any], shape: tuple[int, int]) -> EpisodeCosts:
@@ -174,13 +158,7 @@ def _costs(file: Path, costs: dict[str, Any], shape: tuple[int, int]) -> Episode
     for k, (name, found) in enumerate(costs.items()):
         where = f"{printable(name)[:LONGEST]} of costs"
         cost = mapping(Path(f"{file}: {where}"), found)
-        episodes[..., k] = _table(file, f"episodes of {where}", cost.get("episodes"), shape)
+        episodes[..., k] = rows_of(file, f"episodes of {where}", cost.get("episodes"), *shape)
         if "budget" in cost:
             budgets[:, k] = numbers_of(file, f"budget of {where}", cost["budget"], shape[0])
     return EpisodeCosts(tuple(printable(name) for name in costs), episodes, budgets)
-
-
-def _table(file: Path, name: str, rows: Any, shape: tuple[int, int]) -> np.ndarray:
-    if not isinstance(rows, list) or len(rows) != shape[0]:
-        raise checks.InputValueError(f"{file}: {name} must have one list for each of the agents")
-    return np.stack([numbers_of(file, name, row, shape[1]) for row in rows])
