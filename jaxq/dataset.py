@@ -34,6 +34,7 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.dataset_checks import OPTIONAL, checked_columns
+from jaxq.dataset_minari import minari_columns
 
 # What a damaged or cut file makes numpy and zipfile raise.
 _DAMAGED = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error, struct.error)
@@ -175,6 +176,23 @@ def validate(columns: Mapping[str, Any] | Dataset, num_actions: int | None = Non
             'jaxq.dataset.load("log.npz")'
         )
     return Dataset(**checked_columns(columns, num_actions))
+
+
+def from_minari(data: Any) -> Dataset:
+    """Read a Minari dataset, and check it.
+
+    Args:
+        data: A `minari.MinariDataset`, or the id of one that `minari download` has put on this machine,
+            which needs `pip install 'jaxq[minari]'`. Actions must be discrete.
+
+    Returns:
+        The dataset; `save` writes it as a file that `jaxq train --offline` takes.
+
+    Raises:
+        InputTypeError: If it is something else.
+        InputValueError: If it is not there, or something in it cannot be used.
+    """
+    return validate(minari_columns(data))
 
 
 def describe(data: Dataset) -> Description:

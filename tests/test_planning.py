@@ -384,3 +384,34 @@ def test_one_program_serves_every_state(asked):
     before = [program._cache_size() for program in programs]
     jaxq.plan(trainer, trainer.init(jax.random.key(1)), 0, key=jax.random.key(2), **ask)
     assert [program._cache_size() for program in programs] == before
+
+
+def worn():
+    """One step of two actions, of which one pays 1 and wears by 3; noise costs nothing here."""
+    table = {0: {0: [(1.0, 1, 1.0, True)], 1: [(1.0, 1, 0.0, True)]}}
+    table[1] = {a: [(1.0, 1, 0.0, True)] for a in range(2)}
+    costs = {"noise": np.zeros((2, 2)), "wear": np.array([[3.0, 0.0], [0.0, 0.0]])}
+    return jaxq.envs.from_table(table, initial=0, costs=costs)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        jaxq.constrained_q_learning(budgets={"wear": 10.0}, num_envs=4),
+        jaxq.constrained_dqn(
+            budgets={"wear": 10.0},
+            **{"num_envs": 4, "hidden_sizes": (16,), "batch_size": 16, "learning_starts": 40},
+            **{"buffer_size": 400, "train_interval": 4, "learning_rate": 1e-2, "epsilon_end": 0.5},
+        ),
+    ],
+    ids=["table", "network"],
+)
+def test_agents_with_budgets_say_what_an_action_costs(recipe):
+    trainer = jaxq.Trainer(worn(), recipe)
+    state, _ = trainer.run(trainer.init(KEY), 4_000)
+    plan = jaxq.plan(trainer, state, 0)
+    assert plan.best.action == 0
+    found = [action.expected_costs for action in plan.actions]
+    assert [set(costs) for costs in found] == [{"wear"}, {"wear"}]
+    np.testing.assert_allclose([costs["wear"] for costs in found], [3.0, 0.0], atol=0.1)
+    assert "wear" in str(plan)

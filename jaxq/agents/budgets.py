@@ -84,7 +84,8 @@ class Budgets:
                     f"budgets are for costs of the environment, and {env.name} has no cost {name!r}; "
                     f"{hint}"
                 )
-        return Multipliers(self.names, tuple(names.index(name) for name in self.names), num_envs)
+        columns = tuple(names.index(name) for name in self.names)
+        return Multipliers(self.names, columns, len(names), num_envs)
 
     def check(self, parts: Any) -> None:
         """Refuse what gives or learns from rewards alone."""
@@ -107,11 +108,13 @@ class Multipliers:
     Attributes:
         names: Names of the K costs that there are budgets for.
         columns: Where these stand among the environment's costs.
+        num_costs: How many costs the environment has.
         num_envs: Environments E.
     """
 
     names: tuple[str, ...]
     columns: tuple[int, ...]
+    num_costs: int
     num_envs: int
 
     def init(self) -> dict[str, jax.Array]:
@@ -146,6 +149,19 @@ class Multipliers:
         rows = self._costs(newest.cost), newest.terminated | newest.truncated
         (multiplier, spent), _ = jax.lax.scan(step, (learner.multipliers, learner.spent), rows)
         return learner._replace(multipliers=multiplier, spent=spent)
+
+    def cost_values(self, values: jax.Array) -> jax.Array:
+        """Return what actions cost, in order of the environment's costs; NaN where there is no budget.
+
+        Args:
+            values: Value of each action and its K costs behind it, `[E, A, 1 + K]`.
+
+        Returns:
+            float32 `[E, num_costs, A]`.
+        """
+        envs, actions, _ = values.shape
+        unknown = jnp.full((envs, self.num_costs, actions), jnp.nan)
+        return unknown.at[:, jnp.array(self.columns)].set(jnp.moveaxis(values[..., 1:], -1, 1))
 
     def _costs(self, cost: jax.Array) -> jax.Array:
         return jnp.stack([cost[..., column] for column in self.columns], axis=-1)

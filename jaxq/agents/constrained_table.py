@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxq.agents.budgets import Multipliers
-from jaxq.agents.protocol import LearningStatistics
+from jaxq.agents.protocol import LearningStatistics, PolicyInput
 from jaxq.agents.table_agent import Rule, TableAgent, TableLearner, step_size
 from jaxq.agents.world_model import Step
 from jaxq.hparams import Hparams
@@ -30,6 +30,11 @@ class ConstrainedTableAgent(TableAgent):
         costs = jnp.zeros((len(self.multipliers.names), *learner.q.shape[1:]))
         tables = jnp.concatenate([learner.q, costs])
         return learner._replace(q=tables, **self.multipliers.init()), replay
+
+    def cost_values(self, learner: TableLearner, inputs: PolicyInput) -> jax.Array:
+        """Return the discounted costs of actions, `[E, K, A]`; NaN for those without a budget."""
+        state = jax.vmap(self.states.of)(inputs.observation)
+        return self.multipliers.cost_values(jnp.moveaxis(learner.q[:, state], 0, -1))
 
     def largest_value(self, hparams: Hparams, max_abs_reward: jax.Array) -> jax.Array:
         """Return infinity: prices know no bound."""

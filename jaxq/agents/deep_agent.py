@@ -124,11 +124,12 @@ class DeepAgent(Agent):
 
     def confidence(self, learner: LearnerState, inputs: PolicyInput) -> jax.Array:
         """Return how widely action values are spread, `[E, A]`; the less, the surer they are."""
-        previous = inputs.previous_action, inputs.previous_reward
-        output, _ = self.q_function.outputs(
-            learner.params, self._before(inputs), inputs.observation, previous
-        )
-        return self.q_function.spread(output)
+        return self.q_function.spread(self._outputs(learner, inputs))
+
+    def cost_values(self, learner: LearnerState, inputs: PolicyInput) -> PyTree:
+        """Return the discounted costs of actions, `[E, K, A]`, NaN without budget; `()` without any."""
+        multipliers = self.update.multipliers
+        return () if multipliers is None else multipliers.cost_values(self._outputs(learner, inputs))
 
     def observe(self, replay: PyTree, newest: Transition, steps: jax.Array) -> PyTree:
         """Store an iteration's transitions."""
@@ -195,6 +196,12 @@ class DeepAgent(Agent):
             return ()
         blank, first = self.q_function.initial_carry(inputs.first.shape[0]), inputs.first
         return jnp.where(first[:, None], blank, inputs.carry.network)
+
+    def _outputs(self, learner: LearnerState, inputs: PolicyInput) -> PyTree:
+        """Return what the network says of observations, without noise."""
+        previous = inputs.previous_action, inputs.previous_reward
+        before = self._before(inputs)
+        return self.q_function.outputs(learner.params, before, inputs.observation, previous)[0]
 
     def _step(
         self, learner: LearnerState, before: PyTree, inputs: PolicyInput, key: jax.Array | None

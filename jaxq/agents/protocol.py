@@ -208,6 +208,12 @@ class Agent(Protocol):
         return jnp.float32(jnp.inf)
 
 
+def inherited(learner: PyTree, donor: PyTree) -> PyTree:
+    """Return a learner's state with what a donor has learned, by its own `inherit` if it has one."""
+    inherit = getattr(learner, "inherit", None)
+    return donor if inherit is None else inherit(donor)
+
+
 def check_agent(agent: Any) -> None:
     """Check that an agent has all of the protocol, and that its sizes go together.
 

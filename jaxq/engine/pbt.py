@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
+from jaxq.agents.protocol import inherited
 from jaxq.engine.state import AgentState, check_alive, check_key, describe
 from jaxq.hparams import Hparams, check_may_vary
 from jaxq.precision import in_32_bits
@@ -95,9 +96,7 @@ def _next_round(
         up = jax.random.bernoulli(jax.random.fold_in(vary_key, number), shape=source.shape)
         change = jnp.where(up, factor, 1 / factor)
         hparams = _varied(hparams, name, source != jnp.arange(source.size), change)
-    donor = _taken(state.learner, source)
-    inherit = getattr(state.learner, "inherit", None)
-    learner = donor if inherit is None else inherit(donor)
+    learner = inherited(state.learner, _taken(state.learner, source))
     return state._replace(learner=learner, hparams=hparams)
 
 

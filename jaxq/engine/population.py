@@ -42,6 +42,7 @@ from jaxq.engine.state import (
     Metrics,
     check_key,
     check_state,
+    checked_learner,
     env_params_like,
 )
 from jaxq.engine.totals import blank_metrics
@@ -127,7 +128,7 @@ class Population:
         self.chunk = checks.whole_number("chunk", chunk)
         self._spread = self._fitting_spread()
         over_workers = self._spread.over_workers
-        self._init = over_workers(self._init_agents, (P(AXIS),) * 3, AGENTS)
+        self._init = over_workers(self._init_agents, (P(AXIS),) * 4, AGENTS)
         self._run = over_workers(
             self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)), replaced=0, donate=donate
         )
@@ -140,7 +141,11 @@ class Population:
 
     @in_32_bits()
     def init(
-        self, key: jax.Array, hparams: Hparams | None = None, env_params: PyTree = None
+        self,
+        key: jax.Array,
+        hparams: Hparams | None = None,
+        env_params: PyTree = None,
+        learner: PyTree = None,
     ) -> AgentState:
         """Make the agents, and fill their replays.
 
@@ -149,6 +154,7 @@ class Population:
             hparams: Hyperparameters with leaves `[]` or `[N]`, for example from `jaxq.grid`.
             env_params: Environment parameters with leaves as the environment's own, or those with a
                 leading axis N.
+            learner: What one agent has learned, or N agents have, `state.learner`; see `Trainer.init`.
 
         Returns:
             The population, leaves `[N, ...]` except `steps`, `[]`.
@@ -158,10 +164,13 @@ class Population:
             InputValueError: If a leaf has another leading axis, or a value is out of range.
         """
         hparams = self.trainer.hparams if hparams is None else hparams
+        if learner is not None:
+            learner = checked_learner(learner, self.trainer.template.learner, (self.size,))
         return self._init(
             self._keys(key),
             validated(hparams, self.trainer.hparams, (self.size,)),
             env_params_like(self.trainer.env.params, env_params, (self.size,)),
+            learner,
         )
 
     @in_32_bits()

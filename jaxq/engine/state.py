@@ -204,6 +204,44 @@ def check_state(state: Any, template: AgentState, lead: tuple[int, ...] = ()) ->
     check_alive(state)
 
 
+def checked_learner(learner: Any, template: PyTree, lead: tuple[int, ...] = ()) -> PyTree:
+    """Return what an agent has learned as what others begin with, leaves `lead + [...]`.
+
+    Args:
+        learner: The learner's state of an agent, or of as many as `lead` says.
+        template: That of one agent as its trainer makes it, as arrays or their shapes.
+        lead: `()` for one agent, `(N,)` for a population.
+
+    Raises:
+        InputTypeError: If it is something else.
+        InputValueError: If shapes or types are others.
+    """
+    if jax.tree.structure(learner) != jax.tree.structure(template):
+        raise checks.InputTypeError(
+            f"learner must be what an agent of this algorithm has learned, got {describe(learner)}; "
+            "for example learner=state.learner"
+        )
+    wanted = jax.tree.leaves_with_path(template)
+    leaves = jax.tree.leaves(learner)
+    for axes in ((), lead):
+        if all(
+            jnp.shape(leaf) == axes + want.shape and jnp.result_type(leaf) == want.dtype
+            for leaf, (_, want) in zip(leaves, wanted, strict=True)
+        ):
+            spread = [jnp.broadcast_to(leaf, lead + jnp.shape(leaf)[len(axes) :]) for leaf in leaves]
+            return jax.tree.unflatten(jax.tree.structure(template), spread)
+    agents = f"of one agent or of {lead[0]}" if lead else "of one agent"
+    place, got = next(
+        (jax.tree_util.keystr(path), jnp.shape(leaf))
+        for leaf, (path, want) in zip(leaves, wanted, strict=True)
+        if jnp.shape(leaf) != lead + want.shape or jnp.result_type(leaf) != want.dtype
+    )
+    raise checks.InputValueError(
+        f"learner must be {agents} with the same network and optimizer, got {place[1:]} of shape "
+        f"{list(got)}"
+    )
+
+
 def check_alive(state: AgentState) -> None:
     """Check that a state's memory was not given away.
 

@@ -9,7 +9,13 @@ from jax.sharding import Mesh
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
-from jaxq.agents.protocol import LearningStatistics, PolicyInput, check_agent, first_input
+from jaxq.agents.protocol import (
+    LearningStatistics,
+    PolicyInput,
+    check_agent,
+    first_input,
+    inherited,
+)
 from jaxq.engine.devices import (
     SavedMesh,
     checked_mesh,
@@ -32,6 +38,7 @@ from jaxq.engine.state import (
     check_arguments,
     check_key,
     check_state,
+    checked_learner,
     checked_observation,
     describe,
     env_params_like,
@@ -117,7 +124,11 @@ class Trainer:
 
     @in_32_bits()
     def init(
-        self, key: jax.Array, hparams: Hparams | None = None, env_params: PyTree = None
+        self,
+        key: jax.Array,
+        hparams: Hparams | None = None,
+        env_params: PyTree = None,
+        learner: PyTree = None,
     ) -> AgentState:
         """Make an agent, and fill its replay with `warmup_steps` env steps of its own exploration.
 
@@ -125,17 +136,22 @@ class Trainer:
             key: PRNG key; it alone decides all of the agent's randomness.
             hparams: Hyperparameters; `trainer.hparams` if not given.
             env_params: Environment parameters; the environment's own if not given.
+            learner: What an agent of the same network and optimizer has learned, `state.learner`, for
+                example from logged data; with it this one begins, and fills its replay.
 
         Returns:
             The agent, ready to learn, with `steps = warmup_steps`.
 
         Raises:
-            InputTypeError: If the key is no PRNG key or the hyperparameters are of another recipe.
-            InputValueError: If a hyperparameter is out of range.
+            InputTypeError: If the key is no PRNG key, or hyperparameters or `learner` are of another
+                recipe.
+            InputValueError: If a hyperparameter is out of range, or `learner` has other shapes.
         """
         check_key(key)
         hparams = validated(self.hparams if hparams is None else hparams, self.hparams)
-        return self._init(key, hparams, env_params_like(self.env.params, env_params))
+        if learner is not None:
+            learner = checked_learner(learner, self.template.learner)
+        return self._init(key, hparams, env_params_like(self.env.params, env_params), learner)
 
     @in_32_bits()
     def run(
@@ -284,12 +300,16 @@ class Trainer:
         )
         return episode_bytes(self.template, game, self._policy_of)
 
-    def init_agent(self, key: jax.Array, hparams: Hparams, env_params: PyTree) -> AgentState:
+    def init_agent(
+        self, key: jax.Array, hparams: Hparams, env_params: PyTree, donor: PyTree = None
+    ) -> AgentState:
         """Do what `init` does, on checked arguments."""
         # Training folds in step counts, which stay below these.
         network_key = jax.random.fold_in(unrolled_threefry(key), RESERVED)
         actors_key = jax.random.fold_in(unrolled_threefry(key), RESERVED + 1)
         learner, memory = self.agent.init(network_key, hparams)
+        if donor is not None:
+            learner = inherited(learner, donor)
         state = AgentState(
             key=key,
             hparams=hparams,

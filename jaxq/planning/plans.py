@@ -82,14 +82,15 @@ class PlannedAction:
     Attributes:
         action: Its number.
         name: What it does.
-        q_value: Its value: the discounted reward that the agent expects of it.
+        q_value: Its value: the discounted reward that the agent expects of it; with budgets, less the
+            costs at their prices.
         advantage: By how much that is more than the value of `Plan.advantage_over`; `None` where there
             is no other action.
         confidence: As `Plan.confidence_kind` says; `None` where the agent has no such number.
         legal: Whether it may be taken; `None` if nobody said which actions may.
         reason: Why it may not; `None` if it may.
-        expected_costs: Discounted costs that the agent expects of it by name; `None` of agents without
-            cost critics.
+        expected_costs: Discounted costs that the agent expects of it by name, those with budgets;
+            `None` of agents without.
         outlook: What the simulator says of it; `None` if it was not asked.
     """
 

@@ -5,7 +5,7 @@ Beside the protocol `jaxq.Agent`, an agent may have
 - `confidence_kind` and `confidence(learner, inputs)`, what is known of its values, `[E, A]`; see
   `jaxq.planning.Plan` for the kinds;
 - `cost_values(learner, inputs)`, the discounted costs that it expects, `[E, K, A]`, in order of the
-  environment's `cost_names`.
+  environment's `cost_names`, NaN for those that it knows nothing of; or `()`.
 """
 
 from typing import Any
@@ -240,5 +240,7 @@ def _advantages(q: np.ndarray, mask: np.ndarray, words: Words) -> tuple[str, lis
 
 
 def _costs(trainer: Trainer, costs: PyTree, action: int) -> dict[str, float] | None:
-    names = getattr(trainer.env, "cost_names", ())
-    return {name: float(costs[k, action]) for k, name in enumerate(names)} if len(costs) else None
+    if not len(costs):
+        return None
+    values = zip(getattr(trainer.env, "cost_names", ()), costs[:, action], strict=True)
+    return {name: float(value) for name, value in values if not np.isnan(value)}
