@@ -27,12 +27,6 @@ class Run:
         stopped: Why a callback stops the run; `None` if none does.
         returns: Undiscounted returns of the final evaluation, `[N, episodes]`; `None` before it.
 
-    Args:
-        config: What is trained.
-        directory: The run directory.
-        population: The population.
-        state: Its agents.
-        progress: What came of the last segment, if there was one.
     """
 
     def __init__(

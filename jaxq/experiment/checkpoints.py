@@ -79,16 +79,13 @@ class Checkpoints:
         return path if path.is_dir() else None
 
     def save(self, state: AgentState, steps: int, score: float, facts: dict[str, Any]) -> str | None:
-        """Begin to write a checkpoint; training may go on meanwhile.
+        """Begin to write a checkpoint; return why the one before could not be written, or `None`.
 
         Args:
-            state: The population.
+            state: The population; training may go on meanwhile.
             steps: Env steps of each agent so far, by which the checkpoint is named.
             score: The higher, the better; NaN for none.
             facts: What else to keep, as JSON has it.
-
-        Returns:
-            Why the one before could not be written, or `None` if it could.
         """
         failed, arrays = self.wait(), plain(state)
         versions = {name: metadata.version(name) for name in VERSIONS}
@@ -135,15 +132,7 @@ class Checkpoints:
     def restore_part(
         self, like: dict[str, PyTree], check: Callable[[dict[str, Any]], None] | None = None
     ) -> Saved | None:
-        """Read parts of a population as `restore` does, such as what it has learned without its replay.
-
-        Args:
-            like: Shapes and types of the parts by their names.
-            check: As in `restore`.
-
-        Returns:
-            The parts by their names as the state, in numpy.
-        """
+        """Read parts of a population by their names, to numpy, as `restore` reads all of it."""
         return self._newest(functools.partial(read_part, like=like), check)
 
     def _newest(

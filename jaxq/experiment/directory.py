@@ -46,11 +46,7 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path) -> "RunDirectory":
-        """Make a new directory, with its parents.
-
-        Raises:
-            InputValueError: If it exists already or cannot be written.
-        """
+        """Make a new directory, with its parents."""
         made: list[Path] = []
         try:
             # Taken literally, x/.. makes x, to find that its parent is there.
@@ -74,11 +70,7 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
-        """Open a directory that a run has made before.
-
-        Raises:
-            InputValueError: If it is none.
-        """
+        """Open a directory that a run has made before."""
         access.check_no_links(path)
         if (path / SWEEP).is_file():
             runs = ", ".join(str(file.parent) for file in sorted(path.glob("*/config.json")))
@@ -93,13 +85,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from running in this directory.
-
-        The system lets go of the lock when this process ends, in whatever way.
-
-        Raises:
-            InputValueError: If another process runs there.
-        """
+        """Keep other processes from running in this directory, until this one ends in whatever way."""
         with access.locked(self.path / ".lock") as lock:
             if lock is None:
                 raise checks.InputValueError(
@@ -183,11 +169,7 @@ class RunDirectory:
 
 
 def checked_path(directory: Any) -> Path:
-    """Return a directory's name as a path.
-
-    Raises:
-        InputTypeError: If it is no name.
-    """
+    """Return a directory's name as a path, if it is one."""
     if not isinstance(directory, str | os.PathLike):
         raise checks.InputTypeError(
             f"directory must be a path, got {directory!r}; for example 'runs/first'"

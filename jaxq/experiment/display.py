@@ -130,11 +130,7 @@ def _announcement(progress: Progress, before: list[int]) -> str:
 
 
 def evaluation_tables(evaluated: Evaluated) -> list[Table]:
-    """Make the tables of an evaluation: of returns and, where the environment has them, of costs.
-
-    Args:
-        evaluated: The agents, played greedily.
-    """
+    """Make the tables of an evaluation: of returns and, where the environment has them, of costs."""
     config, returns, stopped, costs, *_ = evaluated
     tables = [_return_table(config, returns, stopped)]
     return tables if costs is None else [*tables, _cost_table(config, returns, costs)]
@@ -195,12 +191,7 @@ def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Tab
 
 
 def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> Table:
-    """Make the table at the end of a sweep: each group's combinations, the best first.
-
-    Args:
-        groups: What was trained, by the groups' names.
-        returns: Undiscounted returns of the groups that ended, `[N, episodes]`.
-    """
+    """Make the table at the end of a sweep: the combinations of the groups that ended, best first."""
     leaves = [*dict.fromkeys(name for config in groups.values() for name in config.sweep)]
     table = Table(title="All groups, greedy evaluation", box=None, padding=(0, 2, 0, 0))
     table.add_column("")

@@ -137,11 +137,7 @@ class Address(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> "Address":
-        """Read `host:port`, an IPv6 host in brackets, and find the host.
-
-        Raises:
-            InputValueError: If it is something else, or the host is not known.
-        """
+        """Read `host:port`, an IPv6 host in brackets, and find the host."""
         match = _ADDRESS.fullmatch(text)
         if match is None or not _is_ipv6(match["v6"]) or not 1 <= int(match["port"]) <= 65535:
             raise checks.InputValueError(
@@ -166,18 +162,7 @@ def _is_ipv6(host: str | None) -> bool:
 
 
 def meet(address: Address, num_processes: int, process_id: int, seconds: float) -> None:
-    """Return when all processes of a run have met.
-
-    Args:
-        address: Where the first one waits.
-        num_processes: Number of processes.
-        process_id: Number of this one, from 0.
-        seconds: How long to wait for the others.
-
-    Raises:
-        InputValueError: If the first process cannot wait there, or was told another number of processes.
-        TimeoutError: If the others have not come, or the first one cannot be reached.
-    """
+    """Return when all processes of a run have met, or raise `TimeoutError` after so many seconds."""
     deadline = time.monotonic() + seconds
     if process_id == 0:
         missing = _wait_for_others(address, num_processes, deadline)

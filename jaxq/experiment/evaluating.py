@@ -79,7 +79,7 @@ def evaluate(plan: Plan, run: Run, episodes: int, seed: int | None = None) -> Ev
         seed: Seed of the episodes; one that goes with the run's if not given.
 
     Returns:
-        Returns and costs; all NaN of a log, which cannot be played.
+        Returns and costs; returns of a log, which cannot be played, are NaN.
     """
     config, env = plan.config, plan.population.trainer.env
     stopped = run.progress.mask(run.progress.stopped)
@@ -136,17 +136,11 @@ def evaluate_directory(
 
 @in_32_bits()
 def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
-    """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
+    """Draw an episode of the best agent of a run to `report/episode.gif`, if it can be drawn.
 
     Args:
         directory: A run directory.
         warn: Told why newer checkpoints could not be used.
-
-    Returns:
-        Whether its environment can be drawn.
-
-    Raises:
-        InputValueError: If it is no run directory, or has no checkpoint that can be used.
     """
     from jaxq.experiment.reports.watching import record
 
@@ -170,17 +164,7 @@ def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tu
 
 
 def newest(run: RunDirectory, config: Config, restore: Callable, like: Any) -> Saved:
-    """Read the newest usable checkpoint of a run, and why newer ones are none.
-
-    Args:
-        run: The run directory.
-        config: What was trained.
-        restore: `Checkpoints.restore` or `Checkpoints.restore_part`.
-        like: What it takes.
-
-    Raises:
-        InputValueError: If there is none.
-    """
+    """Read the newest usable checkpoint of a run with a method of `Checkpoints` that takes `like`."""
     checkpoints = Checkpoints(run.checkpoints)
     try:
         saved = restore(checkpoints, like, lambda facts: check_facts(config.agents, facts))

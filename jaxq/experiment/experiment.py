@@ -169,6 +169,8 @@ class Experiment:
             checkpoints = Checkpoints(self.directory.checkpoints, self.config.keep_checkpoints)
             stack.callback(lambda: log.warn(checkpoints.close()))
             stack.callback(self._trackers.close)
+            log.say(f"writing to {self.directory.path}")
+            log.say(f"memory: {self._plan.population.memory()}")
             run = self._resume(log, checkpoints) if self._resumes else self._begin(log)
 
             users, display = UserCallbacks(self._callbacks), Display(log.console, self.config)
@@ -180,33 +182,39 @@ class Experiment:
             for callback in callbacks:
                 callback.on_start(run)
                 stack.callback(callback.on_end, run)
-            self._train(log, run, callbacks, display, checkpointer)
+            try:
+                with display:
+                    train(run, callbacks)
+            except DivergenceError:
+                checkpointer.save(run)
+                raise
+            self.stopped = run.stopped
             log.warn(checkpoints.wait())
             self._finish(log, run, checkpoints.at(run.steps))
         return run.returns
 
     def _begin(self, log: ConsoleLogger) -> Run:
         """Make the population, and write what is trained."""
-        self._introduce(log)
         if is_primary():
             described = describe(self._plan)
             self.directory.write_config(described | {"track": self._trackers.described}, sys.argv)
             self._trackers.start(described, self.directory.path, log.warn)
-        return self._run(begin(self._plan))
+        return Run(self.config, self.directory.path, self._plan.population, begin(self._plan))
 
     def _resume(self, log: ConsoleLogger, checkpoints: Checkpoints) -> Run:
         """Read the population from the newest usable checkpoint, and note that the run goes on."""
-        self._introduce(log)
+        population = self._plan.population
         check = functools.partial(check_facts, self.config.agents)
-        saved = checkpoints.restore(self._plan.population.template, check)
+        saved = checkpoints.restore(population.template, check)
         if saved is None:
             log.warn("there is no checkpoint yet: this begins anew")
-            run = self._run(begin(self._plan))
+            state, progress = begin(self._plan), None
         else:
             for reason in saved.passed_over:
                 log.alert(reason)
             state = self._rescheduled(log, saved.state)
-            run = self._run(state, Progress.restored(int(state.steps), saved.facts))
+            progress = Progress.restored(int(state.steps), saved.facts)
+        run = Run(self.config, self.directory.path, population, state, progress)
         log.say(f"going on from {run.steps:,} of {self.config.steps:,} steps")
         if is_primary():
             described = describe(self._plan)
@@ -214,13 +222,6 @@ class Experiment:
             self.directory.note_resumed(described, run.steps, sys.argv)
             self._trackers.start(described, self.directory.path, log.warn, run.steps)
         return run
-
-    def _run(self, state: AgentState, progress: Progress | None = None) -> Run:
-        return Run(self.config, self.directory.path, self._plan.population, state, progress)
-
-    def _introduce(self, log: ConsoleLogger) -> None:
-        log.say(f"writing to {self.directory.path}")
-        log.say(f"memory: {self._plan.population.memory()}")
 
     def _rescheduled(self, log: ConsoleLogger, state: AgentState) -> AgentState:
         """Let schedules be as long as planned, also where the run was made longer since they began."""
@@ -233,25 +234,6 @@ class Experiment:
             names = ", ".join(lengths)
             log.say(f"schedules stretch with the run to {self.config.steps:,} steps: {names}")
         return state._replace(hparams=state.hparams.replace(**lengths))
-
-    def _train(
-        self,
-        log: ConsoleLogger,
-        run: Run,
-        callbacks: Sequence[Callback],
-        display: Display,
-        checkpointer: Checkpointer,
-    ) -> None:
-        try:
-            with display:
-                train(run, callbacks)
-        except DivergenceError:
-            checkpointer.save(run)
-            raise
-        self.stopped = run.stopped
-        if run.stopped is not None:
-            again = f"jaxq resume {shlex.quote(str(self.directory.path))}"
-            log.say(f"stopped after {run.steps:,} steps: {run.stopped}; go on with: {again}")
 
     def _artifacts(self, log: ConsoleLogger, checkpoint: Path | None) -> list[Path]:
         """Return what trackers get besides numbers: the report, and the final checkpoint."""
@@ -266,8 +248,11 @@ class Experiment:
         return paths
 
     def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None) -> None:
-        """Evaluate and report."""
+        """Evaluate, report, and say what came out."""
         progress = run.progress
+        if run.stopped is not None:
+            again = f"jaxq resume {shlex.quote(str(self.directory.path))}"
+            log.say(f"stopped after {run.steps:,} steps: {run.stopped}; go on with: {again}")
         evaluated = evaluate(self._plan, run, self.config.evaluation_episodes)
         run.returns = evaluated.returns
         if is_primary():

@@ -29,7 +29,7 @@ from jaxq.experiment.progress import Progress
 
 
 def num_active(config: Config, steps: int) -> int:
-    """Return how many agents train beyond so many env steps of each."""
+    """Return the number of agents that train beyond so many env steps of each."""
     passed = sum(rung <= steps for rung in _rungs(config.steps, config.halvings))
     return -(-config.agents // 2**passed)
 
@@ -48,10 +48,6 @@ def check_rungs(config: Config, warmup: int, segment: int) -> None:
         config: The configuration.
         warmup: Env steps of each agent that fill the replay.
         segment: Env steps of each agent in a segment.
-
-    Raises:
-        InputValueError: If two halvings fall on one, or one on the end of the run; or if the agents are
-            spread over several processes.
     """
     if config.halvings and jax.process_count() > 1:
         # Those that train on would have to move, with all that they remember, from one to the other.
@@ -69,11 +65,7 @@ def check_rungs(config: Config, warmup: int, segment: int) -> None:
 
 
 def check_memory(config: Config, population: Population) -> None:
-    """Check that there is room for what halving takes beside a population.
-
-    Raises:
-        InputValueError: If there is not.
-    """
+    """Check that there is room for what halving takes beside a population."""
     if not config.halvings:
         return
     use = population.memory()
@@ -96,7 +88,7 @@ def _fit(config: Config, halvings: int, warmup: int, segment: int) -> bool:
 def halved(
     config: Config, steps: int, returns: np.ndarray, diverged: np.ndarray, stopped: np.ndarray
 ) -> np.ndarray:
-    """Tell which agents train no further after a segment.
+    """Return which agents have stopped after a segment, bool `[N]`, those of before among them.
 
     Those go on that have the highest returns; of equal ones the seed decides, so that none of the
     combinations in a sweep is preferred. Agents that have diverged at some time, or finished no
@@ -108,9 +100,6 @@ def halved(
         returns: Each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
         diverged: Which agents have diverged at some time, bool `[N]`.
         stopped: Which agents did not train in the segment, bool `[N]`.
-
-    Returns:
-        Which agents have stopped, those from before among them, bool `[N]`.
     """
     number = num_active(config, steps)
     if np.count_nonzero(~stopped) <= number:
@@ -148,17 +137,7 @@ class ActiveSubset:
         self._subset = functools.lru_cache(maxsize=1)(functools.partial(_subset, population))
 
     def run(self, state: AgentState, num_steps: int, stopped: np.ndarray) -> tuple[AgentState, Metrics]:
-        """Train on all agents that have not stopped.
-
-        Args:
-            state: The population.
-            num_steps: Further env steps of each agent, rounded up to whole iterations.
-            stopped: Which agents have stopped, bool `[N]`.
-
-        Returns:
-            The population, of which the stopped agents are as before, and each agent's metrics, leaves
-            `[N]`; of the stopped ones no episodes, and NaN.
-        """
+        """Run all agents but the stopped ones, bool `[N]`, which stay as before and have no metrics."""
         if not stopped.any():
             return self._population.run(state, num_steps)
         kept = np.flatnonzero(~stopped)

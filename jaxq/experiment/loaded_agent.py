@@ -15,44 +15,13 @@ from jaxq.engine.programs import Program
 from jaxq.engine.state import check_key, checked_observation, describe
 from jaxq.experiment.config import Config
 from jaxq.experiment.objects import name_of
+from jaxq.experiment.saved_agent import Learned, Origin, write_agent
 from jaxq.hparams import Hparams
 from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.planning import Plan, plan_of
 from jaxq.planning.arguments import checked_one_observation
 from jaxq.precision import in_32_bits
 from jaxq.types import Environment, PyTree
-
-
-class Learned(NamedTuple):
-    """What one agent needs to act; leaves have an axis `[N]` in front where they are a population's.
-
-    Attributes:
-        learner: What it has learned.
-        hparams: Its hyperparameters.
-        env_params: The parameters of its environment.
-    """
-
-    learner: PyTree
-    hparams: Hparams
-    env_params: PyTree
-
-
-class Origin(NamedTuple):
-    """Where an agent comes from.
-
-    Attributes:
-        agent: Its number in its population.
-        steps: Its env steps.
-        score: Its mean return over the episodes that it finished last; NaN for none.
-    """
-
-    agent: int
-    steps: int
-    score: float
-
-    def __str__(self) -> str:
-        """Say it in words."""
-        return f"agent {self.agent} after {self.steps:,} steps, score {self.score:.4g}"
 
 
 class AgentCarry(NamedTuple):
@@ -262,10 +231,7 @@ class LoadedAgent:
         Raises:
             InputValueError: If it exists or cannot be written.
         """
-        # Imported here, as what writes agents also makes them.
-        from jaxq.experiment.loading import write_agent
-
-        return write_agent(self, path)
+        return write_agent(path, self.config, self.learned, self.origin)
 
     def _returns_of(
         self, learned: Learned, key: jax.Array, num_episodes: int, max_steps: int

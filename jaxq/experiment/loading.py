@@ -1,17 +1,10 @@
-"""Loading: from a directory back to trained agents, and from an agent to a directory of its own.
+"""Loading: from a directory back to trained agents."""
 
-The directory of an agent holds what it has learned, and nothing else of its run.
-"""
-
-import json
-import os
 import warnings
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxq import checks
@@ -19,34 +12,28 @@ from jaxq.agents import Agent, Algorithm
 from jaxq.engine import Trainer
 from jaxq.engine.memory_use import num_bytes
 from jaxq.engine.state import describe
-from jaxq.experiment.checkpoints import VERSIONS, Checkpoints
+from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.directory import RunDirectory, checked_path, finite
+from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.evaluating import instead, newest
-from jaxq.experiment.files import access
-from jaxq.experiment.files.json_values import brief, mapping, object_of
-from jaxq.experiment.loaded_agent import Learned, LoadedAgent, Origin
-from jaxq.experiment.plan import trainer_of, written
+from jaxq.experiment.loaded_agent import LoadedAgent
+from jaxq.experiment.plan import trainer_of
 from jaxq.experiment.resuming import checked_kind
-from jaxq.experiment.stored_arrays import (
-    DamagedError,
-    checkpointer,
-    plain,
-    read_part,
-    verify,
-    with_keys,
-    write_manifest,
+from jaxq.experiment.saved_agent import (
+    NAME,
+    Learned,
+    Origin,
+    on_device,
+    read_description,
+    read_learned,
+    template,
 )
 from jaxq.precision import in_32_bits
 from jaxq.statistics import iqm
 from jaxq.types import Environment, PyTree
 
 _CALL = "jaxq.load(directory, {})"
-# What tells the directory of an agent from that of a run.
-_AGENT = "agent.json"
-_FORMAT = 1
-_STATE = "state"
 
 
 class LoadedPopulation(NamedTuple):
@@ -75,7 +62,7 @@ class LoadedPopulation(NamedTuple):
         """Take one agent out."""
         parts = jax.tree.map(lambda leaf: leaf[index], self.learned._asdict())
         origin = Origin(index, self.steps, float(self.returns[index]))
-        return LoadedAgent(self.config, self.trainer, _on_device(parts, self.trainer), origin)
+        return LoadedAgent(self.config, self.trainer, on_device(parts, template(self.trainer)), origin)
 
 
 @in_32_bits()
@@ -123,7 +110,7 @@ def load(
     """
     path = checked_path(directory)
     objects = {"environment": environment, "algorithm": algorithm, "trust_imports": trust_imports}
-    if (path / _AGENT).is_file():
+    if (path / NAME).is_file():
         return _read_agent(path, which, config, objects)
     population = _population(path, config, objects)
     for warning in population.warnings:
@@ -149,69 +136,19 @@ def load_population(
     return _population(path, None, objects, replay_bytes)
 
 
-def write_agent(agent: LoadedAgent, path: Any) -> Path:
-    """Write an agent to a new directory, which has its name only when it is complete.
-
-    Raises:
-        InputValueError: If it exists already, or cannot be written.
-    """
-    path = checked_path(path).absolute()
-    if path.is_symlink() or path.exists():
-        raise checks.InputValueError(f"{path} exists already; give agent.save another directory")
-    unfinished = path.with_name(path.name + ".unfinished")
-    described = {"format": _FORMAT, **agent.origin._asdict(), "config": written(agent.config)}
-    try:
-        access.remove(unfinished)
-        unfinished.mkdir(parents=True)
-        checkpointer().save(unfinished / _STATE, plain(agent.learned._asdict()))
-        access.replace(unfinished / _AGENT, json.dumps(finite(described), indent=2) + "\n")
-        write_manifest(unfinished, {"versions": {name: metadata.version(name) for name in VERSIONS}})
-        os.rename(unfinished, path)
-    except (OSError, ValueError) as error:
-        access.remove(unfinished)
-        reason = getattr(error, "strerror", None) or error
-        raise checks.InputValueError(
-            f"{path} cannot be written ({reason}); give agent.save another directory"
-        ) from None
-    return path
-
-
 def _read_agent(
     path: Path, which: str | int, config: Config | None, objects: dict[str, Any]
 ) -> LoadedAgent:
-    """Read what `write_agent` wrote."""
-    access.check_no_links(path)
-    try:
-        verify(path)
-        described = object_of(path / _AGENT)
-        origin = _origin(path / _AGENT, described)
-        if which not in ("best", origin.agent):
-            raise checks.InputValueError(
-                f"{path} holds one agent, number {origin.agent} of its run, and not {which!r}; "
-                "use jaxq.load(directory)"
-            )
-        if config is None:
-            written = mapping(path / _AGENT, described.get("config"))
-            config = config_of(written, str(path / _AGENT), call=_CALL, **objects)
-        trainer = trainer_of(checked_kind(config))
-        parts = read_part(path.absolute() / _STATE, _template(trainer)._asdict())
-    except DamagedError as error:
+    described, origin = read_description(path)
+    if which not in ("best", origin.agent):
         raise checks.InputValueError(
-            f"{path} holds no agent that can be used: {error}; save it again with agent.save(path)"
-        ) from None
-    return LoadedAgent(config, trainer, _on_device(parts, trainer), origin)
-
-
-def _origin(file: Path, described: dict[str, Any]) -> Origin:
-    if described.get("format") != _FORMAT:
-        raise checks.InputValueError(
-            f"{file} has format {brief(described.get('format'))}, "
-            f"and this version of jaxq reads {_FORMAT}"
+            f"{path} holds one agent, number {origin.agent} of its run, and not {which!r}; "
+            "use jaxq.load(directory)"
         )
-    agent, steps, score = (described.get(name) for name in Origin._fields)
-    if type(agent) is not int or type(steps) is not int or type(score) not in (int, float, type(None)):
-        raise checks.InputValueError(f"{file} is not what agent.save wrote: it has no origin")
-    return Origin(agent, steps, float("nan") if score is None else float(score))
+    if config is None:
+        config = config_of(described, str(path / NAME), call=_CALL, **objects)
+    trainer = trainer_of(checked_kind(config))
+    return LoadedAgent(config, trainer, read_learned(path, trainer), origin)
 
 
 def _population(
@@ -220,7 +157,7 @@ def _population(
     run = RunDirectory.open(path)
     config = config_of(run.read_config(), call=_CALL, **objects) if config is None else config
     trainer = trainer_of(checked_kind(config))
-    parts = _template(trainer)._asdict()
+    parts = template(trainer)._asdict()
     if config.agents * num_bytes(trainer.template.memory) <= replay_bytes:
         parts["memory"] = trainer.template.memory
     parts = jax.tree.map(
@@ -231,17 +168,6 @@ def _population(
     returns = np.array(saved.facts["returns"], float)
     reasons = [instead(reason, steps) for reason in saved.passed_over]
     return LoadedPopulation(config, trainer, Learned(**saved.state), steps, returns, reasons, replays)
-
-
-def _template(trainer: Trainer) -> Learned:
-    """Return the shapes and types of what one agent has learned."""
-    whole = trainer.template
-    return Learned(whole.learner, whole.hparams, whole.env_params)
-
-
-def _on_device(parts: dict[str, PyTree], trainer: Trainer) -> Learned:
-    """Put what was read for one agent on the default device."""
-    return with_keys(Learned(**jax.tree.map(jnp.asarray, parts)), _template(trainer))
 
 
 def _chosen(which: str | int, returns: np.ndarray) -> int:

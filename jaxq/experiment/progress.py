@@ -73,16 +73,7 @@ class Progress:
 
     @classmethod
     def read(cls, where: Path, value: Any, num_agents: int) -> "Progress":
-        """Read what `row` returned, but for returns of episodes that ended before the segment.
-
-        Args:
-            where: Where it was written.
-            value: The line, as JSON has it.
-            num_agents: Number of agents N.
-
-        Raises:
-            InputValueError: If it is something else.
-        """
+        """Read what `row` returned of N agents; their returns are those of the segment alone."""
         row = mapping(where, value)
         metrics = _metrics(where, mapping(where, row.get("agents")), num_agents)
         names = ["steps", "seconds", "steps_per_second"]
@@ -116,26 +107,13 @@ class Progress:
 
 
 def updated_returns(metrics: Metrics | CostMetrics, before: np.ndarray) -> np.ndarray:
-    """Return each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
-
-    Args:
-        metrics: Each agent's metrics over a segment, leaves `[N]`.
-        before: The returns before the segment, `[N]`.
-    """
+    """Return each agent's mean return over the episodes it finished last, `[N]`, after a segment."""
     ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
     return np.where(ended, metrics.episode_return, before)
 
 
 def check_facts(num_agents: int, facts: dict[str, Any]) -> None:
-    """Check that values out of a file are what `Progress.facts` returns.
-
-    Args:
-        num_agents: Number of agents N.
-        facts: The values, as JSON has them.
-
-    Raises:
-        DamagedError: If one is missing, or something else.
-    """
+    """Raise `DamagedError` if values out of a file are not what `Progress.facts` returns of N agents."""
 
     def is_number(value: Any) -> bool:
         return type(value) in (int, float) and abs(value) <= sys.float_info.max

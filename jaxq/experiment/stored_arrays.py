@@ -59,14 +59,10 @@ def read_arrays(path: Path, like: PyTree) -> PyTree:
 
 
 def read_part(path: Path, like: dict[str, PyTree]) -> dict[str, PyTree]:
-    """Read some of the arrays to numpy, with PRNG keys as the numbers that they are made of.
-
-    Args:
-        path: Where they are.
-        like: Shapes and types of the parts that are asked for, by their names.
+    """Read those parts whose shapes and types `like` has, to numpy, with PRNG keys as plain numbers.
 
     Raises:
-        DamagedError: If they are of other names, shapes or types, or cannot be read.
+        DamagedError: If they are others, or cannot be read.
     """
     numbers = jax.eval_shape(plain, like)
     with _as_damage():
@@ -95,12 +91,7 @@ def with_keys(numbers: PyTree, like: PyTree) -> PyTree:
 
 
 def write_manifest(directory: Path, facts: dict[str, Any]) -> None:
-    """List all files of a directory with sizes and checksums, and bring all of it to disk.
-
-    Args:
-        directory: The directory, complete but for its manifest.
-        facts: What else to keep there, as JSON has it.
-    """
+    """List all files of a directory with sizes and checksums, beside facts, and bring it to disk."""
     files = {name: _described(path) for name, path in sorted(_files(directory).items())}
     manifest = directory / MANIFEST
     manifest.write_text(_text({"format": _FORMAT, **facts, "files": files}))

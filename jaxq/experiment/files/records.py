@@ -94,14 +94,7 @@ def checked_tracking(where: Path, track: Any) -> dict[str, Any]:
 
 
 def read_metrics(file: Path, num_agents: int) -> RecordedMetrics:
-    """Read a `metrics.jsonl`, if there is one.
-
-    The last line may be cut off, as a run may end at any time.
-
-    Args:
-        file: The file.
-        num_agents: Number of agents N.
-    """
+    """Read a `metrics.jsonl` of N agents, if there is one; its last line may be cut off."""
     rows: list[Progress] = []
     lines: list[bytes] = []
     for where, line, last in _lines(file, _LINE_BYTES + num_agents * _AGENT_BYTES):

@@ -1,0 +1,137 @@
+"""A saved agent: a directory with what one agent has learned, and nothing else of its run."""
+
+import json
+import os
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxq import checks
+from jaxq.engine import Trainer
+from jaxq.experiment.checkpoints import VERSIONS
+from jaxq.experiment.config import Config
+from jaxq.experiment.directory import checked_path, finite
+from jaxq.experiment.files import access
+from jaxq.experiment.files.json_values import brief, mapping, object_of
+from jaxq.experiment.plan import written
+from jaxq.experiment.stored_arrays import (
+    DamagedError,
+    checkpointer,
+    plain,
+    read_part,
+    verify,
+    with_keys,
+    write_manifest,
+)
+from jaxq.hparams import Hparams
+from jaxq.types import PyTree
+
+NAME = "agent.json"
+"""What tells a saved agent from the directory of a run."""
+
+_FORMAT = 1
+_STATE = "state"
+
+
+class Learned(NamedTuple):
+    """What one agent needs to act; leaves have an axis `[N]` in front where they are a population's.
+
+    Attributes:
+        learner: What it has learned.
+        hparams: Its hyperparameters.
+        env_params: The parameters of its environment.
+    """
+
+    learner: PyTree
+    hparams: Hparams
+    env_params: PyTree
+
+
+class Origin(NamedTuple):
+    """Where an agent comes from.
+
+    Attributes:
+        agent: Its number in its population.
+        steps: Its env steps.
+        score: Its mean return over the episodes that it finished last; NaN for none.
+    """
+
+    agent: int
+    steps: int
+    score: float
+
+    def __str__(self) -> str:
+        """Say it in words."""
+        return f"agent {self.agent} after {self.steps:,} steps, score {self.score:.4g}"
+
+
+def template(trainer: Trainer) -> Learned:
+    """Return the shapes and types of what one agent has learned."""
+    whole = trainer.template
+    return Learned(whole.learner, whole.hparams, whole.env_params)
+
+
+def on_device(learned: dict[str, PyTree], like: Learned) -> Learned:
+    """Put what was read for one agent on the default device."""
+    return with_keys(Learned(**jax.tree.map(jnp.asarray, learned)), like)
+
+
+def write_agent(path: Any, config: Config, learned: Learned, origin: Origin) -> Path:
+    """Write an agent to a new directory, which has its name only when it is complete."""
+    path = checked_path(path).absolute()
+    if path.is_symlink() or path.exists():
+        raise checks.InputValueError(f"{path} exists already; give agent.save another directory")
+    unfinished = path.with_name(path.name + ".unfinished")
+    described = {"format": _FORMAT, **origin._asdict(), "config": written(config)}
+    try:
+        access.remove(unfinished)
+        unfinished.mkdir(parents=True)
+        checkpointer().save(unfinished / _STATE, plain(learned._asdict()))
+        access.replace(unfinished / NAME, json.dumps(finite(described), indent=2) + "\n")
+        write_manifest(unfinished, {"versions": {name: metadata.version(name) for name in VERSIONS}})
+        os.rename(unfinished, path)
+    except (OSError, ValueError) as error:
+        access.remove(unfinished)
+        reason = getattr(error, "strerror", None) or error
+        raise checks.InputValueError(
+            f"{path} cannot be written ({reason}); give agent.save another directory"
+        ) from None
+    return path
+
+
+def read_description(path: Path) -> tuple[dict[str, Any], Origin]:
+    """Read the configuration of a saved agent, as plain values, and its origin."""
+    access.check_no_links(path)
+    try:
+        verify(path)
+    except DamagedError as error:
+        raise _damaged(path, error) from None
+    described = object_of(path / NAME)
+    if described.get("format") != _FORMAT:
+        raise checks.InputValueError(
+            f"{path / NAME} has format {brief(described.get('format'))}, "
+            f"and this version of jaxq reads {_FORMAT}"
+        )
+    agent, steps, score = (described.get(name) for name in Origin._fields)
+    if type(agent) is not int or type(steps) is not int or type(score) not in (int, float, type(None)):
+        raise checks.InputValueError(f"{path / NAME} is not what agent.save wrote: it has no origin")
+    origin = Origin(agent, steps, float("nan") if score is None else float(score))
+    return mapping(path / NAME, described.get("config")), origin
+
+
+def read_learned(path: Path, trainer: Trainer) -> Learned:
+    """Read what a saved agent has learned."""
+    like = template(trainer)
+    try:
+        return on_device(read_part(path.absolute() / _STATE, like._asdict()), like)
+    except DamagedError as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> checks.InputValueError:
+    return checks.InputValueError(
+        f"{path} holds no agent that can be used: {error}; save it again with agent.save(path)"
+    )
