@@ -1,7 +1,7 @@
-"""Checkpoints: all there is to a population, written beside the training and found again whole.
+"""Checkpoints: the whole state of a population, written in the background.
 
-A checkpoint is written to a directory with another name, listed with checksums, and renamed when it is
-complete; so whatever happens in between, those that have their name are good, or damage is found.
+A checkpoint is written to a temporary directory, listed with checksums, and renamed when it is complete;
+so a checkpoint with its final name is complete, or its damage is detected.
 """
 
 import contextlib
@@ -42,12 +42,12 @@ VERSIONS = ("jaxq", "jax", "orbax-checkpoint")
 
 
 class Saved(NamedTuple):
-    """What a checkpoint held.
+    """Content of a checkpoint.
 
     Attributes:
         state: The population, or the parts of it that were asked for.
-        facts: What was kept beside it, as JSON has it.
-        passed_over: Why newer checkpoints could not be used.
+        facts: Values stored beside it, as JSON has them.
+        passed_over: Reasons why newer checkpoints are unusable.
     """
 
     state: PyTree
@@ -74,18 +74,18 @@ class Checkpoints:
         self._writer.submit(checkpointer)
 
     def at(self, steps: int) -> Path | None:
-        """Return the directory of the checkpoint after so many steps, if there is one."""
+        """Directory of the checkpoint after so many steps, if there is one."""
         path = self._path / checkpoint_name(steps)
         return path if path.is_dir() else None
 
     def save(self, state: AgentState, steps: int, score: float, facts: dict[str, Any]) -> str | None:
-        """Begin to write a checkpoint; return why the one before could not be written, or `None`.
+        """Start writing a checkpoint; return the error of the previous one, or `None`.
 
         Args:
             state: The population; training may go on meanwhile.
             steps: Env steps of each agent so far, by which the checkpoint is named.
             score: The higher, the better; NaN for none.
-            facts: What else to keep, as JSON has it.
+            facts: Values to store beside it, as JSON has them.
         """
         failed, arrays = self.wait(), plain(state)
         versions = {name: metadata.version(name) for name in VERSIONS}
@@ -105,12 +105,12 @@ class Checkpoints:
         return failed
 
     def wait(self) -> str | None:
-        """Wait until what is being written is written; return why it could not be, or `None`."""
+        """Wait for the checkpoint being written; return its error, or `None`."""
         writing, self._writing = self._writing, None
         return writing.result() if writing else None
 
     def close(self) -> str | None:
-        """Finish writing, and end the thread that writes."""
+        """Wait, and end the background thread."""
         failed = self.wait()
         self._writer.shutdown()
         return failed
@@ -118,7 +118,7 @@ class Checkpoints:
     def restore(
         self, like: AgentState, check: Callable[[dict[str, Any]], None] | None = None
     ) -> Saved | None:
-        """Read the newest checkpoint that is whole, or return `None` where none was ever written.
+        """Read the newest undamaged checkpoint, or return `None` if none was ever written.
 
         Args:
             like: Shapes, types and shardings of the population, such as `Population.template`.
@@ -132,7 +132,7 @@ class Checkpoints:
     def restore_part(
         self, like: dict[str, PyTree], check: Callable[[dict[str, Any]], None] | None = None
     ) -> Saved | None:
-        """Read parts of a population by their names, to numpy, as `restore` reads all of it."""
+        """Like `restore`, for parts of the state by name, read to numpy."""
         return self._newest(functools.partial(read_part, like=like), check)
 
     def _newest(
@@ -178,7 +178,7 @@ class Checkpoints:
         return None
 
     def _prune(self, written: Path) -> None:
-        """Remove all but the newest ones and the one with the best score."""
+        """Retain the newest checkpoints and the best one."""
         # Those that would be after this one are damaged, or the run would have gone on from them.
         complete = [path for path in _complete(self._path) if path.name <= written.name]
         best = max(complete, key=_score)
@@ -188,12 +188,12 @@ class Checkpoints:
 
 
 def newest_steps(path: Path) -> int:
-    """Return the env steps of the newest checkpoint below a path, whole or not; 0 for none."""
+    """Env steps of the newest checkpoint below a path, damaged or not; 0 for none."""
     return max((int(checkpoint.name) for checkpoint in _complete(path)), default=0)
 
 
 def checkpoint_name(steps: int) -> str:
-    """Return the name of the checkpoint after so many env steps of each agent."""
+    """Name of the checkpoint after so many env steps of each agent."""
     return f"{steps:010d}"
 
 

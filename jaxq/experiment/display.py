@@ -1,7 +1,6 @@
-"""What the terminal shows of a run: live progress, then a table of the final evaluation."""
+"""Console output of a run: live progress, then tables of the final evaluation."""
 
 import datetime
-from types import TracebackType
 
 import numpy as np
 from rich.console import Console, Group
@@ -20,10 +19,11 @@ from jaxq.experiment.tuning import Tuning
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 _MOST_NAMED = 16
+_SCORE = "IQM [95% interval]"
 
 
 class ConsoleLogger:
-    """Prints what happens in single lines.
+    """Prints messages and warnings, each in one line.
 
     Args:
         console: Where to; nowhere if `None`.
@@ -38,18 +38,18 @@ class ConsoleLogger:
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def warn(self, reason: str | None) -> None:
-        """Print a warning, if there is a reason for one."""
+        """Print a warning, unless `reason` is `None`."""
         if reason:
             self.say(f"warning: {reason}")
 
     def alert(self, reason: str) -> None:
-        """Print a warning on standard error: what follows is not what was asked for."""
+        """Print a warning on standard error, for results that are not those asked for."""
         text = f"jaxq: warning: {' '.join(reason.splitlines())}"
         self._errors.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 class Display(Callback):
-    """Shows the progress of a run: in place on a terminal, line by line anywhere else."""
+    """Progress display: live on a terminal, a line for each tenth of the run elsewhere."""
 
     def __init__(self, console: Console, config: Config) -> None:
         self._console = console
@@ -61,29 +61,24 @@ class Display(Callback):
         self._stopped: list[int] = []
 
     def __enter__(self) -> "Display":
-        """Begin to show."""
+        """Start the live display."""
         if self._console.is_terminal:
             self._live.start()
         else:
             self._console.print("compiling", highlight=False)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the last state standing."""
+    def __exit__(self, *_: object) -> None:
+        """Stop the live display, and leave its last state."""
         if self._console.is_terminal:
             self._live.stop()
 
     def on_start(self, run: Run) -> None:
-        """Take note of agents that stopped before."""
+        """Remember the agents that have stopped before."""
         self._stopped = run.progress.stopped
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Show one more segment, and which agents a halving has stopped."""
+        """Show the segment, and announce agents that a halving has stopped."""
         self.update(progress)
         if progress.stopped != self._stopped:
             line = _announcement(progress, self._stopped)
@@ -91,7 +86,7 @@ class Display(Callback):
             self._stopped = progress.stopped
 
     def update(self, progress: Progress) -> None:
-        """Show how far the run is."""
+        """Show the progress."""
         if self._console.is_terminal:
             self._bar.update(self._task, completed=progress.steps, description="training")
             self._live.update(Group(self._table(progress), self._bar))
@@ -111,7 +106,9 @@ class Display(Callback):
     def _table(self, progress: Progress) -> Table:
         config, returns = self._config, progress.returns
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_row("steps", f"{progress.steps:,} of {config.steps:,} x {_training(config, progress)}")
+        active = f"{config.agents - len(progress.stopped)} of " if progress.stopped else ""
+        steps = f"{progress.steps:,} of {config.steps:,} x {active}{config.agents} agents"
+        table.add_row("steps", steps)
         table.add_row("steps/s", f"{progress.steps_per_second:,.0f} in all")
         table.add_row("return, IQM", _score(progress))
         if np.isfinite(returns).any():
@@ -122,7 +119,7 @@ class Display(Callback):
 
 
 def _announcement(progress: Progress, before: list[int]) -> str:
-    """Say which agents a halving has stopped beside those that had stopped before."""
+    """Announcement of agents that have stopped since `before`."""
     now, agents = sorted({*progress.stopped} - {*before}), progress.returns.size
     named = ", ".join(map(str, now[:_MOST_NAMED])) + (", ..." if len(now) > _MOST_NAMED else "")
     worse = f"the worse {len(now)} of {agents - len(before)} agents stop ({named})"
@@ -130,22 +127,21 @@ def _announcement(progress: Progress, before: list[int]) -> str:
 
 
 def evaluation_tables(evaluated: Evaluated) -> list[Table]:
-    """Make the tables of an evaluation: of returns and, where the environment has them, of costs."""
+    """Tables of an evaluation: returns and, if the environment has them, costs."""
     config, returns, stopped, costs, *_ = evaluated
     tables = [_return_table(config, returns, stopped)]
     return tables if costs is None else [*tables, _cost_table(config, returns, costs)]
 
 
 def _return_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> Table:
-    """Make the table of returns, one row for each combination of a sweep.
+    """Table of returns, one row per combination of a sweep.
 
     Agents that were halved away count as they are, from where they stopped: without them the scores
     would be those of agents that were chosen for their scores.
     """
     halved = ["stopped"] if config.halvings else []
     table = Table(title=f"Greedy evaluation, {returns.shape[1]} episodes per agent")
-    for name in [*config.sweep, "agents", *halved, "IQM [95% interval]", "mean", "best", "worst"]:
-        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
+    _add_columns(table, [*config.sweep, "agents", *halved, _SCORE, "mean", "best", "worst"])
     combinations = config.combinations
     scores = returns.mean(axis=1).reshape(len(combinations), -1)
     stops = stopped.reshape(scores.shape).sum(axis=1)
@@ -154,7 +150,7 @@ def _return_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> T
             *[f"{value:g}" for value in combination.values()],
             str(row.size),
             *[str(stop) for _ in halved],
-            with_interval(iqm(row), bootstrap_interval(row)),
+            _scored(row),
             *[f"{value:.1f}" for value in (np.mean(row), np.max(row), np.min(row))],
         )
     if config.sample or config.halvings:
@@ -163,19 +159,16 @@ def _return_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> T
 
 
 def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Table:
-    """Make the table of costs, one row for each cost of each combination of a sweep."""
+    """Table of costs, one row per cost and combination of a sweep."""
     table = Table(title="Costs per episode")
-    for name in [*config.sweep, "cost", "IQM [95% interval]"]:
-        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
-    for name in ("budget", "agents within", "episodes over"):
-        table.add_column(name, justify="right")
+    _add_columns(table, [*config.sweep, "cost", _SCORE])
+    _add_columns(table, ["budget", "agents within", "episodes over"], no_wrap=False)
     size = config.agents // len(config.combinations)
     for number, combination in enumerate(config.combinations):
         part = costs.of_agents(slice(number * size, (number + 1) * size))
         mean, shares = part.mean, part.shares_over_budget
         for k, name in enumerate(part.names):
-            score = with_interval(iqm(mean[:, k]), bootstrap_interval(mean[:, k]), digits=2)
-            cells = [name, score, "", "", ""]
+            cells = [name, _scored(mean[:, k], digits=2), "", "", ""]
             if part.budgeted[k]:
                 low, high = part.budgets[:, k].min(), part.budgets[:, k].max()
                 within = np.count_nonzero(mean[:, k] <= part.budgets[:, k])
@@ -185,19 +178,18 @@ def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Tab
     if costs.budgeted.any():
         within = costs.returns_within_budget(returns)
         kept = within[np.isfinite(within)]
-        score = with_interval(iqm(kept), bootstrap_interval(kept)) if kept.size else "none"
+        score = _scored(kept) if kept.size else "none"
         table.caption = f"return of the {kept.size} agents within all budgets: {score}"
     return table
 
 
 def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> Table:
-    """Make the table at the end of a sweep: the combinations of the groups that ended, best first."""
+    """Table of a sweep: the combinations of all groups that ended, best first."""
     leaves = [*dict.fromkeys(name for config in groups.values() for name in config.sweep)]
     table = Table(title="All groups, greedy evaluation", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("group", overflow="fold")
-    for name in [*leaves, "agents", "IQM [95% interval]"]:
-        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
+    _add_columns(table, [*leaves, "agents", _SCORE])
     rows = []
     for name in returns:
         combinations = groups[name].combinations
@@ -206,8 +198,8 @@ def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> Ta
     rows.sort(key=lambda row: np.nan_to_num(iqm(row[2]), nan=-np.inf), reverse=True)
     for place, (name, combination, scores) in enumerate(rows):
         values = [f"{combination[leaf]:g}" if leaf in combination else "" for leaf in leaves]
-        score = with_interval(iqm(scores), bootstrap_interval(scores))
-        table.add_row("best" if place == 0 else "", name, *values, str(scores.size), score)
+        best = "best" if place == 0 else ""
+        table.add_row(best, name, *values, str(scores.size), _scored(scores))
     for name in groups:
         if name not in returns:
             table.add_row("", name, *[""] * len(leaves), str(groups[name].agents), "failed")
@@ -215,7 +207,7 @@ def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> Ta
 
 
 def best_agent(config: Config, returns: np.ndarray) -> str:
-    """Write the number of the agent that scores best, and its own values of what varies."""
+    """Best agent, with its values of the leaves that vary."""
     scores = returns.mean(axis=1)
     if np.isnan(scores).all():
         return "none"
@@ -224,8 +216,18 @@ def best_agent(config: Config, returns: np.ndarray) -> str:
     return ", ".join([str(best), *values])
 
 
+def _add_columns(table: Table, names: list[str], no_wrap: bool = True) -> None:
+    for name in names:
+        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=no_wrap)
+
+
+def _scored(scores: np.ndarray, digits: int = 1) -> str:
+    """IQM of scores with its interval."""
+    return with_interval(iqm(scores), bootstrap_interval(scores), digits)
+
+
 def with_interval(value: float, interval: Interval, digits: int = 1) -> str:
-    """Write a value with its interval behind it, where it has one."""
+    """A value, followed by its interval if it has one."""
     if np.isnan(value):
         return "no episode has ended"
     if np.isnan(interval.low):
@@ -234,26 +236,21 @@ def with_interval(value: float, interval: Interval, digits: int = 1) -> str:
 
 
 def _score(progress: Progress) -> str:
-    """Write the score of a population that trains, and how many agents it leaves out."""
+    """Score while training, and the number of agents it leaves out."""
     text, agents = with_interval(progress.iqm, progress.interval), progress.returns.size
     if progress.without_return in (0, agents):
         return text
     return f"{text}, without {progress.without_return} of {agents} agents that have ended no episode"
 
 
-def _training(config: Config, progress: Progress) -> str:
-    stopped = len(progress.stopped)
-    return f"{config.agents - stopped} of " * bool(stopped) + f"{config.agents} agents"
-
-
 def time_left(progress: Progress, config: Config) -> str:
-    """Say how long the rest of a run takes at the speed of its last segment."""
+    """Remaining time at the speed of the last segment."""
     rest = steps_left(config, progress.steps) / progress.steps_per_second
     return str(datetime.timedelta(seconds=round(max(rest, 0))))
 
 
 def tuning_table(tuning: Tuning) -> Table:
-    """Make the table of what was measured, one row for each chunk."""
+    """Table of a tuning, one row per chunk."""
     table = Table("agents side by side", "env steps/s", "", box=None)
     for chunk, speed in sorted(tuning.speeds.items()):
         notes = ["fastest"] * (chunk == tuning.best) + ["default"] * (chunk == tuning.default)

@@ -1,7 +1,7 @@
-"""Many processes, one experiment: agents are spread over the devices of all of them.
+"""One experiment in many processes: agents are spread over the devices of all of them.
 
-Every process runs the same commands; JAX's own runtime brings them together. The first one, the primary,
-writes the run directory and shows progress.
+Every process runs the same commands; JAX's runtime connects them. Process 0, the primary, writes the run
+directory and shows progress.
 
 JAX ends a process that reaches nobody after minutes, with a stack of C++ and no way to catch it. So all
 processes meet before it is started: the primary waits at the coordinator's address until each of the
@@ -99,7 +99,7 @@ def gathered(tree: PyTree) -> PyTree:
 
 
 def barrier(name: str) -> None:
-    """Wait until all processes of this run have come to the same place."""
+    """Wait until all processes of this run have reached the same call."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(name)
 
@@ -123,7 +123,7 @@ def broadcast_from_primary(text: str) -> str:
 
 
 class Address(NamedTuple):
-    """Where the first process waits for the others.
+    """Address of the coordinator, process 0.
 
     Attributes:
         text: As the user wrote it.
@@ -162,7 +162,7 @@ def _is_ipv6(host: str | None) -> bool:
 
 
 def meet(address: Address, num_processes: int, process_id: int, seconds: float) -> None:
-    """Return when all processes of a run have met, or raise `TimeoutError` after so many seconds."""
+    """Rendezvous of all processes of a run; raises `TimeoutError` after so many seconds."""
     deadline = time.monotonic() + seconds
     if process_id == 0:
         missing = _wait_for_others(address, num_processes, deadline)
@@ -170,14 +170,14 @@ def meet(address: Address, num_processes: int, process_id: int, seconds: float) 
         met = not missing
     else:
         problem = f"process 0 did not answer within {seconds:g} s"
-        met = _report_to_first(address, num_processes, process_id, deadline)
+        met = _report_to_primary(address, num_processes, process_id, deadline)
     if not met:
         # As the system's own errors are told: what is wrong, and with what.
         raise TimeoutError(errno.ETIMEDOUT, problem, f"coordinator {address.text}")
 
 
 def _wait_for_others(address: Address, num_processes: int, deadline: float) -> set[int]:
-    """Wait for the others, tell them to go on, and return which of them have not come."""
+    """Wait for the others, answer them, and return the missing ones."""
     present: dict[int, socket.socket] = {}
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(_listening(address, num_processes))
@@ -210,7 +210,7 @@ def _listening(address: Address, num_processes: int) -> socket.socket:
 
 
 def _introduced(connection: socket.socket, num_processes: int) -> int | None:
-    """Return the number of the process that has come, or `None` if it is none of this run."""
+    """Return the number of the process that connected, or `None` for a stranger."""
     try:
         words = _line(connection).split()
         if len(words) != 3 or words[0] != b"jaxq":
@@ -224,8 +224,8 @@ def _introduced(connection: socket.socket, num_processes: int) -> int | None:
     return None
 
 
-def _report_to_first(address: Address, num_processes: int, process_id: int, deadline: float) -> bool:
-    """Tell the first process that this one is there, and return whether it said to go on."""
+def _report_to_primary(address: Address, num_processes: int, process_id: int, deadline: float) -> bool:
+    """Report to the primary, and return whether it answered."""
     while (left := deadline - time.monotonic()) > 0:
         with contextlib.suppress(OSError):
             with socket.create_connection(

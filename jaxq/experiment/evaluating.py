@@ -1,4 +1,4 @@
-"""What the agents of a run are worth: played greedily, summed up, and the best one drawn."""
+"""Greedy evaluation of the agents of a run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +26,7 @@ from jaxq.statistics import bootstrap_interval, caveats, iqm
 
 
 class Evaluated(NamedTuple):
-    """The agents of a run, played greedily.
+    """Greedy evaluation of the agents of a run.
 
     Attributes:
         config: What was trained.
@@ -47,7 +47,7 @@ class Evaluated(NamedTuple):
 
     @property
     def warnings(self) -> list[str]:
-        """What the reader of the scores should know, one sentence each."""
+        """Warnings about the scores, one sentence each."""
         fallbacks = [instead(reason, self.checkpoint) for reason in self.skipped]
         return fallbacks + caveats(self.returns, len(self.config.combinations))
 
@@ -140,7 +140,7 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
 
     Args:
         directory: A run directory.
-        warn: Told why newer checkpoints could not be used.
+        warn: Takes the reasons why newer checkpoints are unusable.
     """
     from jaxq.experiment.reports.watching import record
 
@@ -154,7 +154,7 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
 
 
 def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tuple[str, ...]]:
-    """Read what a run trained, as its newest usable checkpoint has it, and why newer ones are none."""
+    """Restore a run from its newest usable checkpoint; also return why newer ones are unusable."""
     opened = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(opened.read_config(), trust_imports=trust_imports))
     saved = newest(opened, plan.config, Checkpoints.restore, plan.population.template)
@@ -164,7 +164,7 @@ def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tu
 
 
 def newest(run: RunDirectory, config: Config, restore: Callable, like: Any) -> Saved:
-    """Read the newest usable checkpoint of a run with a method of `Checkpoints` that takes `like`."""
+    """Read the newest usable checkpoint with `restore`, a method of `Checkpoints` that takes `like`."""
     checkpoints = Checkpoints(run.checkpoints)
     try:
         saved = restore(checkpoints, like, lambda facts: check_facts(config.agents, facts))
@@ -181,5 +181,5 @@ def newest(run: RunDirectory, config: Config, restore: Callable, like: Any) -> S
 
 
 def instead(reason: str, steps: int | None) -> str:
-    """Say why a checkpoint could not be used, and which one is."""
+    """Reason why a checkpoint is unusable, and the one used instead."""
     return f"{reason}; the one after {steps} steps is used instead"

@@ -39,7 +39,7 @@ from jaxq.precision import in_32_bits
 from jaxq.types import Environment
 
 MOST_TRACKED = 2**30
-"""Bytes of a final checkpoint that trackers are still given."""
+"""Largest final checkpoint that trackers get, in bytes."""
 
 
 class Experiment:
@@ -194,7 +194,7 @@ class Experiment:
         return run.returns
 
     def _begin(self, log: ConsoleLogger) -> Run:
-        """Make the population, and write what is trained."""
+        """Initialize the population, and write the configuration."""
         if is_primary():
             described = describe(self._plan)
             self.directory.write_config(described | {"track": self._trackers.described}, sys.argv)
@@ -202,7 +202,7 @@ class Experiment:
         return Run(self.config, self.directory.path, self._plan.population, begin(self._plan))
 
     def _resume(self, log: ConsoleLogger, checkpoints: Checkpoints) -> Run:
-        """Read the population from the newest usable checkpoint, and note that the run goes on."""
+        """Restore the population from the newest usable checkpoint, and record that the run resumes."""
         population = self._plan.population
         check = functools.partial(check_facts, self.config.agents)
         saved = checkpoints.restore(population.template, check)
@@ -224,7 +224,7 @@ class Experiment:
         return run
 
     def _rescheduled(self, log: ConsoleLogger, state: AgentState) -> AgentState:
-        """Let schedules be as long as planned, also where the run was made longer since they began."""
+        """Stretch the schedules of the state to the planned lengths, where the run became longer."""
         planned, lengths = self._plan.hparams, {}
         for name in schedules(planned):
             new, old = np.asarray(getattr(planned, name)), getattr(state.hparams, name)
@@ -236,7 +236,7 @@ class Experiment:
         return state._replace(hparams=state.hparams.replace(**lengths))
 
     def _artifacts(self, log: ConsoleLogger, checkpoint: Path | None) -> list[Path]:
-        """Return what trackers get besides numbers: the report, and the final checkpoint."""
+        """Return the artifacts for trackers: the report and, unless too large, the final checkpoint."""
         paths = [self.directory.path / "report"]
         if checkpoint is None:
             return paths
@@ -248,7 +248,7 @@ class Experiment:
         return paths
 
     def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None) -> None:
-        """Evaluate, report, and say what came out."""
+        """Evaluate, write the report, and print the result."""
         progress = run.progress
         if run.stopped is not None:
             again = f"jaxq resume {shlex.quote(str(self.directory.path))}"

@@ -1,4 +1,4 @@
-"""Successive halving: now and then the worse half of the agents stops, and the better half trains on.
+"""Successive halving: at each rung the worse half of the agents stops, and the better half trains on.
 
 With S steps and R halvings that happens at the first segment ends at or after `S / 2^R, ..., S / 4` and
 `S / 2`. How many agents train at any step follows from the configuration alone, which ones from the
@@ -29,13 +29,13 @@ from jaxq.experiment.progress import Progress
 
 
 def num_active(config: Config, steps: int) -> int:
-    """Return the number of agents that train beyond so many env steps of each."""
+    """Number of agents that train beyond so many env steps of each."""
     passed = sum(rung <= steps for rung in _rungs(config.steps, config.halvings))
     return -(-config.agents // 2**passed)
 
 
 def steps_left(config: Config, steps: int) -> int:
-    """Return the env steps of all agents that are still to come after so many of each."""
+    """Remaining env steps of all agents, after so many of each."""
     rungs = _rungs(config.steps, config.halvings)
     ends = [steps, *[rung for rung in rungs if rung > steps], config.steps]
     return sum((end - begin) * num_active(config, begin) for begin, end in itertools.pairwise(ends))
@@ -65,7 +65,7 @@ def check_rungs(config: Config, warmup: int, segment: int) -> None:
 
 
 def check_memory(config: Config, population: Population) -> None:
-    """Check that there is room for what halving takes beside a population."""
+    """Check that the memory suffices for halving beside the population."""
     if not config.halvings:
         return
     use = population.memory()
@@ -75,7 +75,7 @@ def check_memory(config: Config, population: Population) -> None:
 
 
 def _rungs(steps: int, halvings: int) -> list[int]:
-    """Return from how many env steps of each agent on there are fewer, for each halving."""
+    """Return the env steps of each agent at which each halving is due."""
     return [-(-steps // 2**halving) for halving in range(halvings, 0, -1)]
 
 
@@ -114,19 +114,19 @@ def halved(
 
 
 class Halving(Callback):
-    """Stops the worse half of the active agents where it is time."""
+    """Stops the worse half of the active agents at each rung."""
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Note which agents train no further."""
+        """Update the stopped agents."""
         diverged, stopped = progress.mask(progress.diverged), progress.mask(progress.stopped)
         stopped = halved(run.config, progress.steps, progress.returns, diverged, stopped)
         run.progress = dataclasses.replace(progress, stopped=np.flatnonzero(stopped).tolist())
 
 
 class ActiveSubset:
-    """Trains those agents of a population that have not stopped, in a smaller population.
+    """Trains the active agents of a population in a smaller population.
 
-    On CPU an agent's numbers are to the last bit those that it has among all of them.
+    On CPU results are bit-identical to those in the whole population.
 
     Args:
         population: All agents.
@@ -137,7 +137,7 @@ class ActiveSubset:
         self._subset = functools.lru_cache(maxsize=1)(functools.partial(_subset, population))
 
     def run(self, state: AgentState, num_steps: int, stopped: np.ndarray) -> tuple[AgentState, Metrics]:
-        """Run all agents but the stopped ones, bool `[N]`, which stay as before and have no metrics."""
+        """Train all but the stopped agents, bool `[N]`, which keep their states and have NaN metrics."""
         if not stopped.any():
             return self._population.run(state, num_steps)
         kept = np.flatnonzero(~stopped)
@@ -149,7 +149,7 @@ class ActiveSubset:
 
 
 class _Subset(NamedTuple):
-    """A smaller population, and the way into it and back."""
+    """A smaller population, with gather and scatter."""
 
     population: Population
     take: jax.stages.Wrapped
@@ -179,7 +179,7 @@ def _take(state: AgentState, kept: jax.Array) -> AgentState:
 
 
 def _pick(leaf: jax.Array, kept: jax.Array) -> jax.Array:
-    """Take rows out, to the last bit."""
+    """Select rows, bit for bit."""
     if not jnp.issubdtype(leaf.dtype, jnp.floating):
         return leaf[kept]
     # Devices that do not have a row add a zero to it, which would take the sign off a negative zero.

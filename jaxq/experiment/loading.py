@@ -37,7 +37,7 @@ _CALL = "jaxq.load(directory, {})"
 
 
 class LoadedPopulation(NamedTuple):
-    """What all agents of a run have learned, of its newest checkpoint that can be used.
+    """The learners of all agents of a run, from its newest usable checkpoint.
 
     Attributes:
         config: What was trained.
@@ -45,7 +45,7 @@ class LoadedPopulation(NamedTuple):
         learned: What they have learned, numpy leaves `[N, ...]`.
         steps: Env steps of each agent.
         returns: Mean return over the episodes that each agent finished last, `[N]`; NaN for none.
-        warnings: Why newer checkpoints could not be used, one sentence each.
+        warnings: Reasons why newer checkpoints are unusable, one sentence each.
         replays: Their replays' states, numpy leaves `[N, ...]`, where these were asked for and are small
             enough; otherwise `None`.
     """
@@ -59,7 +59,7 @@ class LoadedPopulation(NamedTuple):
     replays: PyTree | None = None
 
     def agent(self, index: int) -> LoadedAgent:
-        """Take one agent out."""
+        """Return one agent."""
         parts = jax.tree.map(lambda leaf: leaf[index], self.learned._asdict())
         origin = Origin(index, self.steps, float(self.returns[index]))
         return LoadedAgent(self.config, self.trainer, on_device(parts, template(self.trainer)), origin)
@@ -171,7 +171,7 @@ def _population(
 
 
 def _chosen(which: str | int, returns: np.ndarray) -> int:
-    """Return the number of the agent that is asked for, of those with mean returns `[N]`."""
+    """Return the number of the selected agent, given mean returns `[N]`."""
     if which in ("best", "iqm"):
         if not np.isfinite(returns).any():
             raise checks.InputValueError(

@@ -1,4 +1,4 @@
-"""Progress: what came of a segment of training, as `metrics.jsonl` and a checkpoint keep it."""
+"""Progress of a run after a segment, as `metrics.jsonl` and checkpoints store it."""
 
 import dataclasses
 import functools
@@ -17,7 +17,7 @@ from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a run is, after one segment.
+    """Progress of a run after one segment.
 
     Attributes:
         steps: Env steps of each agent so far.
@@ -53,7 +53,7 @@ class Progress:
         return bootstrap_interval(self.returns, resamples=500)
 
     def mask(self, agents: list[int]) -> np.ndarray:
-        """Return numbers of agents, such as `diverged`, as a mask, bool `[N]`."""
+        """Return a list of agents, such as `diverged`, as a mask, bool `[N]`."""
         return np.isin(np.arange(self.returns.size), agents)
 
     def row(self) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Progress:
 
     @classmethod
     def read(cls, where: Path, value: Any, num_agents: int) -> "Progress":
-        """Read what `row` returned of N agents; their returns are those of the segment alone."""
+        """Inverse of `row`, for N agents; returns are those of the segment alone."""
         row = mapping(where, value)
         metrics = _metrics(where, mapping(where, row.get("agents")), num_agents)
         names = ["steps", "seconds", "steps_per_second"]
@@ -83,25 +83,25 @@ class Progress:
         return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists)
 
     def after(self, before: np.ndarray) -> "Progress":
-        """Return the same progress where agents had returns `[N]` before the segment."""
+        """Return the progress with the returns `[N]` before the segment filled in."""
         return dataclasses.replace(self, returns=updated_returns(self.metrics, before))
 
     def facts(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps beside the state of the population, as plain values."""
+        """Return what a checkpoint stores beside the population's state, as plain values."""
         returns = [value if np.isfinite(value) else None for value in self.returns.tolist()]
         lists = {"diverged": self.diverged, "stopped": self.stopped}
         return {"returns": returns, "seconds": self.seconds, **lists}
 
     @classmethod
     def restored(cls, steps: int, facts: dict[str, Any]) -> "Progress":
-        """Make progress of what `facts` returned, without metrics."""
+        """Inverse of `facts`; metrics are NaN."""
         returns = np.array(facts["returns"], float)
         lists = facts["diverged"], facts["stopped"]
         return cls(steps, facts["seconds"], np.nan, returns, _no_metrics(returns.size), *lists)
 
     @classmethod
     def begin(cls, steps: int, num_agents: int) -> "Progress":
-        """Return the progress of N agents before their first segment."""
+        """Progress of N agents before their first segment."""
         returns = np.full(num_agents, np.nan)
         return cls(steps, 0.0, np.nan, returns, _no_metrics(num_agents))
 

@@ -1,4 +1,4 @@
-"""The run loop: segments of training, and between them callbacks, which do everything else."""
+"""The run loop: segments of training, with callbacks between them."""
 
 import contextlib
 import contextvars
@@ -63,11 +63,11 @@ def _train_segment(run: Run, subset: ActiveSubset, num_steps: int) -> None:
 
 
 class StoppedError(Exception):
-    """A run ended early because it was asked to.
+    """A signal ended a run early.
 
     Attributes:
-        number: The signal that asked.
-        reached: How far it had come.
+        number: Number of the signal.
+        reached: Progress so far, such as "400 steps".
     """
 
     def __init__(self, number: int, reached: str, directory: Path) -> None:
@@ -80,17 +80,17 @@ class StoppedError(Exception):
 
 
 class StopRequest:
-    """Whether somebody has asked to stop.
+    """Request to stop at the end of the segment.
 
     Attributes:
-        number: The signal that asked, or 0.
+        number: Number of the signal, or 0.
     """
 
     def __init__(self) -> None:
         self.number = 0
 
     def note(self, number: int, _: object) -> None:
-        """Take note of a signal."""
+        """Signal handler: record the signal; a second Ctrl-C interrupts at once."""
         if self.number == signal.SIGINT == number:
             raise KeyboardInterrupt
         self.number = number
@@ -101,11 +101,10 @@ _REQUEST: contextvars.ContextVar[StopRequest | None] = contextvars.ContextVar("r
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Take note of Ctrl-C and SIGTERM instead of ending at once; a second Ctrl-C does end at once.
+    """Handle Ctrl-C and SIGTERM as requests to stop; a second Ctrl-C ends at once.
 
-    Inside another one it gives the request of that one, so that whoever asks a run to stop asks the
-    sweep around it too. Signals can only be caught by the main thread; elsewhere they do what they did
-    before.
+    A nested call shares the request of the outer one, so that a signal stops a run and the sweep around
+    it. Only the main thread can handle signals; elsewhere they are left alone.
     """
     outer, request = _REQUEST.get(), StopRequest()
     if outer is not None or threading.current_thread() is not threading.main_thread():
@@ -122,7 +121,7 @@ def stop_requests() -> Iterator[StopRequest]:
 
 
 class MetricsWriter(Callback):
-    """Writes a line of metrics for every segment.
+    """Writes `metrics.jsonl`.
 
     Args:
         directory: The run directory.
@@ -132,18 +131,18 @@ class MetricsWriter(Callback):
         self._directory = directory
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Append a line to `metrics.jsonl`."""
+        """Append the segment's line."""
         self._directory.append_metrics(progress.row())
 
 
 class Checkpointer(Callback):
-    """Writes checkpoints where it is time, and before a run ends early, which all processes do together.
+    """Writes periodic checkpoints, and one before a run ends early; all processes do so together.
 
     Args:
-        checkpoints: Where they go.
-        warn: Told why one could not be written, or `None`.
-        request: Who may ask to stop.
-        users: The user's callbacks, which have been called when this one is.
+        checkpoints: Checkpoints of the run.
+        warn: Takes the reason why one could not be written, or `None`.
+        request: Request to stop.
+        users: The user's callbacks, called before this one.
     """
 
     def __init__(
@@ -167,11 +166,11 @@ class Checkpointer(Callback):
             self.save(run)
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Save if it is time or the run ends here, and end it where somebody has asked for it.
+        """Save if a checkpoint is due or the run ends here, and end it on request.
 
         Raises:
-            StoppedError: If a signal has.
-            Exception: What a callback of the user has raised.
+            StoppedError: On a signal.
+            Exception: The exception of a user's callback.
         """
         self._segments += 1
         minutes = (time.monotonic() - self._saved_at) / 60
@@ -194,7 +193,7 @@ class Checkpointer(Callback):
             run.stop(_ELSEWHERE)
 
     def save(self, run: Run) -> None:
-        """Begin to write a checkpoint, and say so if the one before could not be written."""
+        """Start writing a checkpoint, and warn if the previous one failed."""
         progress = run.progress
         failed = self._checkpoints.save(run.state, run.steps, progress.iqm, progress.facts())
         self._warn(failed)
@@ -202,5 +201,5 @@ class Checkpointer(Callback):
 
 
 def begin(plan: Plan) -> AgentState:
-    """Make the population that a run begins with."""
+    """Initialize the population."""
     return plan.population.init(jax.random.key(plan.config.seed), plan.hparams)

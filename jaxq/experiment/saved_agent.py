@@ -1,4 +1,4 @@
-"""A saved agent: a directory with what one agent has learned, and nothing else of its run."""
+"""A saved agent: the directory of one trained agent, without its run."""
 
 import json
 import os
@@ -30,14 +30,14 @@ from jaxq.hparams import Hparams
 from jaxq.types import PyTree
 
 NAME = "agent.json"
-"""What tells a saved agent from the directory of a run."""
+"""File that marks a saved agent."""
 
 _FORMAT = 1
 _STATE = "state"
 
 
 class Learned(NamedTuple):
-    """What one agent needs to act; leaves have an axis `[N]` in front where they are a population's.
+    """The state that an agent needs to act; leaves `[N, ...]` in a population.
 
     Attributes:
         learner: What it has learned.
@@ -51,7 +51,7 @@ class Learned(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where an agent comes from.
+    """Origin of an agent.
 
     Attributes:
         agent: Its number in its population.
@@ -64,23 +64,23 @@ class Origin(NamedTuple):
     score: float
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """One line for messages."""
         return f"agent {self.agent} after {self.steps:,} steps, score {self.score:.4g}"
 
 
 def template(trainer: Trainer) -> Learned:
-    """Return the shapes and types of what one agent has learned."""
+    """Shapes and types of `Learned` for one agent."""
     whole = trainer.template
     return Learned(whole.learner, whole.hparams, whole.env_params)
 
 
 def on_device(learned: dict[str, PyTree], like: Learned) -> Learned:
-    """Put what was read for one agent on the default device."""
+    """Put the arrays of one agent on the default device."""
     return with_keys(Learned(**jax.tree.map(jnp.asarray, learned)), like)
 
 
 def write_agent(path: Any, config: Config, learned: Learned, origin: Origin) -> Path:
-    """Write an agent to a new directory, which has its name only when it is complete."""
+    """Write an agent to a new directory, renamed when it is complete."""
     path = checked_path(path).absolute()
     if path.is_symlink() or path.exists():
         raise checks.InputValueError(f"{path} exists already; give agent.save another directory")
@@ -123,7 +123,7 @@ def read_description(path: Path) -> tuple[dict[str, Any], Origin]:
 
 
 def read_learned(path: Path, trainer: Trainer) -> Learned:
-    """Read what a saved agent has learned."""
+    """Read the `Learned` of a saved agent."""
     like = template(trainer)
     try:
         return on_device(read_part(path.absolute() / _STATE, like._asdict()), like)

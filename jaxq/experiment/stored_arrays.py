@@ -1,7 +1,7 @@
-"""Directories of arrays: stored by orbax, and listed with checksums in a manifest.
+"""Directories of arrays, stored by orbax, with a manifest of checksums.
 
-A manifest ends with a checksum of itself. What is read must be to the letter what would be written, so
-that not one bit of it changes unnoticed.
+A manifest ends with a checksum of itself, and must equal what would be written byte for byte, so that no
+bit of it changes unnoticed.
 """
 
 import contextlib
@@ -26,11 +26,11 @@ _CHECKSUM = "sha256"
 
 
 class DamagedError(Exception):
-    """A directory does not hold what its manifest says, or has none that can be read."""
+    """A directory differs from its manifest, or the manifest is unreadable."""
 
 
 def checkpointer() -> Any:
-    """Return what reads and writes arrays."""
+    """Return orbax's checkpointer."""
     # Imported here because it takes a while, which --help has no need of.
     import orbax.checkpoint as ocp
 
@@ -59,7 +59,7 @@ def read_arrays(path: Path, like: PyTree) -> PyTree:
 
 
 def read_part(path: Path, like: dict[str, PyTree]) -> dict[str, PyTree]:
-    """Read those parts whose shapes and types `like` has, to numpy, with PRNG keys as plain numbers.
+    """Read the parts named in `like` to numpy, with PRNG keys as key data.
 
     Raises:
         DamagedError: If they are others, or cannot be read.
@@ -75,12 +75,12 @@ def read_part(path: Path, like: dict[str, PyTree]) -> dict[str, PyTree]:
 
 
 def plain(tree: PyTree) -> PyTree:
-    """Replace PRNG keys by the numbers they are made of."""
+    """Replace PRNG keys by their key data."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
 
 
 def with_keys(numbers: PyTree, like: PyTree) -> PyTree:
-    """Make PRNG keys again of the numbers that `plain` has put in their place."""
+    """Inverse of `plain`."""
 
     def leaf(numbers: jax.Array, like: Any) -> jax.Array:
         if not _is_key(like):
@@ -91,7 +91,7 @@ def with_keys(numbers: PyTree, like: PyTree) -> PyTree:
 
 
 def write_manifest(directory: Path, facts: dict[str, Any]) -> None:
-    """List all files of a directory with sizes and checksums, beside facts, and bring it to disk."""
+    """Write sizes and checksums of all files, and `facts`, to a manifest, and sync it to disk."""
     files = {name: _described(path) for name, path in sorted(_files(directory).items())}
     manifest = directory / MANIFEST
     manifest.write_text(_text({"format": _FORMAT, **facts, "files": files}))
@@ -104,7 +104,7 @@ def write_manifest(directory: Path, facts: dict[str, Any]) -> None:
 
 
 def read_manifest(directory: Path) -> dict[str, Any]:
-    """Read a manifest, without looking at the files.
+    """Read a manifest without checking the files.
 
     Raises:
         DamagedError: If it cannot be read, was changed, or is of another format.
@@ -163,7 +163,7 @@ def _as_damage() -> Iterator[None]:
 
 
 def _stored(path: Path) -> dict[str, Any]:
-    """Return the shapes and types of what is stored, by name."""
+    """Return shapes and types of the stored arrays by name."""
     return _by_name(checkpointer().metadata(path).item_metadata.tree)
 
 

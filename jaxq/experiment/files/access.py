@@ -1,4 +1,4 @@
-"""Access to files that others may have written: no link is followed, and nothing but a file is opened.
+"""Access to untrusted files: no link is followed, and only plain files are opened.
 
 A run directory that was received from somebody may hold links to any place of this machine, and pipes
 that nobody writes to. So a directory is looked through before anything is done in it, and what is
@@ -23,7 +23,7 @@ from jaxq.engine.memory_use import readable
 # links to each other.
 _LOOKED_AFTER = {"checkpoints", "wandb"}
 MOST_BYTES = 2**30
-"""Bytes of a file that is read whole: the returns of a million agents take less."""
+"""Largest file that is read whole, in bytes: the returns of a million agents take less."""
 
 
 def read_text(file: Path) -> str:
@@ -64,7 +64,7 @@ def open_to_append(file: Path) -> BinaryIO:
 
 
 def replace(file: Path, content: str | bytes) -> None:
-    """Write a file so that it is either the old one or the new one, whatever happens in between.
+    """Write a file atomically.
 
     Where a link is, the link is replaced, and not what it leads to.
     """

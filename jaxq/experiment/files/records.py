@@ -1,4 +1,4 @@
-"""What a run writes down, read back: its configuration, its metrics and its final evaluation.
+"""Readers of a run's files: configuration, metrics and final evaluation.
 
 Whoever reads a run directory reads it here, so that damage is found alike by all. Every function raises
 `InputValueError` with the file, and the line, that is not what a run wrote.
@@ -35,12 +35,12 @@ _AGENT_BYTES = 2**9
 
 
 class RecordedMetrics(NamedTuple):
-    """What `metrics.jsonl` holds.
+    """Content of `metrics.jsonl`.
 
     Attributes:
         rows: Its lines, in the order of their steps.
         lines: The lines as they stand in the file.
-        cut: Whether the last line was cut off, and is left out.
+        cut: Whether a truncated last line is left out.
     """
 
     rows: list[Progress]
@@ -49,7 +49,7 @@ class RecordedMetrics(NamedTuple):
 
 
 class RecordedEvaluation(NamedTuple):
-    """What `report/evaluation.json` holds.
+    """Content of `report/evaluation.json`.
 
     Attributes:
         steps: Env steps of each agent before.
@@ -67,12 +67,12 @@ class RecordedEvaluation(NamedTuple):
 
 
 def read_description(file: Path) -> dict[str, Any]:
-    """Read a `config.json`, as far as it does not depend on what the names in it stand for."""
+    """Read a `config.json`, without resolving the names in it."""
     return checked_description(file, object_of(file))
 
 
 def checked_description(where: Path, described: dict[str, Any]) -> dict[str, Any]:
-    """Return what a run says of itself, if all that is there has its type."""
+    """Return the content of a `config.json`, after a check of all types."""
     for name in ("keywords", "sweep", "sample"):
         mapping(Path(f"{where}: {name}"), described.get(name, {}))
     names_of(where, "only_in_python", described.get("only_in_python", []))
@@ -84,7 +84,7 @@ def checked_description(where: Path, described: dict[str, Any]) -> dict[str, Any
 
 
 def checked_tracking(where: Path, track: Any) -> dict[str, Any]:
-    """Return the names of a run's trackers, and whether agents have runs of their own there."""
+    """Return a run's trackers: their names, and whether they track agents."""
     track = {"names": [], "agents": False, **mapping(Path(f"{where}: track"), track)}
     names_of(where, "track's names", track["names"])
     if not isinstance(track["agents"], bool):
@@ -94,7 +94,7 @@ def checked_tracking(where: Path, track: Any) -> dict[str, Any]:
 
 
 def read_metrics(file: Path, num_agents: int) -> RecordedMetrics:
-    """Read a `metrics.jsonl` of N agents, if there is one; its last line may be cut off."""
+    """Read a `metrics.jsonl` of N agents, if there is one; its last line may be truncated."""
     rows: list[Progress] = []
     lines: list[bytes] = []
     for where, line, last in _lines(file, _LINE_BYTES + num_agents * _AGENT_BYTES):
@@ -115,7 +115,7 @@ def read_metrics(file: Path, num_agents: int) -> RecordedMetrics:
 
 
 def _lines(file: Path, longest: int) -> Iterator[tuple[Path, bytes, bool]]:
-    """Read the lines there are, each with its place and whether it is the last one."""
+    """Yield lines, each with its place and whether it is the last one."""
     if not (file.is_file() or file.is_symlink()):
         return
     with open_to_read(file) as stream:

@@ -1,4 +1,4 @@
-"""Where a tracker that keeps its runs elsewhere goes on, when another process resumes the training."""
+"""State that a tracker needs to resume its runs in another process."""
 
 import dataclasses
 import json
@@ -11,7 +11,7 @@ from jaxq.experiment.files.json_values import names_of, object_of
 
 @dataclasses.dataclass
 class ResumeState:
-    """What was logged so far, and to which runs; a file in the run directory.
+    """Runs of a tracker, and the steps logged so far; a file in the run directory.
 
     Attributes:
         path: The file.
@@ -25,7 +25,7 @@ class ResumeState:
 
     @classmethod
     def open(cls, directory: Path, tracker: str) -> "ResumeState":
-        """Read the state that a run directory has, or begin an empty one."""
+        """Read the state in a run directory, or create an empty one."""
         path = directory / "tracking" / f"{tracker}.json"
         path.parent.mkdir(exist_ok=True)
         if not path.exists():
@@ -35,5 +35,5 @@ class ResumeState:
         return cls(path, runs, checks.whole_number("steps", kept.get("steps"), minimum=0))
 
     def save(self) -> None:
-        """Write it, so that a reader finds either the old one or the new one."""
+        """Write it atomically."""
         access.replace(self.path, json.dumps({"runs": self.runs, "steps": self.steps}) + "\n")

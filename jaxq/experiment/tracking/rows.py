@@ -1,4 +1,4 @@
-"""The numbers that every tracker gets, by the names that it shows them by: a row for each of its runs.
+"""Rows of metrics for trackers: one row for each of their runs.
 
 The first row is the population's, the others, on request, those of its agents; NaN is left out.
 """

@@ -58,7 +58,7 @@ class TensorBoard:
         self._write(evaluation_rows(evaluation, self._agents))
 
     def close(self) -> None:
-        """Do nothing: what was written is in the files."""
+        """Nothing to release."""
 
     def _write(self, rows: list[Row]) -> None:
         for run, row in zip(self._runs, rows, strict=True):
@@ -104,7 +104,7 @@ class _EventFile:
 
 
 class _Appending:
-    """Lets a `RecordWriter` append to a plain file."""
+    """Opens files of a `RecordWriter` for appending."""
 
     PREFIX = "jaxq-append"
 
