@@ -124,7 +124,7 @@ class RunDirectory:
         return read_description(self.path / "config.json")
 
     def note_resumed(self, described: dict[str, Any], resumed_at: int, command: list[str]) -> None:
-        """Record that the run is resumed, and the fields of the configuration that its length changes."""
+        """Record that the run is resumed, and fields of the configuration that its length changes."""
         config = self.read_config()
         resumed = {"at": resumed_at, "time": _now(), "command": command}
         config |= {name: described[name] for name in _STRETCHED}
