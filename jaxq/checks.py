@@ -29,15 +29,17 @@ def shortened(text: str) -> str:
 
 
 class InputError(Exception):
-    """A mistake in what the user passed; the base of the two exceptions that jaxq raises."""
+    """A mistake in what the user passed; the base of the two exceptions that jaxq raises.
 
-    def __init__(self, message: str = "") -> None:
+    Attributes:
+        keywords: Arguments that are wrong, or do not fit together.
+        parts: The mistakes that it tells of at once; itself if it is one.
+    """
+
+    def __init__(self, message: str = "", *, keywords: Iterable[str] = ()) -> None:
         super().__init__(shortened(message))
-
-    @property
-    def parts(self) -> "list[InputError]":
-        """The mistakes that it tells of at once; itself if it is one."""
-        return getattr(self, "_parts", [self])
+        self.keywords = tuple(keywords)
+        self.parts: list[InputError] = [self]
 
 
 class InputValueError(InputError, ValueError):
@@ -48,19 +50,19 @@ class InputTypeError(InputError, TypeError):
     """An argument of the wrong type, or a keyword that does not exist."""
 
 
-class Mistakes:
+class ErrorCollector:
     """Collects input errors, so that a user hears of all of them at once.
 
     Attributes:
         found: The errors so far.
 
     Example:
-        >>> mistakes = Mistakes()
-        >>> with mistakes.noting():
+        >>> errors = ErrorCollector()
+        >>> with errors.collect():
         ...     _ = whole_number("agents", 0)
-        >>> with mistakes.noting():
+        >>> with errors.collect():
         ...     _ = whole_number("steps", -1)
-        >>> mistakes.report()  # doctest: +ELLIPSIS
+        >>> errors.report()  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         jaxq.checks.InputValueError: 2 mistakes: agents must be ... | steps must be ...
     """
@@ -69,12 +71,21 @@ class Mistakes:
         self.found: list[InputError] = []
 
     @contextlib.contextmanager
-    def noting(self) -> Iterator[None]:
+    def collect(self) -> Iterator[None]:
         """Go on behind a block of code that raises an input error."""
         try:
             yield
         except InputError as error:
-            self.found += [part for part in error.parts if str(part) not in map(str, self.found)]
+            self.add(error)
+
+    def add(self, error: InputError) -> None:
+        """Collect an error, each of its parts once."""
+        self.found += [part for part in error.parts if str(part) not in map(str, self.found)]
+
+    @property
+    def keywords(self) -> set[str]:
+        """The arguments that the errors so far are about."""
+        return {keyword for error in self.found for keyword in error.keywords}
 
     def report(self) -> None:
         """Raise what was found, if anything was: one error as it is, several as one."""
@@ -83,11 +94,11 @@ class Mistakes:
         if self.found:
             error = InputValueError()
             error.args = (f"{len(self.found)} mistakes: " + " | ".join(map(str, self.found)),)
-            error._parts = self.found
+            error.parts = self.found
             raise error
 
 
-MOST = 2**31 - 1
+INT32_MAX = 2**31 - 1
 """The largest whole number that fits the 32-bit integers that sizes and steps are counted in."""
 
 
@@ -108,14 +119,19 @@ def whole_number(name: str, value: Any, minimum: int = 1) -> int:
     if isinstance(value, bool) or not whole:
         raise InputTypeError(
             f"{name} must be a whole number of at least {minimum}, got {value!r}; "
-            f"for example {name}={max(minimum, 1)}"
+            f"for example {name}={max(minimum, 1)}",
+            keywords=[name],
         )
     if value < minimum:
         raise InputValueError(
-            f"{name} must be at least {minimum}, got {value}; for example {name}={max(minimum, 1)}"
+            f"{name} must be at least {minimum}, got {value}; for example {name}={max(minimum, 1)}",
+            keywords=[name],
         )
-    if value > MOST:
-        raise InputValueError(f"{name} must be at most {MOST}, got more; for example {name}={MOST}")
+    if value > INT32_MAX:
+        raise InputValueError(
+            f"{name} must be at most {INT32_MAX}, got more; for example {name}={INT32_MAX}",
+            keywords=[name],
+        )
     return int(value)
 
 
@@ -132,7 +148,7 @@ def true_or_false(name: str, value: Any) -> None:
         InputTypeError: If it is something else.
     """
     if not isinstance(value, bool):
-        raise InputTypeError(f"{name} must be True or False, got {value!r}")
+        raise InputTypeError(f"{name} must be True or False, got {value!r}", keywords=[name])
 
 
 def in_range(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
@@ -159,11 +175,13 @@ def in_range(name: str, value: Any, low: float, high: float, *, open_low: bool =
     except (TypeError, ValueError, OverflowError):
         array = None
     if array is None:
-        raise InputTypeError(f"{name} must be {_interval(low, high, open_low)}, got {value!r}")
+        expected = _interval(low, high, open_low)
+        raise InputTypeError(f"{name} must be {expected}, got {value!r}", keywords=[name])
     inside = np.isfinite(array) & ((array > low) if open_low else (array >= low)) & (array <= high)
     if not inside.all():
         got = array[~inside].flat[0]
-        raise InputValueError(f"{name} must be {_interval(low, high, open_low)}, got {got:g}")
+        expected = _interval(low, high, open_low)
+        raise InputValueError(f"{name} must be {expected}, got {got:g}", keywords=[name])
 
 
 def one_number(name: str, value: Any, low: float, high: float, *, open_low: bool = False) -> None:
@@ -175,10 +193,10 @@ def one_number(name: str, value: Any, low: float, high: float, *, open_low: bool
     """
     in_range(name, value, low, high, open_low=open_low)
     if np.ndim(value):
-        raise InputTypeError(f"{name} must be one number, got {value!r}")
+        raise InputTypeError(f"{name} must be one number, got {value!r}", keywords=[name])
 
 
-def known(kind: str, name: Any, choices: Iterable[str]) -> str:
+def one_of(kind: str, name: Any, choices: Iterable[str]) -> str:
     """Return `name` if it is among the choices, and name the nearest ones if it is not.
 
     Raises:
@@ -187,10 +205,11 @@ def known(kind: str, name: Any, choices: Iterable[str]) -> str:
     """
     choices = list(choices)
     if not isinstance(name, str):
-        raise InputTypeError(f"{kind} must be a name, got {name!r}; for example {choices[0]!r}")
+        message = f"{kind} must be a name, got {name!r}; for example {choices[0]!r}"
+        raise InputTypeError(message, keywords=[kind])
     if name in choices:
         return name
-    raise InputValueError(f"unknown {kind} {name!r}; {nearest(name, choices)}")
+    raise InputValueError(f"unknown {kind} {name!r}; {nearest(name, choices)}", keywords=[kind])
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

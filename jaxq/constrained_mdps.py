@@ -129,7 +129,7 @@ def _own_costs(env: TableEnvironment, budgets: Any) -> dict[str, np.ndarray]:
     """Return the environment's costs that there are budgets for."""
     _check_mapping("budgets", budgets)
     for name in budgets:
-        checks.known(f"cost of {env.name}", name, env.cost_names or ("none",))
+        checks.one_of(f"cost of {env.name}", name, env.cost_names or ("none",))
     return {name: env.costs[name] for name in budgets}
 
 

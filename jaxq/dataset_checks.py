@@ -31,36 +31,36 @@ def checked_columns(columns: Mapping[str, Any], num_actions: int | None) -> dict
     Raises:
         InputValueError: With every mistake that was found.
     """
-    mistakes = checks.Mistakes()
+    errors = checks.ErrorCollector()
     missing = [name for name in NEEDED if name not in columns]
     unknown = [name for name in columns if name not in (*NEEDED, *OPTIONAL, *_ABOUT)]
-    with mistakes.noting():
+    with errors.collect():
         _refuse(missing, f"missing columns {', '.join(missing)}; needed are {', '.join(NEEDED)}")
     for name in unknown:
-        with mistakes.noting():
+        with errors.collect():
             nearest = checks.nearest(name, (*NEEDED, *OPTIONAL))
             raise checks.InputValueError(f"unknown column {name!r}; {nearest}")
     found: dict[str, np.ndarray] = {}
     for name in (*NEEDED, *OPTIONAL):
         if columns.get(name) is not None:
-            with mistakes.noting():
+            with errors.collect():
                 found[name] = _column(name, columns[name])
-    with mistakes.noting():
+    with errors.collect():
         _same_length(found)
     # What follows compares columns row by row.
-    mistakes.report()
+    errors.report()
     for name, column in found.items():
-        with mistakes.noting():
+        with errors.collect():
             _check_rows(name, column)
-    mistakes.report()
-    return _assembled(found, columns, num_actions, mistakes)
+    errors.report()
+    return _assembled(found, columns, num_actions, errors)
 
 
 def _assembled(
     found: dict[str, np.ndarray],
     columns: Mapping[str, Any],
     num_actions: int | None,
-    mistakes: checks.Mistakes,
+    errors: checks.ErrorCollector,
 ) -> dict[str, Any]:
     """Check what columns say of each other, and give them their types."""
     if num_actions is None:
@@ -74,11 +74,11 @@ def _assembled(
     types |= dict.fromkeys(_FLAGS, bool) | {"behaviour_probability": np.float32}
     typed = {name: part.astype(types.get(name, part.dtype)) for name, part in found.items()}
     for check in (_check_actions, _check_shapes, _check_costs):
-        with mistakes.noting():
+        with errors.collect():
             check(typed, num_actions, names)
-    with mistakes.noting():
+    with errors.collect():
         typed["episode"] = _episodes(typed)
-    mistakes.report()
+    errors.report()
     if "cost" in typed and not names:
         names = tuple(f"cost {k}" for k in range(typed["cost"].shape[1]))
     return {**typed, "num_actions": num_actions, "cost_names": names if "cost" in typed else ()}

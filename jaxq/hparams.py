@@ -210,13 +210,14 @@ def _checked_leaf(
     return jnp.broadcast_to(array, shape)
 
 
-def leaf_number(name: str, value: Any, declared: Hyperparameter) -> float:
-    """Return one value of one leaf as a float, checked against its range."""
-    declared.check(name, value)
+def leaf_number(name: str, value: Any, declared: Hyperparameter | None) -> float:
+    """Return one value of one leaf as a float, checked against its range; any finite one without."""
+    (declared or Hyperparameter(0.0)).check(name, value)
     if np.ndim(value) != 0:
         raise checks.InputValueError(
             f"{name} must be a single number here, got shape {np.shape(value)}; "
-            f"for several use jaxq.grid(trainer.hparams, {name}=[...]), or --sweep {name}=..."
+            f"for several use jaxq.grid(trainer.hparams, {name}=[...]), or sweep={{{name!r}: [...]}}",
+            keywords=[name],
         )
     return float(value)
 

@@ -119,7 +119,7 @@ def evaluate(
         Precup, Sutton and Singh, 2000, equation 4 and section 3; Le, Voloshin and Yue, 2019, algorithm
         3; Jiang and Li, 2016, equation 10; Hanna, Stone and Niekum, 2017 (intervals).
     """
-    names = [checks.known("estimator", name, ESTIMATORS) for name in estimators]
+    names = [checks.one_of("estimator", name, ESTIMATORS) for name in estimators]
     checks.one_number("discount", discount, 0, 1)
     checks.one_number("confidence", confidence, 0, 1, open_low=True)
     log = read(data, policy, needs_behaviour=any(name != "fitted_q" for name in names))

@@ -160,10 +160,12 @@ def preset(
         -100.0
     """
     if not isinstance(environment, str):
-        raise checks.InputTypeError(f"environment must be an id, got {environment!r}")
+        raise checks.InputTypeError(
+            f"environment must be an id, got {environment!r}", keywords=["environment"]
+        )
     if steps is not None:
         steps = checks.whole_number("steps", steps)
-    checks.known("algorithm", algorithm, ALGORITHMS)
+    checks.one_of("algorithm", algorithm, ALGORITHMS)
     keywords = {} if keywords is None else keywords
     family = environment.rpartition("-")[2]
     plan = _BY_ENVIRONMENT.get(environment) or _BY_FAMILY.get(family, _OTHERWISE)

@@ -1,6 +1,10 @@
 import gc
+import importlib.util
+import os
+import shutil
 import tempfile
 import warnings
+from pathlib import Path
 
 import jax
 import pytest
@@ -59,3 +63,53 @@ def small(**keywords):
 @pytest.fixture(scope="session", name="small")
 def small_fixture():
     return small
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, whose path JAXQ_CHROMIUM gives, driven by playwright."""
+    path = os.environ.get("JAXQ_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not path or not importlib.util.find_spec("playwright"):
+        pytest.skip("needs playwright and Chromium (JAXQ_CHROMIUM gives its path)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens a page from disk; it must ask for nothing else, and the console must stay empty."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    said, asked = [], []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+
+    def show(html):
+        (tmp_path / "view.html").write_text(html, encoding="utf-8")
+        page.goto((tmp_path / "view.html").as_uri())
+        return page
+
+    yield show
+    assert not said
+    assert not [url for url in asked[1:] if not url.startswith("data:")]
+    page.close()
+
+
+@pytest.fixture
+def violations():
+    """What axe-core finds wrong with a page in a colour scheme."""
+    source = os.environ.get("JAXQ_AXE")
+    if not source:
+        pytest.skip("needs axe-core (JAXQ_AXE gives the path of axe.min.js)")
+
+    def find(page, scheme):
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        page.evaluate(Path(source).read_text())
+        found = page.evaluate("axe.run().then((result) => result.violations)")
+        return [(rule["id"], [node["html"] for node in rule["nodes"]][:4]) for rule in found]
+
+    return find

@@ -1,5 +1,7 @@
 """Learning within budgets, held against linear programming."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import jaxq
+from jaxq import cli
 from jaxq.checks import InputError
 from jaxq.learning import Bootstrap, PricedValue, multiplier_step, priced_target
 
@@ -219,3 +222,11 @@ def test_what_does_not_go_with_budgets_is_refused_in_one_line(case):
     with pytest.raises(InputError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_budgets_are_swept_in_one_program(tmp_path):
+    words = ["train", "Incident-table", "--algorithm", "constrained_q_learning", "--agents", "4"]
+    words += ["--steps", "40", "--set", "budgets={'availability':1.0}", "--out", str(tmp_path / "run")]
+    assert cli.main([*words, "--sweep", "budget_availability=1,2"]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["sweep"] == {"budget_availability": [1, 2]}

@@ -81,7 +81,7 @@ def test_the_run_directory(trained):
     for name in ("episode_return", "episode_length", "episodes", "loss", "td_error", "q_value"):
         assert len(rows[-1]["agents"][name]) == 4
     assert list((out / "tensorboard").glob("events.out.tfevents.*"))
-    assert (out / "report" / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "report" / "learning_curves.svg").read_text().startswith("<svg")
     evaluation = json.loads((out / "report" / "evaluation.json").read_text())
     assert [len(row) for row in evaluation["returns"]] == [32] * 4
 

@@ -8,7 +8,7 @@ import pytest
 import jaxq
 from jaxq import cli
 from jaxq.experiment.directory import RunDirectory
-from jaxq.experiment.reports import read_run
+from jaxq.reports import read_run
 
 DEEP = "[" * 100_000
 ROW = {"steps": 1, "seconds": 1.0, "steps_per_second": 1.0, "diverged": []}

@@ -15,14 +15,14 @@ import jaxq
 from jaxq import cli
 from jaxq.engine import Metrics
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.curves import mean_label
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display
 from jaxq.experiment.divergence import DivergenceMonitor
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.reports.runs import read_run
 from jaxq.experiment.stored_arrays import read_manifest
+from jaxq.reports.curves import mean_label
+from jaxq.reports.runs import read_run
 
 pytestmark = pytest.mark.optimized
 
@@ -81,8 +81,9 @@ def test_a_score_says_how_many_agents_it_leaves_out():
         for returns in ([np.nan, np.nan, np.nan, 10.0], [np.nan, 20.0, 20.0, 20.0])
     ]
     assert [progress.row()["without_return"] for progress in history] == [3, 1]
-    assert mean_label(history) == "interquartile mean of 1 to 3 agents, those with a return"
-    assert mean_label(history[1:]) == "interquartile mean of 3 agents"
+    returns = np.stack([progress.returns for progress in history])
+    assert mean_label(returns) == "interquartile mean of 1 to 3 agents, those with a return"
+    assert mean_label(returns[1:]) == "interquartile mean of 3 agents"
     text = io.StringIO()
     config = jaxq.configure("CartPole-v1", agents=4, steps=400)
     with Display(Console(file=text, width=200), config) as display:

@@ -20,8 +20,8 @@ from jaxq.experiment.divergence import DivergenceMonitor
 from jaxq.experiment.halving import ActiveSubset, Halving, check_rungs, halved, num_active, steps_left
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.reports import read_run
 from jaxq.experiment.runner import begin, train
+from jaxq.reports import read_run
 
 DEEP = {
     "hidden_sizes": (8,),
@@ -285,9 +285,9 @@ def test_more_halvings_than_there_is_to_halve_are_refused(others, words):
 def test_each_halving_has_a_segment_end_of_its_own():
     config = configured(steps=2_000, halvings=2)
     check_rungs(config, 200, 225)
-    with pytest.raises(jaxq.InputError, match="for example --halvings 1"):
+    with pytest.raises(jaxq.InputError, match="for example halvings=1"):
         check_rungs(config, 1_000, 20)
-    with pytest.raises(jaxq.InputError, match="for example --halvings 0"):
+    with pytest.raises(jaxq.InputError, match="for example halvings=0"):
         check_rungs(config, 1_000, 1_000)
 
 

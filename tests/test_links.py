@@ -50,7 +50,7 @@ def link(path, target):
 
 
 FILES = (
-    "report/index.html", "report/learning_curve.png", "report/learning_curves.png",
+    "report/index.html", "report/learning_curves.svg",
     "report/episode.gif", "report/evaluation.json", "report/evaluation.json.new",
     ".lock", "config.json", "config.json.new", "metrics.jsonl", "metrics.jsonl.new",
     "tracking", "tensorboard", "report", "checkpoints", "wandb", "mlflow.db",

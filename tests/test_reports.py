@@ -3,8 +3,9 @@
 import json
 import re
 import shutil
-import sys
+from collections import Counter
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from PIL import Image
 
 from jaxq import cli
 from jaxq.experiment import Experiment, configure
-from jaxq.experiment.reports import page, read_run
+from jaxq.experiment.ranking import outcome
+from jaxq.reports import page, read_run
+from jaxq.reports.curves import SHORT_FIRST
 
 SWEEP = {"learning_rate": [0.1, 0.9], "discount": [0.9, 0.99]}
 
@@ -27,13 +30,8 @@ def original(tmp_path_factory):
 
 @pytest.fixture
 def run(original, tmp_path):
-    """A copy to read and to change, and to report on without plotly's five megabytes."""
+    """A copy to read and to change."""
     return shutil.copytree(original, tmp_path / "run")
-
-
-@pytest.fixture
-def without_plotly(monkeypatch):
-    monkeypatch.setitem(sys.modules, "plotly", None)
 
 
 def change(file, **changes):
@@ -56,11 +54,11 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.texts, self.sources, self.cells = set(), [], [], []
+        self.tags, self.texts, self.sources = Counter(), [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
-        self.tags.add(tag)
+        self.tags[tag] += 1
         self.sources += [value for name, value in attributes if name in ("src", "href", "srcset")]
         assert not [name for name, _ in attributes if name.startswith("on")]
 
@@ -68,27 +66,16 @@ class Page(HTMLParser):
         self.texts.append(data.strip())
 
 
-def test_a_report_on_one_run(run, without_plotly, capsys):
+FIGURES = ("learning_curves", "performance_profiles", "throughput", "sweep", "parallel")
+
+
+def test_a_report_on_one_run(run, capsys):
     assert cli.main(["report", str(run)]) == 0
     assert str(run / "report" / "index.html") in capsys.readouterr().out
     found = Page(written(run / "report"))
-    assert "script" not in found.tags
-    assert found.sources
-    assert all(re.match("data:image/(png|gif);base64,", source) for source in found.sources)
-    names = (
-        "learning_curves",
-        "performance_profiles",
-        "throughput",
-        "sweep_curves",
-        "sweep",
-        "parallel",
-    )
-    for name in names:
-        assert (run / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    assert all(source.startswith("data:image/gif;base64,") for source in found.sources)
     evaluation = json.loads((run / "report" / "evaluation.json").read_text())
     scores = np.mean(evaluation["returns"], axis=1)
-    assert f"{evaluation['iqm']:.4g}" in found.texts
-    assert f"{np.median(scores):.4g}" in found.texts
     best = found.texts.index("agent")
     assert found.texts[best + 1] == str(np.argmax(scores))
     swept = read_run(run).config.combinations[np.argmax(scores)]
@@ -98,21 +85,96 @@ def test_a_report_on_one_run(run, without_plotly, capsys):
     assert cli.main(["report", str(run)]) == 0
 
 
-def test_with_plotly_the_reader_can_filter(run):
-    pytest.importorskip("plotly")
-    config = json.loads((run / "config.json").read_text())
-    config["sweep"]["</script><b>discount"] = config["sweep"].pop("discount")
-    change(run / "config.json", **config)
+def test_a_sweep_leads_with_its_combinations_and_says_what_came_out(run):
+    assert cli.main(["report", str(run)]) == 0
+    texts = Page(written(run / "report")).texts
+    ranking = read_run(run).ranking
+    assert outcome(ranking) in texts
+    assert texts.index(outcome(ranking)) < texts.index("Scores") < texts.index("Learning curves")
+    place = texts.index("IQM")
+    for row in ranking:
+        place = texts.index(f"{row.iqm:.4g}", place)
+    # Nothing is said of all combinations together.
+    assert f"{np.median(read_run(run).scores):.4g} [" not in written(run / "report")
+
+
+def test_a_learning_curve_says_why_it_may_start_high(run):
+    assert cli.main(["report", str(run)]) == 0
+    assert SHORT_FIRST in Page(written(run / "report")).texts
+
+
+def test_only_settings_that_apply_are_listed(run):
+    change(run / "config.json", settings={"rule": "greedy", "double": False, "planning_steps": 0})
     assert cli.main(["report", str(run)]) == 0
     text = written(run / "report")
-    assert "parcoords" in text
-    assert "default-src 'none'" in text
-    found = Page(text)
-    assert not {"iframe", "link", "b"} & found.tags
-    assert all(source.startswith("data:") for source in found.sources)
+    agent = text[text.index("Best agent") : text.index("Divergences")]
+    assert "rule" in agent
+    assert not {"double", "planning_steps"} & {*re.findall(r"\w+", agent)}
 
 
-def test_a_report_on_several_runs(run, without_plotly, capsys):
+def test_figures_are_svg_with_text_in_the_page_and_beside_it(run):
+    assert cli.main(["report", str(run)]) == 0
+    found = Page(written(run / "report"))
+    assert found.tags["svg"] >= len(FIGURES)
+    assert found.tags["img"] <= 1  # the episode
+    for name in FIGURES:
+        drawn = ElementTree.parse(run / "report" / f"{name}.svg").getroot()
+        assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
+        assert "var(" not in (run / "report" / f"{name}.svg").read_text()
+    assert (run / "report" / "index.html").stat().st_size < 2_000_000
+
+
+def test_only_the_script_and_the_style_of_the_page_may_run(run):
+    assert cli.main(["report", str(run)]) == 0
+    text = written(run / "report")
+    (script,) = re.findall("<script>(.*?)</script>", text, re.DOTALL)
+    (style,) = re.findall("<style>(.*?)</style>", text, re.DOTALL)
+    policy = re.search('Content-Security-Policy" content="(.*?)"', text)[1]
+    assert policy.startswith("default-src 'none'; ")
+    assert f"script-src {page.digest(script)};" in policy
+    assert f"style-src {page.digest(style)};" in policy
+    assert "unsafe" not in policy
+
+
+def test_agents_are_filtered_on_the_axes(run, opened):
+    assert cli.main(["report", str(run)]) == 0
+    shown = opened(written(run / "report"))
+    lines = shown.locator("svg.parallel polyline")
+    assert lines.count() == 4
+    hold = shown.locator('svg.parallel .hold[data-axis="0"]')
+    hold.scroll_into_view_if_needed()
+    box = hold.bounding_box()
+    middle = box["x"] + box["width"] / 2
+    shown.mouse.move(middle, box["y"] + 1)
+    shown.mouse.down()
+    shown.mouse.move(middle, box["y"] + box["height"] / 3, steps=3)
+    shown.mouse.up()
+    assert shown.locator("svg.parallel polyline.out").count() == 2
+    assert "2 of 4 agents" in shown.locator(".count").inner_text()
+    hold.click()
+    assert shown.locator("svg.parallel polyline.out").count() == 0
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_of_figures_follows_the_theme(run, opened, scheme):
+    assert cli.main(["report", str(run)]) == 0
+    shown = opened(written(run / "report"))
+    shown.emulate_media(color_scheme=scheme)
+
+    def colors():
+        return [
+            shown.locator(what).first.evaluate(f"element => getComputedStyle(element).{which}")
+            for what, which in (("svg.figure text", "fill"), ("body", "backgroundColor"))
+        ]
+
+    before = colors()
+    shown.locator("#theme").click()
+    assert all(old != new for old, new in zip(before, colors(), strict=True))
+    shown.set_viewport_size({"width": 390, "height": 800})
+    assert shown.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_report_on_several_runs(run, capsys):
     other = with_scores(run, "other", [1000, 1001, 1002, 1003])
     assert cli.main(["report", str(run), str(other)]) == 2
     assert "--out" in capsys.readouterr().err
@@ -122,18 +184,18 @@ def test_a_report_on_several_runs(run, without_plotly, capsys):
     texts = Page(written(out)).texts
     place = texts.index("other", texts.index("P(better)"))
     assert texts[place + 1 : place + 4] == ["run", "1", "[1, 1] *"]
-    assert (out / "improvement.png").exists()
+    assert (out / "improvement.svg").exists()
     assert {"Run: run", "Run: other"} <= set(texts)
     assert cli.main(words) == 2
     assert "not empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("names", "image"), [(1, True), (0, False)])
-def test_a_sweep_of_one_name_and_of_none(run, names, image, without_plotly):
+def test_a_sweep_of_one_name_and_of_none(run, names, image):
     change(run / "config.json", sweep={"discount": [0.9, 0.99]} if names else {})
     assert cli.main(["report", str(run)]) == 0
-    assert (run / "report" / "sweep.png").exists() == image
-    assert ("Sweep" in Page(written(run / "report")).texts) == image
+    assert (run / "report" / "sweep.svg").exists() == image
+    assert ("Scores over what varies between agents." in Page(written(run / "report")).texts) == image
 
 
 def test_comparing(run, capsys):
@@ -170,7 +232,19 @@ def test_runs_on_different_environments_are_no_fair_comparison(run, capsys):
     assert "different environments" in capsys.readouterr().out
 
 
-def test_an_unfinished_run_is_reported_as_far_as_it_is(run, without_plotly, capsys):
+def test_unequal_steps_are_no_fair_comparison(run, capsys):
+    assert cli.main(["compare", str(run), str(with_scores(run, "same", [1, 2, 3, 4]))]) == 0
+    assert "different numbers" not in capsys.readouterr().out
+    other = with_scores(run, "shorter", [1, 2, 3, 4])
+    lines = (other / "metrics.jsonl").read_text().splitlines()
+    (other / "metrics.jsonl").write_text("\n".join(lines[:10]) + "\n")
+    steps = json.loads(lines[9])["steps"]
+    assert cli.main(["compare", str(run), str(other), "--json"]) == 0
+    (note,) = [note for note in json.loads(capsys.readouterr().out)["notes"] if "different" in note]
+    assert f"run 20,000, shorter {steps:,}" in note
+
+
+def test_an_unfinished_run_is_reported_as_far_as_it_is(run, capsys):
     (run / "report" / "evaluation.json").unlink()
     metrics = run / "metrics.jsonl"
     lines = metrics.read_text().splitlines()
@@ -179,7 +253,7 @@ def test_an_unfinished_run_is_reported_as_far_as_it_is(run, without_plotly, caps
     output = capsys.readouterr().out
     assert "not finished" in output
     assert "cut off" in output
-    assert "return while training" in Page(written(run / "report")).texts
+    assert "scores are of return while training." in written(run / "report")
     rows = [json.loads(line) for line in lines[:-1]]
     found = read_run(run)
     assert found.history.steps[-1] == rows[-1]["steps"]
@@ -196,7 +270,7 @@ def test_a_run_that_was_resumed_goes_on_from_its_checkpoint(run):
     assert steps.tolist() == [json.loads(line)["steps"] for line in lines]
 
 
-def test_agents_that_diverged_are_named(run, without_plotly):
+def test_agents_that_diverged_are_named(run):
     change(run / "report" / "evaluation.json", diverged=[2])
     assert read_run(run).diverged == [2]
     assert cli.main(["report", str(run)]) == 0
@@ -211,7 +285,7 @@ def test_losses_that_are_not_finite_tell_of_divergence_too(run):
     assert read_run(run).diverged == [1]
 
 
-def test_agents_without_a_score_are_left_out_and_counted(run, without_plotly, capsys):
+def test_agents_without_a_score_are_left_out_and_counted(run, capsys):
     nothing = with_scores(run, "nothing", [None] * 4)
     some = with_scores(run, "some", [1.0, None, 3.0, None])
     assert cli.main(["report", str(nothing)]) == 0
@@ -237,7 +311,7 @@ NASTY = (
 )
 
 
-def test_texts_are_shown_and_never_run(run, without_plotly, capsys):
+def test_texts_are_shown_and_never_run(run, capsys):
     other = with_scores(run, "$[bold]_", [1, 2, 3, 4])
     changes = {
         "environment": NASTY[0],
@@ -253,7 +327,8 @@ def test_texts_are_shown_and_never_run(run, without_plotly, capsys):
         assert name.replace("\ud800", "?") in Page(written(run / "report")).texts
     assert cli.main(["report", str(run), str(other), "--out", str(run.parent / "out")]) == 0
     found = Page(written(run.parent / "out"))
-    assert not {"script", "bold", "red"} & found.tags
+    assert found.tags["script"] == 1  # the page's own
+    assert not {"bold", "red"} & {*found.tags}
     assert all(source.startswith("data:") for source in found.sources)
     assert {text.replace("\ud800", "?") for text in NASTY} <= set(found.texts)
     assert cli.main(["compare", str(run), str(other)]) == 0
@@ -262,11 +337,11 @@ def test_texts_are_shown_and_never_run(run, without_plotly, capsys):
 
 def test_what_is_put_on_a_page_is_escaped():
     assert page.table(["<a>"], [["&"]]).count("<a>") == 0
-    assert "&lt;a&gt;" in page.page("<a>", [page.paragraph("<a>"), page.note("<a>")])
+    assert "&lt;a&gt;" in page.page("<a>", "<a>", [page.paragraph("<a>")], [page.note("<a>")])
     assert page.escaped(page.escaped("<a>")) == "&lt;a&gt;"
 
 
-def test_an_episode_is_shown_if_it_is_a_picture(run, without_plotly):
+def test_an_episode_is_shown_if_it_is_a_picture(run):
     path = run / "report" / "episode.gif"
     path.write_bytes(b"<svg>")
     assert cli.main(["report", str(run)]) == 0

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ import jaxq
 from jaxq import cli
 from jaxq.experiment import read_config
 from jaxq.experiment.plan import describe, prepare
-from jaxq.experiment.reports import read_run
 from jaxq.experiment.tracking.rows import agent_hparams
+from jaxq.reports import read_run
 
 RATES = "loguniform:1e-3:1"
 SAMPLE = {"learning_rate": RATES, "epsilon_end": "uniform:0.1:0.5"}
@@ -106,7 +107,7 @@ def test_a_run_shows_what_its_best_agent_drew(trained, capsys):
     assert cli.main(["report", str(trained)]) == 0
     page = (trained / "report" / "index.html").read_text()
     assert f"<td>learning_rate (sampled)</td><td>{rate:g}</td>" in page
-    assert (trained / "report" / "parallel.png").exists()
+    assert (trained / "report" / "parallel.svg").exists()
 
 
 @pytest.mark.parametrize("names", [["learning_rate"], ["learning_rate", "epsilon_end"]])
@@ -115,12 +116,15 @@ def test_scores_are_drawn_over_one_or_two_samples(trained, tmp_path, names):
     sample = {name: SAMPLE[name] for name in names}
     written = {**json.loads((run / "config.json").read_text()), "sweep": {}, "sample": sample}
     (run / "config.json").write_text(json.dumps(written))
-    for image in (run / "report").glob("*.png"):
+    for image in (run / "report").glob("*.svg"):
         image.unlink()
     assert cli.main(["report", str(run)]) == 0
-    for name in ("sweep", "parallel"):
-        assert (run / "report" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    assert not (run / "report" / "sweep_curves.png").exists()
+    drawn = ElementTree.parse(run / "report" / "sweep.svg").getroot()
+    titles = [title.text for title in drawn.iter("{http://www.w3.org/2000/svg}title")]
+    agents = {title.partition(":")[0] for title in titles if title.startswith("agent ")}
+    assert agents == {f"agent {agent}" for agent in range(read_run(run).config.agents)}
+    # Of one name alone the same picture would be drawn twice.
+    assert (run / "report" / "parallel.svg").exists() == (len(names) == 2)
 
 
 def test_the_configuration_of_a_run_draws_the_same_again(trained):
@@ -148,8 +152,8 @@ def test_samples_from_toml(tmp_path):
 
 
 MISTAKES = {
-    "loguniform:1e-2:1e-4": "for example --sample learning_rate=loguniform:0.0001:0.01",
-    "loguniform:1:1": "for example --set learning_rate=1",
+    "loguniform:1e-2:1e-4": "for example learning_rate=loguniform:0.0001:0.01",
+    "loguniform:1:1": "for example learning_rate=1",
     "loguniform:0:1": "loguniform begins above 0",
     "uniform:0:1": "learning_rate must be a finite float32 above 0, got 0",
     "uniform:1:1e39": "got inf",

@@ -62,12 +62,14 @@ def test_a_group_is_an_ordinary_run(whole, tmp_path):
 def test_what_the_terminal_shows_in_the_end(copied, capsys):
     assert cli.main(["resume", str(copied)]) == 0
     out = capsys.readouterr().out
-    table = out[out.index("All groups") :]
+    *rows, said = out[out.index("All groups") : out.index("written to")].splitlines()
+    table = "\n".join(rows)
     scores = np.array([evaluated(copied / name) for name in NAMES]).mean(axis=-1).reshape(4, 2)
     best = ["0.9", "0.99", "0.9", "0.99"][scores.mean(axis=1).argmax()]
     (line,) = [line.split() for line in table.splitlines() if line.strip().startswith("best ")]
     assert line[2] == best
     assert all(table.count(name) == 2 for name in NAMES)
+    assert said.startswith(f"{line[1]}, discount {best} scored best: ")
 
 
 def test_fewer_steps_than_are_done_in_a_group_are_refused(copied, capsys):
@@ -304,7 +306,7 @@ def test_all_mistakes_of_all_groups_are_told_at_once():
     assert message.startswith("5 mistakes: ")
     for words in (
         "double is both set and swept",
-        "for example --agents 4",
+        "for example agents=4",
         "double=true,batch_size=0: batch_size must be at least 1",
         "| n_step must be at least 1",
         "| learning_rate must be",

@@ -173,7 +173,7 @@ def test_wandb_has_a_group_of_runs(trained, rows):
     assert json.loads(config["code"])["jaxq"]
     (artifact,) = of_kind(population, "artifact")
     names = {entry.path for entry in artifact.manifest.contents}
-    assert {"report/evaluation.json", "report/learning_curve.png"} < names
+    assert {"report/evaluation.json", "report/learning_curves.svg"} < names
     assert f"checkpoints/{rows[-1]['steps']:010d}/manifest.json" in names
     for agent, (rate, records) in enumerate(zip(RATES, agents, strict=True)):
         run = of_kind(records, "run")[0]
@@ -208,7 +208,7 @@ def test_mlflow_has_nested_runs(trained, rows):
     assert run.data.params["settings.hidden_sizes"] == "[8]"
     assert run.data.tags["jaxq.code.jaxq"]
     files = {entry.path for entry in client.list_artifacts(parent, "report")}
-    assert files == {"report/evaluation.json", "report/learning_curve.png"}
+    assert files == {"report/evaluation.json", "report/learning_curves.svg"}
     checkpoint = f"checkpoints/{rows[-1]['steps']:010d}"
     assert [entry.path for entry in client.list_artifacts(parent, "checkpoints")] == [checkpoint]
     files = {entry.path for entry in client.list_artifacts(parent, checkpoint)}

@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-from test_view import browser, opened, violations  # noqa: F401 (fixtures)
 
 import jaxq
 from jaxq.cli import main
@@ -140,7 +139,7 @@ def test_names_with_html_are_text(grid):
     assert "<img src=x" not in page
 
 
-def test_choosing_an_agent_changes_what_is_shown(opened, grid):  # noqa: F811
+def test_choosing_an_agent_changes_what_is_shown(opened, grid):
     page = opened(view_page(grid))
     worst = grid["ranked"][-1]
     before = page.inner_text("#episode")
@@ -151,7 +150,7 @@ def test_choosing_an_agent_changes_what_is_shown(opened, grid):  # noqa: F811
     assert page.inner_text("#episode") == before
 
 
-def test_the_episode_is_stepped_by_keyboard(opened, catch):  # noqa: F811
+def test_the_episode_is_stepped_by_keyboard(opened, catch):
     page = opened(view_page(catch))
     page.focus("#step")
     page.keyboard.press("End")
@@ -163,7 +162,7 @@ def test_the_episode_is_stepped_by_keyboard(opened, catch):  # noqa: F811
     page.wait_for_selector('#episode .status:has-text("the episode ends here")')
 
 
-def test_the_heat_map_is_sorted(opened, grid):  # noqa: F811
+def test_the_heat_map_is_sorted(opened, grid):
     page = opened(view_page(grid))
     page.click("#states >> text=best")
     shown = [float(text) for text in page.locator("#states td:nth-child(6)").all_inner_texts()]
@@ -171,7 +170,7 @@ def test_the_heat_map_is_sorted(opened, grid):  # noqa: F811
     assert page.get_attribute("#states th:nth-child(6)", "aria-sort") == "descending"
 
 
-def test_names_with_html_are_text_in_the_browser(opened, catch):  # noqa: F811
+def test_names_with_html_are_text_in_the_browser(opened, catch):
     name = "<b>bold</b>"
     page = opened(view_page(catch | {"name": name, "notes": [name]}))
     assert page.inner_text("#notes") == name
@@ -180,7 +179,7 @@ def test_names_with_html_are_text_in_the_browser(opened, catch):  # noqa: F811
 
 @pytest.mark.parametrize("run", ["grid", "catch"])
 @pytest.mark.parametrize("width", [375, 768, 1280])
-def test_nothing_is_wider_than_the_window(opened, request, run, width):  # noqa: F811
+def test_nothing_is_wider_than_the_window(opened, request, run, width):
     page = opened(view_page(request.getfixturevalue(run)))
     page.set_viewport_size({"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") == width
@@ -188,7 +187,7 @@ def test_nothing_is_wider_than_the_window(opened, request, run, width):  # noqa:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("run", ["grid", "catch"])
-def test_axe_finds_no_violation(opened, request, run, scheme, violations):  # noqa: F811
+def test_axe_finds_no_violation(opened, request, run, scheme, violations):
     page = opened(view_page(request.getfixturevalue(run)))
     assert not violations(page, scheme)
 

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 import jaxq
-from jaxq.experiment.reports import record
-from jaxq.experiment.reports.drawings import painter
-from jaxq.experiment.reports.watching import episode
+from jaxq.reports import record
+from jaxq.reports.drawings import painter
+from jaxq.reports.watching import episode
 
 
 def test_a_recording_shows_every_step(tmp_path):

@@ -6,11 +6,12 @@ own: `network` and `representations`, `bootstraps`, `returns` and `target_params
 with the step of `gradient_update`. `q_learning` fills those of `TabularQLearning`.
 """
 
+import functools
 import inspect
 from collections.abc import Callable
 
 from jaxq import checks
-from jaxq.agents import composition, tabular_algorithm
+from jaxq.agents import budgets, composition, tabular_algorithm
 from jaxq.agents.algorithm import Algorithm, DeepQLearning
 from jaxq.agents.deep import (
     bcq,
@@ -97,6 +98,7 @@ __all__ = [
     "TabularQLearning",
     "adam",
     "radam",
+    "is_leaf_name",
     "leaf_names",
     "recipe",
     "summary",
@@ -110,7 +112,7 @@ def recipe(name: str) -> Callable[..., Algorithm]:
     Raises:
         InputValueError: If there is none, naming the nearest.
     """
-    return ALGORITHMS[checks.known("algorithm", name, ALGORITHMS)]
+    return ALGORITHMS[checks.one_of("algorithm", name, ALGORITHMS)]
 
 
 def summary(name: str) -> str:
@@ -118,8 +120,14 @@ def summary(name: str) -> str:
     return (inspect.getdoc(recipe(name)) or "").splitlines()[0]
 
 
+@functools.cache
 def leaf_names() -> set[str]:
     """Return the names of all leaves that built-in components declare."""
     declared = [algorithm().leaves for algorithm in ALGORITHMS.values()]
     owners = [owner.leaves for owner in (*composition.OWNERS, *tabular_algorithm.OWNERS)]
     return {name for leaves in (*declared, *owners) for name in leaves}
+
+
+def is_leaf_name(name: str) -> bool:
+    """Tell whether a name is that of a leaf that a built-in component may declare."""
+    return name.startswith(budgets.PREFIX) or name in leaf_names()

@@ -111,12 +111,14 @@ class DeepQLearning:
         if self.returns.n_step > length:
             raise checks.InputValueError(
                 f"n_step must fit into the sequence, got {self.returns.n_step} > {length}; "
-                f"for example sequence_length={2 * self.returns.n_step}"
+                f"for example sequence_length={2 * self.returns.n_step}",
+                keywords=["n_step", "sequence_length"],
             )
         if self.ensemble is not None:
             raise checks.InputValueError(
                 "each member of an ensemble would need a recurrent carry of its own; "
-                "leave out recurrent_size, or use another exploration"
+                "leave out recurrent_size, or use another exploration",
+                keywords=["exploration", "ensemble_size", "recurrent_size"],
             )
 
     @property

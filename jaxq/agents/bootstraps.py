@@ -50,7 +50,8 @@ class Double:
         if parts.target.is_online:
             raise checks.InputValueError(
                 "double targets need a slower copy of the network, which a window has not; "
-                "leave out double"
+                "leave out double",
+                keywords=["double"],
             )
 
 
@@ -98,5 +99,6 @@ class Munchausen:
             raise checks.InputValueError(
                 "a Munchausen target follows its own soft policy for one step: there is no log-policy "
                 "of the steps between for n_step > 1 or a window; leave them out, or set n_step=1 where "
-                "the recipe has others"
+                "the recipe has others",
+                keywords=["n_step", "munchausen"],
             )

@@ -15,6 +15,9 @@ from jaxq.types import Environment, Trajectory, Transition
 
 Learner = TypeVar("Learner", bound=Any)
 
+PREFIX = "budget_"
+"""What the leaf of a cost's budget begins with."""
+
 _EXAMPLE = 'budgets={"violations": 1.0}'
 
 
@@ -45,13 +48,16 @@ class Budgets:
         if not isinstance(budgets, Mapping) or not all(isinstance(name, str) for name in budgets):
             raise checks.InputTypeError(
                 f"budgets must be a dictionary by names of costs, got {budgets!r}; "
-                f"for example {_EXAMPLE}"
+                f"for example {_EXAMPLE}",
+                keywords=["budgets"],
             )
         for name, budget in budgets.items():
             checks.one_number(f"budgets[{name!r}]", budget, -math.inf, math.inf)
         wrong = [name for name in budgets if not name.isidentifier()]
         if wrong:
-            raise checks.InputValueError(f"{wrong[0]!r} cannot be the name of a cost; use {_EXAMPLE}")
+            raise checks.InputValueError(
+                f"{wrong[0]!r} cannot be the name of a cost; use {_EXAMPLE}", keywords=["budgets"]
+            )
         found = tuple((name, float(budget)) for name, budget in budgets.items())
         return cls(found) if found else None
 
@@ -67,7 +73,7 @@ class Budgets:
         The step size is in units of reward per cost, for each episode and each unit over the budget. It
         should be so small that values keep up with the prices.
         """
-        budgets = {f"budget_{name}": Hyperparameter(budget) for name, budget in self.starting}
+        budgets = {f"{PREFIX}{name}": Hyperparameter(budget) for name, budget in self.starting}
         return {**budgets, "multiplier_learning_rate": Hyperparameter(0.01, 0)}
 
     def bind(self, env: Environment, num_envs: int) -> "Multipliers":
@@ -92,12 +98,14 @@ class Budgets:
         if parts.network.is_own:
             raise checks.InputValueError(
                 "budgets need a head for costs, which is built here, and network=... brings its own; "
-                "give the network's first part as torso, or leave out budgets"
+                "give the network's first part as torso, or leave out budgets",
+                keywords=["budgets", "network"],
             )
         if parts.returns.is_lambda:
             raise checks.InputValueError(
                 "lambda-returns over a window are of rewards alone, and budgets need those of costs; "
-                "use memory='replay', or leave out budgets"
+                "use memory='replay', or leave out budgets",
+                keywords=["budgets", "memory"],
             )
 
 

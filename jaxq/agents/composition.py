@@ -111,11 +111,12 @@ def compose(name: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
     if network.is_own and not getattr(value, "is_number", True):
         raise checks.InputValueError(
             "distributions as value build the head, and network=... brings its own; "
-            "leave out one of the two, or give the network's first part as torso"
+            "leave out one of the two, or give the network's first part as torso",
+            keywords=["value", "network"],
         )
     value = value if budgets is None else _priced(value, budgets)
     exploration = keywords.choose("exploration", EXPLORATIONS, "epsilon_greedy")
-    window = checks.known("memory", keywords.take("memory", "replay"), MEMORIES) == "window"
+    window = checks.one_of("memory", keywords.take("memory", "replay"), MEMORIES) == "window"
     parts = {
         "network": network,
         "value": value,
@@ -144,7 +145,8 @@ def _priced(value: Any, budgets: Budgets) -> Priced:
     if type(value) is not Scalar:
         raise checks.InputValueError(
             "budgets weigh values that are one number against costs, so value must be 'scalar', got "
-            f"{name_of(value)}; leave out value, or budgets"
+            f"{name_of(value)}; leave out value, or budgets",
+            keywords=["value", "budgets"],
         )
     return Priced(value.loss, len(budgets.starting))
 
@@ -156,7 +158,8 @@ def _network(keywords: Keywords) -> Network:
         raise checks.InputValueError(
             f"{keywords.name}() makes no use of hidden_sizes={sizes!r} as it is set up: it is for the "
             f"layers that are built here; leave out {own}, which brings its own; or leave out "
-            "hidden_sizes"
+            "hidden_sizes",
+            keywords=["hidden_sizes"],
         )
     return keywords.make(Network)
 
@@ -167,13 +170,15 @@ def _bootstrap(keywords: Keywords) -> Any:
     if rule is not None:
         if keywords.given.get("double") or keywords.given.get("munchausen"):
             raise checks.InputValueError(
-                "bootstrap=... is the rule, and double and munchausen choose one; leave out one of them"
+                "bootstrap=... is the rule, and double and munchausen choose one; leave out one of them",
+                keywords=["double", "munchausen", "bootstrap"],
             )
         return rule
     if double and munchausen:
         raise checks.InputValueError(
             "a Munchausen target follows its own soft policy: there is no maximum for double to split; "
-            "leave them out, or set double=False where the recipe has it"
+            "leave them out, or set double=False where the recipe has it",
+            keywords=["double", "munchausen"],
         )
     return Munchausen() if munchausen else Double() if double else Greedy()
 
@@ -194,7 +199,8 @@ def _windowed(keywords: Keywords) -> Windowed:
     if keywords.flag("prioritized") or keywords.take("replay", None) is not None:
         raise checks.InputValueError(
             "a window is learned from as a whole, so there is nothing to prioritize or replay; "
-            "leave out prioritized and replay, or use memory='replay'"
+            "leave out prioritized and replay, or use memory='replay'",
+            keywords=["memory", "prioritized", "replay"],
         )
     return keywords.make(Windowed)
 
@@ -206,7 +212,8 @@ def _replayed(keywords: Keywords, network: Network) -> Replayed | Logged | Mixed
         if prioritized:
             raise checks.InputValueError(
                 "logged data is drawn from uniformly; leave out prioritized, or set prioritized=False "
-                "where the recipe has it"
+                "where the recipe has it",
+                keywords=["prioritized"],
             )
         return keywords.make(Logged, data=data)
     if data is not None:
@@ -214,7 +221,8 @@ def _replayed(keywords: Keywords, network: Network) -> Replayed | Logged | Mixed
     if replay is not None:
         if keywords.given.get("prioritized"):
             raise checks.InputValueError(
-                "replay=... is the replay, and prioritized chooses one; leave out one of them"
+                "replay=... is the replay, and prioritized chooses one; leave out one of them",
+                keywords=["prioritized", "replay"],
             )
     elif network.recurrent_size:
         replay = PrioritizedSequenceReplay if prioritized else SequenceReplay
@@ -245,7 +253,8 @@ def _auxiliary(keywords: Keywords) -> tuple[Any, ...]:
     losses = keywords.take("auxiliary", ())
     if not isinstance(losses, tuple | list):
         raise checks.InputTypeError(
-            f"auxiliary must be a list of losses, got {losses!r}; for example auxiliary=[my_loss]"
+            f"auxiliary must be a list of losses, got {losses!r}; for example auxiliary=[my_loss]",
+            keywords=["auxiliary"],
         )
     conservative = (Conservative(),) if keywords.flag("conservative") else ()
     return (*conservative, *losses)
@@ -256,5 +265,6 @@ def check_epsilon_steps(keywords: Keywords, leaves: Mapping[str, Any]) -> None:
     if "epsilon_steps" in keywords.given and "epsilon_start" in leaves and "epsilon_steps" not in leaves:
         raise checks.InputValueError(
             f"{keywords.name}() makes no use of epsilon_steps as it is set up: a ladder of epsilons is "
-            "constant in time; leave it out, or set epsilon_schedule='linear'"
+            "constant in time; leave it out, or set epsilon_schedule='linear'",
+            keywords=["epsilon_steps"],
         )

@@ -110,12 +110,14 @@ class Replayed:
         if not callable(self.replay):
             raise checks.InputTypeError(
                 f"replay must be a class of replays, got {self.replay!r}; "
-                "for example jaxq.replay.PrioritizedReplay"
+                "for example jaxq.replay.PrioritizedReplay",
+                keywords=["replay"],
             )
         if self.batch_size > self.buffer_size:
             raise checks.InputValueError(
                 f"batch_size must not exceed buffer_size, got {self.batch_size} > "
-                f"{self.buffer_size}; for example buffer_size={self.batch_size}"
+                f"{self.buffer_size}; for example buffer_size={self.batch_size}",
+                keywords=["batch_size", "buffer_size"],
             )
 
     @property
@@ -141,7 +143,8 @@ class Replayed:
             raise checks.InputValueError(
                 f"buffer_size must hold {rows} steps (n_step, or a whole sequence) of "
                 f"{num_envs} environments, got {self.buffer_size}; "
-                f"for example buffer_size={rows * num_envs}"
+                f"for example buffer_size={rows * num_envs}",
+                keywords=["buffer_size", "num_envs", "n_step", "sequence_length", "burn_in"],
             )
         fields = getattr(self.replay, "__dataclass_fields__", None)
         span = "n_step" if parts.sequences is None else "length"
@@ -149,7 +152,8 @@ class Replayed:
             raise checks.InputValueError(
                 f"replay must take {span}, as a recurrent agent learns from sequences and any other "
                 f"from steps, got {name_of(self.replay)}; for example jaxq.replay."
-                + ("UniformReplay" if parts.sequences is None else "SequenceReplay")
+                + ("UniformReplay" if parts.sequences is None else "SequenceReplay"),
+                keywords=["replay", "recurrent_size"],
             )
         if parts.returns.is_lambda:
             raise checks.InputValueError(

@@ -46,7 +46,7 @@ class EpsilonGreedy:
     def __post_init__(self) -> None:
         """Check the fields."""
         check_fields(self)
-        checks.known("epsilon_schedule", self.epsilon_schedule, SCHEDULES)
+        checks.one_of("epsilon_schedule", self.epsilon_schedule, SCHEDULES)
 
     @property
     def leaves(self) -> Mapping[str, Hyperparameter]:
@@ -173,7 +173,8 @@ class UpperConfidenceBound(EpsilonGreedy):
         if self.count_bits > LARGEST_CODE:
             raise checks.InputValueError(
                 "count_bits must be at most 20, a million counts per action, got "
-                f"{self.count_bits}; for example count_bits=12"
+                f"{self.count_bits}; for example count_bits=12",
+                keywords=["count_bits"],
             )
 
     @property
@@ -197,7 +198,8 @@ class UpperConfidenceBound(EpsilonGreedy):
         if parts.network.recurrent_size:
             raise checks.InputValueError(
                 "counts tell observations apart, and a recurrent agent is for where they look alike; "
-                "use exploration='epsilon_greedy' or 'boltzmann', or leave out recurrent_size"
+                "use exploration='epsilon_greedy' or 'boltzmann', or leave out recurrent_size",
+                keywords=["exploration", "recurrent_size"],
             )
 
 
@@ -255,7 +257,8 @@ class ThompsonSampling(EpsilonGreedy):
         """Refuse to go without an ensemble."""
         if parts.ensemble is None:
             raise checks.InputValueError(
-                "exploration='ensemble' follows the members of one; for example ensemble_size=10"
+                "exploration='ensemble' follows the members of one; for example ensemble_size=10",
+                keywords=["exploration", "ensemble_size"],
             )
 
 

@@ -76,7 +76,7 @@ class Keywords:
         """Return the component that a name stands for, or that is given itself."""
         value = self.take(key, default)
         if isinstance(value, str) or value is None:
-            return self.make(choices[checks.known(key, value, choices)])
+            return self.make(choices[checks.one_of(key, value, choices)])
         return self.make(value) if isinstance(value, type) else value
 
     def hparams(self, leaves: Mapping[str, Hyperparameter], owners: list[Owner]) -> Hparams:
@@ -106,7 +106,8 @@ class Keywords:
             if found and self.given[key] not in [owner.fields[key] for owner in found]:
                 raise checks.InputValueError(
                     f"{self.name}() makes no use of {key}={self.given[key]!r} as it is set up: it is "
-                    f"for {found[0].purpose}; set {found[0].choice} too; or leave out {key}"
+                    f"for {found[0].purpose}; set {found[0].choice} too; or leave out {key}",
+                    keywords=[key],
                 )
 
     @staticmethod
@@ -120,11 +121,12 @@ class Keywords:
         for owner in owners:
             if key in owner.leaves:
                 return checks.InputTypeError(
-                    f"{self.name}() has no keyword {key!r} by itself; it belongs to {owner.choice}"
+                    f"{self.name}() has no keyword {key!r} by itself; it belongs to {owner.choice}",
+                    keywords=[key],
                 )
         choices = [*self.settings, *leaves]
         return checks.InputTypeError(
-            f"{self.name}() has no keyword {key!r}; {checks.nearest(key, choices)}"
+            f"{self.name}() has no keyword {key!r}; {checks.nearest(key, choices)}", keywords=[key]
         )
 
 

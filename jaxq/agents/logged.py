@@ -70,7 +70,8 @@ class Mixed:
         if not 0 < self._logged < self.batch_size:
             raise checks.InputValueError(
                 f"share={self.data.share:g} of batch_size={self.batch_size} comes to {self._logged} "
-                "logged transitions, which leaves one of the two sources out; for example share=0.5"
+                "logged transitions, which leaves one of the two sources out; for example share=0.5",
+                keywords=["batch_size"],
             )
 
     @property
@@ -117,12 +118,14 @@ def check_parts(parts: Any) -> None:
     if parts.sequences is not None:
         raise checks.InputValueError(
             "a log does not hold what a recurrent network carried from step to step; leave out "
-            "recurrent_size, or stack frames: jaxq.envs.stack_frames"
+            "recurrent_size, or stack frames: jaxq.envs.stack_frames",
+            keywords=["recurrent_size"],
         )
     if parts.budgets is not None:
         raise checks.InputValueError(
             "prices are learned from the costs of whole episodes while agents act; leave out budgets, "
-            "or the logged data"
+            "or the logged data",
+            keywords=["budgets"],
         )
     if parts.returns.is_lambda:
         raise checks.InputValueError(

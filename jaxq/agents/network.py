@@ -53,13 +53,14 @@ class Network:
         """Check the fields."""
         check_fields(self, recurrent_size=0)
         object.__setattr__(self, "hidden_sizes", _widths(self.hidden_sizes))
-        checks.known("compute_type", self.compute_type, COMPUTE_TYPES)
+        checks.one_of("compute_type", self.compute_type, COMPUTE_TYPES)
         for name in ("network", "torso"):
             module = getattr(self, name)
             if module is not None and not isinstance(module, nn.Module):
                 raise checks.InputTypeError(
                     f"{name} must be a flax.linen module, got {module!r}; "
-                    "for an MLP use hidden_sizes=(64, 64)"
+                    "for an MLP use hidden_sizes=(64, 64)",
+                    keywords=[name],
                 )
         if self.network is not None:
             self._check_own_network()
@@ -68,17 +69,20 @@ class Network:
         if self.dueling:
             raise checks.InputValueError(
                 "dueling=True builds a head, and network=... brings its own; leave out dueling, and end "
-                "the network in jaxq.networks.DuelingHead(num_actions), or give its first part as torso"
+                "the network in jaxq.networks.DuelingHead(num_actions), or give its first part as torso",
+                keywords=["dueling", "network"],
             )
         if self.noisy or self.layer_norm or self.recurrent_size or self.torso is not None:
             raise checks.InputValueError(
                 "noisy, layer_norm, recurrent_size and torso build the network, and network=... "
-                "brings its own; leave out one of the two"
+                "brings its own; leave out one of the two",
+                keywords=["noisy", "layer_norm", "recurrent_size", "torso", "network"],
             )
         if self.compute_type != "float32":
             raise checks.InputValueError(
                 "compute_type is that of the layers which are built here, and network=... brings its "
-                "own; give those dtype=jnp.bfloat16 instead"
+                "own; give those dtype=jnp.bfloat16 instead",
+                keywords=["compute_type", "network"],
             )
 
     @property
@@ -116,7 +120,8 @@ class Network:
         if self.layer_norm and not layers:
             raise checks.InputValueError(
                 "layer_norm=True normalizes hidden layers that are built here, and there are none; "
-                "for example hidden_sizes=(64, 64), or leave out layer_norm"
+                "for example hidden_sizes=(64, 64), or leave out layer_norm",
+                keywords=["layer_norm", "hidden_sizes"],
             )
 
     def make_head(self, num_actions: int, hidden_size: int) -> MakeHead:
@@ -177,7 +182,9 @@ class EnsembleOf:
         """Check the fields."""
         check_fields(self)
         if self.prior_scale < 0:
-            raise checks.InputValueError(f"prior_scale must be at least 0, got {self.prior_scale:g}")
+            raise checks.InputValueError(
+                f"prior_scale must be at least 0, got {self.prior_scale:g}", keywords=["prior_scale"]
+            )
 
 
 def _widths(hidden_sizes: Any) -> tuple[int, ...]:
@@ -185,6 +192,7 @@ def _widths(hidden_sizes: Any) -> tuple[int, ...]:
         hidden_sizes = (hidden_sizes,)
     if not isinstance(hidden_sizes, tuple | list):
         raise checks.InputTypeError(
-            f"hidden_sizes must be widths of layers, got {hidden_sizes!r}; hidden_sizes=(64, 64)"
+            f"hidden_sizes must be widths of layers, got {hidden_sizes!r}; hidden_sizes=(64, 64)",
+            keywords=["hidden_sizes"],
         )
     return tuple(checks.whole_number("hidden_sizes", size) for size in hidden_sizes)

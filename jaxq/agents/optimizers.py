@@ -79,7 +79,8 @@ class Optimizer:
         if not callable(self.optimizer):
             raise checks.InputTypeError(
                 f"optimizer must be a function of the hyperparameters, got {self.optimizer!r}; "
-                "for example lambda hparams: optax.sgd(hparams.learning_rate)"
+                "for example lambda hparams: optax.sgd(hparams.learning_rate)",
+                keywords=["optimizer"],
             )
 
     @property

@@ -61,7 +61,7 @@ class Scalar:
     def __post_init__(self) -> None:
         """Check the field."""
         check_fields(self)
-        checks.known("loss", self.loss, SCALAR_LOSSES)
+        checks.one_of("loss", self.loss, SCALAR_LOSSES)
 
     def make_value(self) -> Value:
         """Return the maths."""
@@ -181,12 +181,14 @@ class Categorical:
         if (low is None) != (high is None):
             raise checks.InputValueError(
                 f"value_min and value_max come together, got value_min={low} and value_max={high}; "
-                "for example value_min=-10, value_max=10"
+                "for example value_min=-10, value_max=10",
+                keywords=["value_min", "value_max"],
             )
         if low is not None and low >= high:
             raise checks.InputValueError(
                 f"value_min must be less than value_max, got {low} and {high}; "
-                "for example value_min=-10, value_max=10"
+                "for example value_min=-10, value_max=10",
+                keywords=["value_min", "value_max"],
             )
 
     def make_value(self) -> Value:

@@ -70,23 +70,26 @@ class TabularQLearning:
     def __post_init__(self) -> None:
         """Check the fields, and that they go together."""
         check_fields(self, planning_steps=0)
-        checks.known("rule", self.rule, RULES)
+        checks.one_of("rule", self.rule, RULES)
         if self.traces and (self.rule != "greedy" or self.double or self.planning_steps):
             raise checks.InputValueError(
                 "traces=True is Watkins's Q(lambda), which follows one greedy table; "
-                "leave out rule, double and planning_steps"
+                "leave out rule, double and planning_steps",
+                keywords=["traces", "rule", "double", "planning_steps"],
             )
         if self.budgets and (
             self.double or self.traces or self.planning_steps or self.rule == "sampled"
         ):
             raise checks.InputValueError(
                 "budgets go with tables that learn from each real step by itself; "
-                "leave out double, traces, planning_steps and rule='sampled', or budgets"
+                "leave out double, traces, planning_steps and rule='sampled', or budgets",
+                keywords=["budgets", "double", "traces", "planning_steps", "rule"],
             )
         if self.planning_steps and self.rule == "sampled":
             raise checks.InputValueError(
                 "a model has no next action that was really taken, which rule='sampled' needs; "
-                "use rule='expected' or leave out planning_steps"
+                "use rule='expected' or leave out planning_steps",
+                keywords=["planning_steps", "rule"],
             )
 
     @property

@@ -55,13 +55,15 @@ class Windowed:
         if not parts.value.is_number or parts.ensemble is not None:
             raise checks.InputValueError(
                 "lambda-returns over a window are numbers that the behaviour earned; ensembles and "
-                "distributions as value need memory='replay'"
+                "distributions as value need memory='replay'",
+                keywords=["exploration", "value", "memory"],
             )
         asked = {*arguments(parts.bootstrap, "bootstrap", ARGUMENTS)} & {"a_tm1", "q_target_tm1"}
         if asked:
             raise checks.InputValueError(
                 "a rule of lambda-returns knows what follows a step, not the step itself; leave out "
-                f"{' and '.join(sorted(asked))}, or use memory='replay'"
+                f"{' and '.join(sorted(asked))}, or use memory='replay'",
+                keywords=["bootstrap", "memory"],
             )
         length = 1 if parts.sequences is None else parts.sequences.sequence_length
         num_envs, interval = parts.schedule.num_envs, parts.schedule.train_interval
@@ -71,12 +73,14 @@ class Windowed:
             raise checks.InputValueError(
                 "a window is shuffled into whole batches: batches, and environments with whole "
                 "sequences, must divide buffer_size, got batches of "
-                f"{batch} transitions, {num_envs} environments and {self.buffer_size}; {example}"
+                f"{batch} transitions, {num_envs} environments and {self.buffer_size}; {example}",
+                keywords=["batch_size", "num_envs", "buffer_size", "sequence_length"],
             )
         if batch % interval:
             raise checks.InputValueError(
                 "a window is learned from in whole epochs, so train_interval must divide the "
-                f"transitions of a batch, got {interval} and {batch}; {example}"
+                f"transitions of a batch, got {interval} and {batch}; {example}",
+                keywords=["train_interval", "batch_size", "sequence_length"],
             )
 
     def bind(self, parts: Any, env: Environment, iteration: Iteration) -> "WindowSource":

@@ -18,7 +18,7 @@ import tyro
 from jaxq import interruption
 from jaxq.checks import InputError, shortened
 from jaxq.cli import commands, logging_commands, planning, showing, training, viewing
-from jaxq.cli.messages import fail, one_line
+from jaxq.cli.messages import fail, in_options, one_line
 
 COMMANDS: dict[type, Callable] = {
     commands.Train: training.train,
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return COMMANDS[type(command)](command) or 0
     except InputError as error:
-        return fail(str(error), 2)
+        return fail(in_options(str(error), vars(command)), 2)
     except OSError as error:
         # A name that no file can have is the user's mistake, and what the machine refused is not.
         code = 2 if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ) else 1

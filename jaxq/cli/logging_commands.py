@@ -90,7 +90,7 @@ def ope(command: Ope) -> None:
     plan, run = _trained(command)
     from jaxq import ope as off_policy
 
-    checks.known("estimator", estimator, off_policy.ESTIMATORS)
+    checks.one_of("estimator", estimator, off_policy.ESTIMATORS)
     numbers = range(plan.config.agents) if command.agent is None else [command.agent]
     policies = off_policy.policies_of(plan.population.trainer)
     found = []

@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Iterable
 
 
 def one_line(box: str) -> str:
@@ -15,6 +16,18 @@ def one_line(box: str) -> str:
             continue
         message.append(text)
     return re.sub(r"\s+", " ", " ".join(message)).strip() or "see jaxq --help"
+
+
+def in_options(message: str, names: Iterable[str]) -> str:
+    """Say keyword arguments that an error names as options of the command line."""
+    message = re.sub(r"\bsweep=\{'(\w+)': \[([^]]*)\]\}", r"--sweep \1=\2", message)
+    named = re.compile(rf"\b(example|leave out|use|or) ({'|'.join(names)})=('?)([\w.:/+-]+)\3")
+
+    def option(found: re.Match) -> str:
+        name = f"{found[1]} --{found[2].replace('_', '-')}"
+        return name if found[4] == "True" else f"{name} {found[4]}"
+
+    return named.sub(option, message)
 
 
 def fail(message: str, code: int) -> int:

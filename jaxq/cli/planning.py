@@ -61,7 +61,7 @@ class Plan:
 
 def plan(command: Plan) -> None:
     """Print what to do next."""
-    checks.known("rollouts", command.rollouts, ROLLOUTS)
+    checks.one_of("rollouts", command.rollouts, ROLLOUTS)
     budgets = _budgets(command.budget)
     given = {} if command.observation is None else read_observation(command.observation)
     if given and command.horizon is not None:
@@ -74,7 +74,7 @@ def plan(command: Plan) -> None:
 
     from jaxq.experiment import load
 
-    is_number = command.agent.isdecimal() and len(command.agent) < len(str(checks.MOST))
+    is_number = command.agent.isdecimal() and len(command.agent) < len(str(checks.INT32_MAX))
     which = int(command.agent) if is_number else command.agent
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", UserWarning)

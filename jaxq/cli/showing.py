@@ -15,7 +15,7 @@ from jaxq.cli.training import prepare
 
 def report(command: Report) -> None:
     """Write a page on runs."""
-    from jaxq.experiment.reports import read_runs, report_directory, write_report
+    from jaxq.reports import read_runs, report_directory, write_report
 
     if not command.runs:
         raise InputValueError("report needs a run directory; jaxq report DIR")
@@ -35,7 +35,7 @@ def _watch(directory: Path) -> None:
     if (directory / "report" / "episode.gif").exists():
         return
     prepare(Processes())
-    from jaxq.experiment.evaluating import record_best
+    from jaxq.reports.watching import record_best
 
     try:
         record_best(directory, warn)
@@ -45,7 +45,7 @@ def _watch(directory: Path) -> None:
 
 def compare_runs(command: Compare) -> None:
     """Print which runs score more than others."""
-    from jaxq.experiment.reports import as_json, compare, notes, read_runs, tables
+    from jaxq.reports import as_json, compare, notes, read_runs, tables
 
     runs = read_runs(list(command.runs))
     if len(runs) < 2:

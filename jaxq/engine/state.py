@@ -11,7 +11,7 @@ from jaxq.engine.rollout import RolloutState
 from jaxq.hparams import Hparams
 from jaxq.types import ObservationSpec, PyTree
 
-RESERVED = checks.MOST - 1
+RESERVED = checks.INT32_MAX - 1
 """Numbers from here on are folded into an agent's key for what is not a step of training."""
 
 

@@ -57,7 +57,7 @@ class GymnaxEnvironment:
         cost_names: tuple[str, ...] | None = None,
     ) -> None:
         self._env = env
-        self.time_limit = checks.known("time_limit", time_limit, KINDS)
+        self.time_limit = checks.one_of("time_limit", time_limit, KINDS)
         self._static_params = params
         self.name = name
         self.params = jax.tree.map(_strong, params)

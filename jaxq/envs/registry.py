@@ -75,7 +75,7 @@ def make(
         >>> jaxq.envs.make("FrozenLake-v1", map_name="8x8")
         FrozenLake-v1(4 actions, 64 states)
     """
-    checks.known("environment", id, ids())
+    checks.one_of("environment", id, ids())
     if _is_table(id):
         if time_limit is not None:
             raise checks.InputTypeError(f"{id} is a table and has no time limit; leave out time_limit")

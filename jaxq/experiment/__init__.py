@@ -1,8 +1,9 @@
 """Experiments: training with a configuration, a directory, progress and a report."""
 
 from jaxq.experiment.callbacks import Callback, Run
-from jaxq.experiment.config import Config, configure
+from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import read_config, read_groups
+from jaxq.experiment.configuring import configure
 from jaxq.experiment.divergence import DivergenceError
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import configure_sweep

@@ -151,7 +151,7 @@ class Checkpoints:
             return None
         raise checks.InputValueError(
             f"{self._path} has no checkpoint to go on from; {'; '.join(passed_over)}; "
-            "start again with another --out"
+            "start again in another directory"
         )
 
     def _write(self, tree: PyTree, facts: dict[str, Any]) -> str | None:

@@ -1,33 +1,37 @@
-"""Configuration: what to train, checked in full before anything is compiled."""
+"""Configuration: what to train, every field with what checks its value."""
 
 import dataclasses
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from jaxq import agents, checks
+from jaxq import checks
 from jaxq.agents import Agent, Algorithm
 from jaxq.experiment.imports import checked_imports
-from jaxq.experiment.logged_data import LOG, check_logged, read_logged, recipe_keywords
-from jaxq.experiment.objects import (
-    check_algorithm,
-    check_environment,
-    is_algorithm,
-    is_environment,
-    name_of,
-)
-from jaxq.experiment.recipe_checks import check_recipe
+from jaxq.experiment.logged_data import recipe_keywords
+from jaxq.experiment.objects import check_algorithm
 from jaxq.experiment.sampling import EXAMPLE, Distribution
-from jaxq.presets import preset
 from jaxq.types import Environment
 
-AGENTS_PER_COMBINATION = 8
 ON_DIVERGENCE = ("freeze", "restart", "stop")
-_HALVED = ("agents", "segments", "halvings")
+
+
+def _optional_whole_number(name: str, value: Any) -> None:
+    if value is not None:
+        checks.whole_number(name, value)
+
+
+# A type, and behind it what checks a value by its name.
+_Positive = Annotated[int, checks.whole_number]
+_Count = Annotated[int, functools.partial(checks.whole_number, minimum=0)]
+_Minutes = Annotated[float, functools.partial(checks.one_number, low=0, high=math.inf)]
+_Chunk = Annotated[int | None, _optional_whole_number]
+_OnDivergence = Annotated[str, functools.partial(checks.one_of, choices=ON_DIVERGENCE)]
+_Algorithm = Annotated[str | Algorithm | Agent, check_algorithm]
+_Imports = Annotated[dict[str, str], checked_imports]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,25 +65,33 @@ class Config:
     """
 
     environment: str | Environment
-    algorithm: str | Algorithm | Agent
-    agents: int
-    steps: int
-    seed: int
+    algorithm: _Algorithm
+    agents: _Positive
+    steps: _Positive
+    seed: _Count
     keywords: dict[str, Any]
     sweep: dict[str, list[float]]
-    evaluation_episodes: int = 32
-    segments: int = 50
-    chunk: int | None = None
-    checkpoint_segments: int = 10
-    checkpoint_minutes: float = 10.0
-    keep_checkpoints: int = 2
-    on_divergence: str = "freeze"
+    evaluation_episodes: _Positive = 32
+    segments: _Positive = 50
+    chunk: _Chunk = None
+    checkpoint_segments: _Positive = 10
+    checkpoint_minutes: _Minutes = 10.0
+    keep_checkpoints: _Positive = 2
+    on_divergence: _OnDivergence = "freeze"
     sample: dict[str, str] = dataclasses.field(default_factory=dict)
-    halvings: int = 0
-    imports: dict[str, str] = dataclasses.field(default_factory=dict)
+    halvings: _Count = 0
+    imports: _Imports = dataclasses.field(default_factory=dict)
     offline: str | None = None
     offline_share: float = 1.0
     offline_digest: str | None = None
+
+    def check(self, errors: checks.ErrorCollector) -> None:
+        """Collect what is wrong with any field by itself, unless it is known to be wrong already."""
+        for field in dataclasses.fields(self):
+            for check in getattr(field.type, "__metadata__", ()):
+                if field.name not in errors.keywords:
+                    with errors.collect():
+                        check(field.name, getattr(self, field.name))
 
     @property
     def recipe_keywords(self) -> dict[str, Any]:
@@ -114,220 +126,10 @@ class Config:
         return swept | self.sampled
 
 
-def configure(
-    environment: str | Environment | None = None,
-    algorithm: str | Algorithm | Agent = "dqn",
-    agents: int | None = None,
-    steps: int | None = None,
-    seed: int = 0,
-    keywords: dict[str, Any] | None = None,
-    sweep: dict[str, list[float]] | None = None,
-    sample: dict[str, str] | None = None,
-    **others: Any,
-) -> Config:
-    """Fill in what the user left open, and check it.
-
-    Args:
-        environment: An id that `jaxq.envs.make` knows, or an environment, such as
-            `jaxq.envs.from_gymnax(my_env)`; with `offline` it may be left out, and then nothing is
-            evaluated.
-        algorithm: Name of a recipe; or what a recipe returns, or any `jaxq.Agent`, which is trained as
-            it is: it takes no keywords, nor those of a preset.
-        agents: Agents in all; eight for each combination in the sweep if not given.
-        steps: Env steps of each agent; the environment's preset if not given.
-        seed: Seed of the population's key, in [0, 2**31).
-        keywords: Keywords of the recipe, over those of the environment's preset.
-        sweep: Values of each leaf that varies over the population.
-        sample: What each agent draws its own value of a leaf from: "uniform:low:high" or
-            "loguniform:low:high".
-        **others: Further fields of `Config`.
-
-    Returns:
-        The configuration.
-
-    Raises:
-        InputTypeError: If a name does not exist or a value has the wrong type.
-        InputValueError: If a value is out of range; if there is more than one mistake, all of them.
-    """
-    keywords = {} if keywords is None else keywords
-    sweep = {} if sweep is None else sweep
-    sample = {} if sample is None else sample
-    _check_tables(keywords, sweep, sample)
-    mistakes = checks.Mistakes()
-    defaults: dict[str, Any] = {}
-    offline = others.get("offline")
-    if environment is None:
-        environment = _without_environment(offline)
-    trained = keywords
-    with mistakes.noting():
-        if offline is not None:
-            others["offline_digest"] = read_logged(offline)[1]
-            others["offline"] = str(Path(offline).resolve())
-            trained = recipe_keywords(keywords, offline, others.get("offline_share", 1.0))
-    with mistakes.noting():
-        named = name_of(environment) if is_environment(environment) else environment
-        by_name = () if is_algorithm(algorithm) else (algorithm, trained)
-        found = preset(named, steps, *by_name)
-        steps, defaults = found.steps, found.keywords if by_name else {}
-    check_apart(mistakes, "set and swept", keywords, sweep)
-    check_apart(mistakes, "set and sampled", keywords, sample)
-    for name in {*others} - {*_OTHERS}:
-        with mistakes.noting():
-            checks.known("field", name, _OTHERS)
-    if agents is None:
-        agents = AGENTS_PER_COMBINATION * math.prod(len(values) for values in sweep.values())
-    known = {name: value for name, value in others.items() if name in _OTHERS}
-    steps = 1 if steps is None else steps
-    keywords = defaults | keywords
-    config = Config(environment, algorithm, agents, steps, seed, keywords, sweep, sample=sample, **known)
-    return checked(config, mistakes)
-
-
-def checked(config: Config, mistakes: checks.Mistakes | None = None) -> Config:
-    """Return a configuration if nothing in it is wrong, as far as that shows without its environment.
-
-    Args:
-        config: The configuration.
-        mistakes: What was found to be wrong before.
-
-    Raises:
-        InputTypeError: If a name does not exist or a value has the wrong type.
-        InputValueError: If a value is out of range; if there is more than one mistake, all of them.
-    """
-    mistakes = mistakes or checks.Mistakes()
-    _check_tables(config.keywords, config.sweep, config.sample)
-    check_apart(mistakes, "swept and sampled", config.sweep, config.sample)
-    if not any(str(error).startswith("environment") for error in mistakes.found):
-        with mistakes.noting():
-            _check_world(config)
-    for name, check in _CHECKS.items():
-        # What the preset was asked with is known to be wrong already.
-        if not any(str(error).startswith(name) for error in mistakes.found):
-            with mistakes.noting():
-                check(name, getattr(config, name))
-    if not any(str(error).startswith(_HALVED) for error in mistakes.found):
-        with mistakes.noting():
-            _check_halvings(config)
-    if is_algorithm(config.algorithm) or config.algorithm in [*agents.ALGORITHMS]:
-        _check_recipe(config, mistakes)
-    mistakes.report()
-    if config.agents % len(config.combinations):
-        number = len(config.combinations)
-        raise checks.InputValueError(
-            f"agents must be a multiple of the {number} combinations in the sweep, "
-            f"got {config.agents}; for example --agents {-(-config.agents // number) * number}"
-        )
-    return config
-
-
-def _without_environment(offline: Any) -> str:
-    """Return the environment of logged data alone.
-
-    Raises:
-        InputValueError: If there is none.
-    """
-    if offline is None:
-        raise checks.InputValueError(
-            "an environment must be given, for example 'CartPole-v1', or logged data: offline='log.npz'"
-        )
-    return LOG
-
-
-def _check_world(config: Config) -> None:
-    """Check the environment, and the logged data if there is any."""
-    if config.offline is None:
-        check_environment("environment", config.environment)
-        return
-    check_logged(config.offline, config.offline_share, config.offline_digest)
-    if config.environment != LOG:
-        check_environment("environment", config.environment)
-    elif config.offline_share < 1:
-        raise checks.InputValueError(
-            f"offline_share must be 1 without an environment to act in, got {config.offline_share}"
-        )
-    if is_algorithm(config.algorithm):
-        raise checks.InputTypeError(
-            "logged data is for recipes by name; give it where the algorithm is made, for example "
-            "jaxq.dqn(replay=jaxq.DatasetReplay(data))"
-        )
-
-
-def _check_recipe(config: Config, mistakes: checks.Mistakes) -> None:
-    """Check keywords, sweep and sample against the algorithm."""
-    try:
-        keywords = config.recipe_keywords
-    except checks.InputError:
-        # What is wrong with the data is told once.
-        keywords = config.keywords
-    check_recipe(config.algorithm, keywords, config.sweep, config.sample, mistakes)
-
-
-def _check_tables(keywords: Any, sweep: Any, sample: Any) -> None:
-    """Check that there are names and values, before anything is asked of either.
-
-    Raises:
-        InputTypeError: If there are not.
-    """
-    for kind, table, example in (
-        ("keywords", keywords, '{"learning_rate": 0.001}'),
-        ("sweep", sweep, '{"learning_rate": [0.001, 0.01]}'),
-        ("sample", sample, f'{{"learning_rate": "{EXAMPLE}"}}'),
-    ):
-        if not isinstance(table, dict) or not all(isinstance(name, str) for name in table):
-            raise checks.InputTypeError(
-                f"{kind} must hold values by their names, got {table!r}; for example {example}"
-            )
-    for name, values in sweep.items():
-        if not isinstance(values, list | tuple) or not values:
-            raise checks.InputTypeError(
-                f"a sweep takes a list of at least one value for each name, got {name}={values!r}; "
-                f"for example {name}=[0.001, 0.01]"
-            )
-
-
-def check_apart(mistakes: checks.Mistakes, both: str, *names: Iterable[str]) -> None:
-    """Note every name that is given in two ways.
-
-    Args:
-        mistakes: Where to note it.
-        both: The two ways, such as "set and swept".
-        *names: The names given in each of them.
-    """
-    for name in sorted(set.intersection(*map(set, names))):
-        with mistakes.noting():
-            raise checks.InputValueError(f"{name} is both {both}; leave out one of the two")
-
-
-def _check_halvings(config: Config) -> None:
-    most = int(min(config.agents, config.segments)).bit_length() - 1
-    if config.halvings > most:
-        raise checks.InputValueError(
-            f"halvings must be at most {most}, as 2^halvings agents and segments are needed and there "
-            f"are {config.agents} and {config.segments}, got {config.halvings}; "
-            f"for example --halvings {most}"
-        )
-
-
-def _optional_whole_number(name: str, value: Any) -> None:
-    if value is not None:
-        checks.whole_number(name, value)
-
-
-_CHECKS: dict[str, Callable[[str, Any], Any]] = {
-    "algorithm": check_algorithm,
-    "agents": checks.whole_number,
-    "steps": checks.whole_number,
-    "seed": lambda name, value: checks.whole_number(name, value, minimum=0),
-    "evaluation_episodes": checks.whole_number,
-    "segments": checks.whole_number,
-    "chunk": _optional_whole_number,
-    "checkpoint_segments": checks.whole_number,
-    "checkpoint_minutes": lambda name, value: checks.one_number(name, value, 0, math.inf),
-    "keep_checkpoints": checks.whole_number,
-    "halvings": lambda name, value: checks.whole_number(name, value, minimum=0),
-    "on_divergence": lambda name, value: checks.known(name, value, ON_DIVERGENCE),
-    "imports": checked_imports,
+TABLES = {
+    "keywords": '{"learning_rate": 0.001}',
+    "sweep": '{"learning_rate": [0.001, 0.01]}',
+    "sample": f'{{"learning_rate": "{EXAMPLE}"}}',
 }
-_OTHERS = [
-    field.name for field in dataclasses.fields(Config) if field.default is not dataclasses.MISSING
-] + ["imports"]
+"""Fields that hold values by the names of keywords, each with an example."""
+FIELDS = [field.name for field in dataclasses.fields(Config)]

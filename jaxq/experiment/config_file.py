@@ -7,7 +7,8 @@ from typing import Any
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
-from jaxq.experiment.config import Config, check_apart, checked
+from jaxq.experiment.config import FIELDS, Config
+from jaxq.experiment.configuring import check_apart, checked
 from jaxq.experiment.files.access import decoded
 from jaxq.experiment.files.json_values import brief, json_of
 from jaxq.experiment.files.records import checked_description
@@ -32,7 +33,6 @@ _MADE = {
 }
 _EXAMPLES = {"keywords": "0.001", "sweep": "[0.001, 0.01]", "sample": f'"{EXAMPLE}"'}
 _WHAT = {"environment", "algorithm"}
-_FIELDS = [field.name for field in dataclasses.fields(Config)]
 _NEEDED = [
     field.name
     for field in dataclasses.fields(Config)
@@ -85,7 +85,7 @@ def read_groups(path: Path, given: dict[str, Any], *, trust_imports: bool = Fals
     if "versions" in found:
         config = config_of(found, str(path), trust_imports=trust_imports)
         return _changed(config, given)
-    known = [name for name in _FIELDS if name not in ("imports", "offline_digest")]
+    known = [name for name in FIELDS if name not in ("imports", "offline_digest")]
     unknown = [name for name in found if name not in known]
     if unknown:
         raise checks.InputValueError(
@@ -112,10 +112,10 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
         for name, table in tables.items():
             then = getattr(config, name)
             fields[name] = {key: then[key] for key in then if key not in new} | table
-        mistakes = checks.Mistakes()
-        check_apart(mistakes, "set and swept", tables["keywords"], tables["sweep"])
-        check_apart(mistakes, "set and sampled", tables["keywords"], tables["sample"])
-        mistakes.report()
+        errors = checks.ErrorCollector()
+        check_apart(errors, "set", tables["keywords"], "swept", tables["sweep"])
+        check_apart(errors, "set", tables["keywords"], "sampled", tables["sample"])
+        errors.report()
     if {*given} & {"environment", "algorithm", "agents", *_EXAMPLES}:
         # It was chosen for another population.
         config = dataclasses.replace(config, chunk=None)
@@ -145,7 +145,7 @@ def config_of(
         InputValueError: If it is not whole, or holds what was given in Python and is not given again.
     """
     missing = [name for name in _NEEDED if name not in described]
-    unknown = [name for name in described if name not in {*_FIELDS, *_MADE, "only_in_python"}]
+    unknown = [name for name in described if name not in {*FIELDS, *_MADE, "only_in_python"}]
     if missing or unknown:
         reasons = [f"it has no {name}" for name in missing] + [f"{name} is unknown" for name in unknown]
         raise checks.InputValueError(f"{where} is not one that a run wrote: {', '.join(reasons)}")
@@ -160,7 +160,7 @@ def config_of(
     if lacking:
         raise _lacking(lacking, paths, call.format(_asked_for(only)))
     own = _checked_own(described, {name: given.pop(name) for name in _WHAT & {*given}})
-    fields = {name: described[name] for name in _FIELDS if name in described}
+    fields = {name: described[name] for name in FIELDS if name in described}
     return checked(Config(**{**fields, **own, "keywords": {**described["keywords"], **given}}))
 
 
@@ -181,7 +181,7 @@ def _lacking(names: list[str], paths: dict[str, str], call: str) -> checks.Input
     if all(name in paths for name in names):
         return checks.InputValueError(
             f"this was made with an import of {where}, which would run that module; "
-            "if you trust the directory, use --trust-imports, or trust_imports=True in Python; "
+            "if you trust the directory, use trust_imports=True; "
             f"or {call}"
         )
     return checks.InputValueError(

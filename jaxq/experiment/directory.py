@@ -56,7 +56,7 @@ class RunDirectory:
             (path / "report").mkdir()
         except FileExistsError:
             raise checks.InputValueError(
-                f"output directory {path} exists already; choose another --out"
+                f"output directory {path} exists already; choose another directory"
             ) from None
         except (OSError, RuntimeError, ValueError) as error:
             for parent in made:
@@ -64,7 +64,7 @@ class RunDirectory:
                     parent.rmdir()
             reason = getattr(error, "strerror", None) or error
             raise checks.InputValueError(
-                f"output directory {path} cannot be written ({reason}); choose another --out"
+                f"output directory {path} cannot be written ({reason}); choose another directory"
             ) from None
         return cls(path)
 
@@ -161,11 +161,6 @@ class RunDirectory:
     def checkpoints(self) -> Path:
         """Directory of checkpoints."""
         return self.path / "checkpoints"
-
-    @property
-    def curve_path(self) -> Path:
-        """File of the learning curve."""
-        return self.path / "report" / "learning_curve.png"
 
 
 def checked_path(directory: Any) -> Path:

@@ -8,6 +8,7 @@ from rich.live import Live
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from jaxq.experiment.callbacks import Callback, Run
 from jaxq.experiment.config import Config
@@ -15,6 +16,7 @@ from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.halving import steps_left
 from jaxq.experiment.progress import Progress
+from jaxq.experiment.ranking import Ranked, outcome, ranked
 from jaxq.experiment.tuning import Tuning
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
@@ -126,15 +128,19 @@ def _announcement(progress: Progress, before: list[int]) -> str:
     return f"{progress.steps:,} steps: {worse}; {agents - len(progress.stopped)} train on"
 
 
-def evaluation_tables(evaluated: Evaluated) -> list[Table]:
-    """Tables of an evaluation: returns and, if the environment has them, costs."""
+def evaluation_tables(evaluated: Evaluated) -> list[Table | Text]:
+    """Tables of an evaluation: returns and, if the environment has them, costs; then the outcome."""
     config, returns, stopped, costs, *_ = evaluated
-    tables = [_return_table(config, returns, stopped)]
-    return tables if costs is None else [*tables, _cost_table(config, returns, costs)]
+    ranking = ranked([("", config, returns.mean(axis=1))])
+    tables = [_return_table(config, returns, stopped, ranking)]
+    said = [Text(outcome(ranking))] if len(ranking) > 1 else []
+    return [*tables, *said] if costs is None else [*tables, _cost_table(config, returns, costs), *said]
 
 
-def _return_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> Table:
-    """Table of returns, one row per combination of a sweep.
+def _return_table(
+    config: Config, returns: np.ndarray, stopped: np.ndarray, ranking: list[Ranked]
+) -> Table:
+    """Table of returns, one row per combination of a sweep, the best first.
 
     Agents that were halved away count as they are, from where they stopped: without them the scores
     would be those of agents that were chosen for their scores.
@@ -142,16 +148,15 @@ def _return_table(config: Config, returns: np.ndarray, stopped: np.ndarray) -> T
     halved = ["stopped"] if config.halvings else []
     table = Table(title=f"Greedy evaluation, {returns.shape[1]} episodes per agent")
     _add_columns(table, [*config.sweep, "agents", *halved, _SCORE, "mean", "best", "worst"])
-    combinations = config.combinations
-    scores = returns.mean(axis=1).reshape(len(combinations), -1)
-    stops = stopped.reshape(scores.shape).sum(axis=1)
-    for combination, row, stop in zip(combinations, scores, stops, strict=True):
+    # Returns of at most a few, as on grids, differ in their decimals.
+    digits = 1 if np.nanmax(np.abs(returns), initial=0) >= 10 else 2
+    for row in ranking:
         table.add_row(
-            *[f"{value:g}" for value in combination.values()],
-            str(row.size),
-            *[str(stop) for _ in halved],
-            _scored(row),
-            *[f"{value:.1f}" for value in (np.mean(row), np.max(row), np.min(row))],
+            *[f"{value:g}" for value in row.values.values()],
+            str(row.scores.size),
+            *[str(stopped[row.agents].sum()) for _ in halved],
+            with_interval(row.iqm, row.interval, digits),
+            *[f"{of(row.scores):.{digits}f}" for of in (np.mean, np.max, np.min)],
         )
     if config.sample or config.halvings:
         table.caption = f"best agent: {best_agent(config, returns)}"
@@ -183,27 +188,22 @@ def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Tab
     return table
 
 
-def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> Table:
-    """Table of a sweep: the combinations of all groups that ended, best first."""
+def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> tuple[Table, str]:
+    """Table of a sweep, the combinations of all groups that ended, best first; and the outcome."""
+    ranking = ranked((name, groups[name], found.mean(axis=1)) for name, found in returns.items())
     leaves = [*dict.fromkeys(name for config in groups.values() for name in config.sweep)]
     table = Table(title="All groups, greedy evaluation", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("group", overflow="fold")
     _add_columns(table, [*leaves, "agents", _SCORE])
-    rows = []
-    for name in returns:
-        combinations = groups[name].combinations
-        scores = returns[name].mean(axis=1).reshape(len(combinations), -1)
-        rows += [(name, *row) for row in zip(combinations, scores, strict=True)]
-    rows.sort(key=lambda row: np.nan_to_num(iqm(row[2]), nan=-np.inf), reverse=True)
-    for place, (name, combination, scores) in enumerate(rows):
-        values = [f"{combination[leaf]:g}" if leaf in combination else "" for leaf in leaves]
-        best = "best" if place == 0 else ""
-        table.add_row(best, name, *values, str(scores.size), _scored(scores))
+    for place, row in enumerate(ranking):
+        values = [f"{row.values[leaf]:g}" if leaf in row.values else "" for leaf in leaves]
+        score = with_interval(row.iqm, row.interval)
+        table.add_row("best" if place == 0 else "", row.group, *values, str(row.scores.size), score)
     for name in groups:
         if name not in returns:
             table.add_row("", name, *[""] * len(leaves), str(groups[name].agents), "failed")
-    return table
+    return table, outcome(ranking)
 
 
 def best_agent(config: Config, returns: np.ndarray) -> str:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from jaxq import checks
-from jaxq.checks import MOST
+from jaxq.checks import INT32_MAX
 from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.callbacks import Run
 from jaxq.experiment.checkpoints import Checkpoints, Saved, checkpoint_name, newest_steps
@@ -21,7 +21,6 @@ from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.progress import Progress, check_facts
 from jaxq.experiment.stored_arrays import DamagedError
-from jaxq.precision import in_32_bits
 from jaxq.statistics import bootstrap_interval, caveats, iqm
 
 
@@ -87,7 +86,7 @@ def evaluate(plan: Plan, run: Run, episodes: int, seed: int | None = None) -> Ev
         return Evaluated(config, np.full((config.agents, episodes), np.nan), stopped)
     if seed is None:
         # Agent i was trained with number i folded in; no population has as many agents as this number.
-        key = jax.random.fold_in(jax.random.key(config.seed), MOST)
+        key = jax.random.fold_in(jax.random.key(config.seed), INT32_MAX)
     else:
         key = jax.random.key(checks.whole_number("seed", seed, minimum=0))
     if not env.cost_names:
@@ -132,25 +131,6 @@ def evaluate_directory(
             f"{'; '.join(skipped)}; without --strict the one after {run.steps} steps is used"
         )
     return evaluate(plan, run, episodes, seed)._replace(checkpoint=run.steps, skipped=skipped)
-
-
-@in_32_bits()
-def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
-    """Draw an episode of the best agent of a run to `report/episode.gif`, if it can be drawn.
-
-    Args:
-        directory: A run directory.
-        warn: Takes the reasons why newer checkpoints are unusable.
-    """
-    from jaxq.experiment.reports.watching import record
-
-    plan, run, skipped = trained(directory)
-    for reason in skipped:
-        warn(instead(reason, run.steps))
-    scores = evaluate(plan, run, plan.config.evaluation_episodes).returns.mean(axis=1)
-    best = plan.population.agent(run.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
-    key = jax.random.key(plan.config.seed)
-    return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
 
 
 def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tuple[str, ...]]:

@@ -28,7 +28,6 @@ from jaxq.experiment.evaluating import Evaluated, evaluate
 from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.halving import Halving
 from jaxq.experiment.logged_data import LOG
-from jaxq.experiment.objects import name_of
 from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.progress import Progress, check_facts
 from jaxq.experiment.resuming import check_steps_done, checked_kind, extended
@@ -272,21 +271,19 @@ class Experiment:
         )
 
     def _report(self, run: Run, evaluated: Evaluated) -> dict[str, Any]:
-        config, progress = self.config, run.progress
+        progress = run.progress
         evaluation = {
             "steps": run.steps,
             **evaluated.summary(),
             "training_seconds": progress.seconds,
             "diverged": progress.diverged,
         }
-        # Imported here, as drawing takes a while to import, which a run that is stopped has no need of.
-        from jaxq.experiment.curves import draw_learning_curve
+        # A run that is stopped before its first segment has no curve.
+        if progress.seconds:
+            # Imported here: reports are about what runs have written, and come after them.
+            from jaxq.reports import draw_learning_curve
 
-        title = f"{name_of(config.algorithm)} on {name_of(config.environment)}, {config.agents} agents"
-        history = self.directory.read_metrics(config.agents).rows
-        # A run that is stopped before its first segment has none.
-        if history:
-            draw_learning_curve(history, title, self.directory.curve_path)
+            draw_learning_curve(self.directory.path)
         # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
         return evaluation

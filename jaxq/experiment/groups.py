@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jaxq import agents, checks
-from jaxq.experiment.config import Config, check_apart, configure
+from jaxq import checks
+from jaxq.agents import is_leaf_name
+from jaxq.experiment.config import Config
+from jaxq.experiment.configuring import check_apart, check_multiple, configure
 
 T = TypeVar("T")
 
@@ -16,7 +18,6 @@ ALL = "all"
 
 MOST_GROUPS = 1_000
 _WHAT = ("environment", "algorithm")
-_LEAVES = agents.leaf_names()
 _NOT_SAFE = re.compile(r"[^\w.=,+-]", re.ASCII)
 _SAFE = re.compile(r"\w[\w.=,+-]*", re.ASCII)
 _LONGEST_NAME = 120
@@ -81,17 +82,17 @@ def split(fields: dict[str, Any], make: Callable[..., Config] = configure) -> di
     if not varied or not isinstance(keywords, dict):
         return {ALL: make(**fields)}
     leaves = {name: values for name, values in fields["sweep"].items() if name not in varied}
-    mistakes = checks.Mistakes()
-    _check_varied(varied, [*keywords, *(name for name in _WHAT if name in fields)], mistakes)
+    errors = checks.ErrorCollector()
+    _check_varied(varied, [*keywords, *(name for name in _WHAT if name in fields)], errors)
     group = {**fields, "sweep": leaves}
     if "agents" in fields:
         del group["agents"]
-        with mistakes.noting():
+        with errors.collect():
             group["agents"] = _share(fields["agents"], fields["sweep"], varied)
     groups = {name: _with(group, chosen) for name, chosen in _named(varied).items()}
-    with mistakes.noting():
+    with errors.collect():
         configs = each(groups, lambda _, group: make(**group))
-    mistakes.report()
+    errors.report()
     return configs
 
 
@@ -101,7 +102,7 @@ def static(sweep: Any) -> dict[str, list[Any]]:
         isinstance(name, str) and isinstance(values, list | tuple) and values
         for name, values in sweep.items()
     )
-    return {name: [*values] for name, values in sweep.items() if name not in _LEAVES} if lists else {}
+    return {name: [*values] for name, values in sweep.items() if not is_leaf_name(name)} if lists else {}
 
 
 def each(groups: dict[str, Any], function: Callable[[str, Any], T]) -> dict[str, T]:
@@ -121,11 +122,11 @@ def each(groups: dict[str, Any], function: Callable[[str, Any], T]) -> dict[str,
         except checks.InputError as error:
             for part in error.parts:
                 found.setdefault((type(part), str(part)), []).append(name)
-    mistakes = checks.Mistakes()
+    errors = checks.ErrorCollector()
     for (kind, text), names in found.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        mistakes.found.append(kind(text if len(names) == len(groups) else f"{names[0]}{more}: {text}"))
-    mistakes.report()
+        errors.found.append(kind(text if len(names) == len(groups) else f"{names[0]}{more}: {text}"))
+    errors.report()
     return done
 
 
@@ -143,18 +144,18 @@ def check_name(name: Any) -> None:
         )
 
 
-def _check_varied(varied: dict[str, list[Any]], given: list[str], mistakes: checks.Mistakes) -> None:
+def _check_varied(varied: dict[str, list[Any]], given: list[str], errors: checks.ErrorCollector) -> None:
     number = math.prod(len(values) for values in varied.values())
     if number > MOST_GROUPS:
         raise checks.InputValueError(
             f"the sweep over {', '.join(varied)} makes {number} groups, each of which is compiled for "
             f"itself; at most {MOST_GROUPS} are possible"
         )
-    check_apart(mistakes, "set and swept", given, varied)
+    check_apart(errors, "set", given, "swept", varied)
     for name, values in varied.items():
         same = [_comparable(value) for value in values]
         twice = [value for value, key in zip(values, same, strict=True) if same.count(key) > 1]
-        with mistakes.noting():
+        with errors.collect():
             if twice:
                 raise checks.InputValueError(f"the sweep has {name}={twice[0]!r} twice; give it once")
 
@@ -170,12 +171,7 @@ def _comparable(value: Any) -> Any:
 def _share(agents: Any, sweep: dict[str, list[Any]], varied: dict[str, list[Any]]) -> int:
     """Return how many of the agents each group gets."""
     agents = checks.whole_number("agents", agents)
-    number = math.prod(len(values) for values in sweep.values())
-    if agents % number:
-        raise checks.InputValueError(
-            f"agents must be a multiple of the {number} combinations in the sweep, "
-            f"got {agents}; for example --agents {-(-agents // number) * number}"
-        )
+    check_multiple(agents, math.prod(len(values) for values in sweep.values()))
     return agents // math.prod(len(values) for values in varied.values())
 
 

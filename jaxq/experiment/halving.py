@@ -53,14 +53,14 @@ def check_rungs(config: Config, warmup: int, segment: int) -> None:
         # Those that train on would have to move, with all that they remember, from one to the other.
         raise checks.InputValueError(
             f"halvings need all agents in one process, and there are {jax.process_count()}; "
-            "leave out --halvings, or train in one process"
+            "leave out halvings, or train in one process"
         )
     possible = [number for number in range(config.halvings + 1) if _fit(config, number, warmup, segment)]
     if config.halvings not in possible:
         raise checks.InputValueError(
             f"halvings must each have a segment end of its own, got {config.halvings} on {config.steps} "
             f"steps, of which {warmup} fill the replay, in segments of {segment}; "
-            f"for example --halvings {possible[-1]}, or more steps"
+            f"for example halvings={possible[-1]}, or more steps"
         )
 
 

@@ -29,7 +29,8 @@ def make_algorithm(algorithm: str | Algorithm | Agent, keywords: dict[str, Any])
         raise checks.InputTypeError(
             f"keywords are for recipes by name, got {', '.join(keywords)} beside the algorithm "
             f"{name_of(algorithm)}; give them where it is made, for example "
-            f"jaxq.configure(environment, jaxq.dqn({next(iter(keywords))}=...))"
+            f"jaxq.configure(environment, jaxq.dqn({next(iter(keywords))}=...))",
+            keywords=keywords,
         )
     return algorithm
 
@@ -52,7 +53,7 @@ def check_environment(name: str, value: Any) -> None:
         InputValueError: If there is no such name.
     """
     if not is_environment(value):
-        checks.known(name, value, envs.ids())
+        checks.one_of(name, value, envs.ids())
 
 
 def check_algorithm(name: str, value: Any) -> None:
@@ -63,4 +64,4 @@ def check_algorithm(name: str, value: Any) -> None:
         InputValueError: If there is no such name.
     """
     if not is_algorithm(value):
-        checks.known(name, value, agents.ALGORITHMS)
+        checks.one_of(name, value, agents.ALGORITHMS)

@@ -43,7 +43,7 @@ def prepare(config: Config) -> Plan:
     if config.steps <= trainer.warmup_steps:
         raise checks.InputValueError(
             f"steps must be more than the {trainer.warmup_steps} that fill the replay before "
-            f"learning starts, got {config.steps}; for example --steps {10 * trainer.warmup_steps}, "
+            f"learning starts, got {config.steps}; for example steps={10 * trainer.warmup_steps}, "
             "or a smaller learning_starts"
         )
     trainer.iterations(config.steps)

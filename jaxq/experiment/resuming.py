@@ -68,5 +68,5 @@ def check_steps_done(plan: Plan, directory: RunDirectory) -> None:
     if done - steps >= plan.population.trainer.iteration_steps:
         raise checks.InputValueError(
             f"steps must be at least the {done} that each agent has done, got {steps}; "
-            f"to train on, for example --steps {2 * done}"
+            f"to train on, for example steps={2 * done}"
         )

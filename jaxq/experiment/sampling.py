@@ -43,7 +43,7 @@ class Distribution:
                 f"for example {name}={EXAMPLE}"
             )
         kind, *bounds = text.split(":")
-        checks.known(f"distribution of {name}", kind, _KINDS)
+        checks.one_of(f"distribution of {name}", kind, _KINDS)
         try:
             low, high = map(float, bounds)
         except ValueError:
@@ -53,9 +53,10 @@ class Distribution:
                 f"{kind} takes two numbers, got {name}={text}; for example {name}={kind}:1e-4:1e-2"
             )
         if low >= high:
-            right = f"--sample {name}={kind}:{high:g}:{low:g}" if low > high else f"--set {name}={low:g}"
+            right = f"{kind}:{high:g}:{low:g}" if low > high else f"{low:g}, set and not sampled"
             raise checks.InputValueError(
-                f"{kind} takes a lower and then a higher bound, got {name}={text}; for example {right}"
+                f"{kind} takes a lower and then a higher bound, got {name}={text}; "
+                f"for example {name}={right}"
             )
         if kind == "loguniform" and low <= 0:
             raise checks.InputValueError(

@@ -142,7 +142,10 @@ class Sweep:
                     failed[name] = str(error).partition("\n")[0]
                     log.warn(f"{name} failed: {failed[name]}")
                 _release()
-        log.console.print(sweep_table(self.groups, returns))
+        table, said = sweep_table(self.groups, returns)
+        log.console.print(table)
+        if said:
+            log.say(said)
         log.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)
@@ -204,8 +207,8 @@ def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> 
     """
     if jax.process_count() > 1:
         raise checks.InputValueError(
-            "a sweep over static settings runs in one process; leave out --distributed, or sweep over "
-            "leaves only and start one run for each static value"
+            "a sweep over static settings runs in one process; leave out distributed=True, or sweep "
+            "over leaves only and start one run for each static value"
         )
     known = isinstance(groups, dict) and all(isinstance(group, Config) for group in groups.values())
     if not known or not groups:

@@ -50,8 +50,7 @@ class SweepDirectory:
         access.check_no_links(path)
         if not is_sweep(path):
             raise checks.InputValueError(
-                f"{path} holds no sweep: it has no {SWEEP}; "
-                "`jaxq train ENV --sweep batch_size=32,64` makes one"
+                f"{path} holds no sweep: it has no {SWEEP}; jaxq.Sweep makes one"
             )
         return cls(path)
 

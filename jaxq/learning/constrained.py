@@ -119,7 +119,7 @@ class PricedValue:
 
     def __post_init__(self) -> None:
         """Check the setting."""
-        checks.known("loss", self.loss_name, SCALAR_LOSSES)
+        checks.one_of("loss", self.loss_name, SCALAR_LOSSES)
 
     def q(self, output: jax.Array) -> jax.Array:
         """Return values less costs, `[A]`."""

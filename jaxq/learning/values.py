@@ -102,7 +102,7 @@ class ScalarValue:
 
     def __post_init__(self) -> None:
         """Check the setting."""
-        checks.known("loss", self.loss_name, SCALAR_LOSSES)
+        checks.one_of("loss", self.loss_name, SCALAR_LOSSES)
 
     def q(self, output: jax.Array) -> jax.Array:
         """Return the output, `[A]`."""
@@ -158,7 +158,7 @@ class CategoricalValue:
 
     def __post_init__(self) -> None:
         """Check the settings."""
-        checks.known("spacing", self.spacing, SPACINGS)
+        checks.one_of("spacing", self.spacing, SPACINGS)
         num_atoms = checks.whole_number("num_atoms", self.num_atoms, minimum=2)
         object.__setattr__(self, "num_atoms", num_atoms)
         for name in ("v_min", "v_max"):

@@ -84,7 +84,7 @@ def _checked_budgets(budgets: Any, cost_names: tuple[str, ...]) -> dict[str, flo
             "budgets are on costs, and this environment has none; leave them out"
         )
     for name, most in budgets.items():
-        checks.known("cost", name, cost_names)
+        checks.one_of("cost", name, cost_names)
         checks.one_number(f"the budget on {name}", most, -np.inf, np.inf)
     return {name: float(most) for name, most in budgets.items()}
 

@@ -151,7 +151,7 @@ def plan_of(
         env_state = checked_env_state(trainer, env_params, env_state)
     key = jax.random.key(0) if key is None else key
     simulation = checked_simulation(trainer, env_state, horizon, samples, key, budgets)
-    checks.known("rollouts", rollouts, ROLLOUTS)
+    checks.one_of("rollouts", rollouts, ROLLOUTS)
     observation = np.asarray(inputs.observation[0])
     legal = _legal(trainer, env_params, env_state, observation, words, legal_actions)
     mask = np.ones(trainer.env.num_actions, bool) if legal is None else legal

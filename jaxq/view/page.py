@@ -1,12 +1,12 @@
 """One HTML file with everything inside: modules, style, text, data; it asks nothing of the network."""
 
-import base64
-import hashlib
 import html
 import json
 import re
 from importlib import resources
 from typing import Any
+
+from jaxq.reports.page import digest, static
 
 # In the order in which they need each other.
 _SHARED = ("table.js", "scale.js", "dom.js", "theme.js", "grid.js")
@@ -33,9 +33,9 @@ def view_page(data: dict[str, Any], title: str = "Seeing Q-learning") -> str:
         HTML whose content-security policy allows its own script and style by their hashes, no request.
     """
     body, modules = ("run.html", RUN) if data.get("kind") == "run" else ("lesson.html", LESSON)
-    script, style = _bundle(modules), _static("view.css")
+    script, style = _bundle(modules), static("theme.css") + _static("view.css")
     policy = (
-        f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
+        f"default-src 'none'; script-src {digest(script)}; style-src {digest(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
     filled = {
@@ -58,7 +58,3 @@ def _bundle(modules: tuple[str, ...]) -> str:
 
 def _static(name: str) -> str:
     return (resources.files("jaxq.view") / "static" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

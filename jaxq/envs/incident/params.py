@@ -128,7 +128,7 @@ def _fields(services: int) -> dict[str, _Field]:
     ahead = np.subtract.outer(np.arange(services), np.arange(services)) * -1
     dependencies = np.select([ahead == 1, ahead == 2], [0.7, 0.4], 0.0)
     return {
-        "max_steps_in_episode": _Field(50, 1, checks.MOST),
+        "max_steps_in_episode": _Field(50, 1, checks.INT32_MAX),
         "dependencies": _Field(dependencies),
         "traffic": _Field(np.full(services, 1 / services)),
         "first_fault": _Field(np.full(6, 1 / 6)),
@@ -175,12 +175,12 @@ def incident_params(services: int = 5, **changes: Any) -> IncidentParams:
         [[0.0, 0.699999988079071], [0.0, 0.0]]
     """
     fields = _fields(checks.whole_number("services", services))
-    mistakes = checks.Mistakes()
+    errors = checks.ErrorCollector()
     leaves = {name: _leaf(field.default, field.default) for name, field in fields.items()}
     for name, value in changes.items():
-        with mistakes.noting():
+        with errors.collect():
             leaves[name] = _checked(name, value, fields)
-    mistakes.report()
+    errors.report()
     return IncidentParams(**leaves)
 
 

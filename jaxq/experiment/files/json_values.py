@@ -87,7 +87,7 @@ def steps_of(where: Path, record: dict[str, Any]) -> int:
     except checks.InputError:
         steps = brief(record.get("steps"))
         raise checks.InputValueError(
-            f"{where}: steps must be a whole number from 0 to {checks.MOST}, got {steps}"
+            f"{where}: steps must be a whole number from 0 to {checks.INT32_MAX}, got {steps}"
         ) from None
 
 

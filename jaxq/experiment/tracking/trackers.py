@@ -79,7 +79,7 @@ class Trackers(Callback):
         # In the order given, and each once.
         names = dict.fromkeys(["tensorboard", *(tracker for tracker in track if tracker not in own)])
         for name in names:
-            _check_installed(checks.known("tracker", name, TRACKERS))
+            _check_installed(checks.one_of("tracker", name, TRACKERS))
         self._trackers = [(name, TRACKERS[name](track_agents)) for name in names]
         self._trackers += [(type(tracker).__name__, tracker) for tracker in own]
         self._running: list[BackgroundTracker] = []

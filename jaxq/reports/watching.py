@@ -1,6 +1,7 @@
 """Watching an agent: one greedy episode as a moving picture."""
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -11,8 +12,10 @@ from jaxq import checks
 from jaxq.agents.protocol import first_input, next_input
 from jaxq.engine import AgentState, Trainer
 from jaxq.engine.state import check_key, check_state
+from jaxq.experiment.evaluating import evaluate, instead, trained
 from jaxq.experiment.files import access
-from jaxq.experiment.reports.drawings import painter
+from jaxq.precision import in_32_bits
+from jaxq.reports.drawings import painter
 
 _LAST_MILLISECONDS = 1_000
 
@@ -54,6 +57,29 @@ def record(
     )
     access.replace(path, gif.getvalue())
     return True
+
+
+@in_32_bits()
+def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
+    """Draw an episode of the agent of a run that scores best, to `report/episode.gif`.
+
+    Args:
+        directory: A run directory.
+        warn: Told why newer checkpoints could not be used.
+
+    Returns:
+        Whether its environment can be drawn.
+
+    Raises:
+        InputValueError: If it is no run directory, or has no checkpoint that can be used.
+    """
+    plan, run, skipped = trained(directory)
+    for reason in skipped:
+        warn(instead(reason, run.steps))
+    scores = evaluate(plan, run, plan.config.evaluation_episodes).returns.mean(axis=1)
+    best = plan.population.agent(run.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
+    key = jax.random.key(plan.config.seed)
+    return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")
 
 
 def episode(trainer: Trainer, agent_state: AgentState, key: jax.Array, max_steps: int) -> np.ndarray:

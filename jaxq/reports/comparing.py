@@ -10,7 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxq import statistics
-from jaxq.experiment.reports.runs import Run
+from jaxq.experiment.ranking import interval_text, number
+from jaxq.reports.runs import Run
 from jaxq.statistics import Interval
 
 
@@ -77,6 +78,10 @@ def notes(runs: list[Run]) -> list[str]:
             f"The runs are on different environments ({', '.join(environments)}), "
             "whose scores have different scales."
         )
+    steps = {run.name: run.steps for run in runs}
+    if len({*steps.values()}) > 1:
+        listed = ", ".join(f"{name} {number:,}" for name, number in steps.items())
+        said.append(f"The agents trained for different numbers of env steps: {listed}.")
     return said + warnings(runs)
 
 
@@ -165,20 +170,6 @@ def as_json(runs: list[Run], pairs: list[Pair]) -> dict[str, Any]:
         "notes": notes(runs),
         "warnings": warnings(runs),
     }
-
-
-def number(value: float, digits: int = 4) -> str:
-    """Write a number, or a dash where there is none."""
-    if not math.isfinite(value):
-        return "-"
-    return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
-
-
-def interval_text(interval: Interval, digits: int = 4) -> str:
-    """Write an interval, or a dash where there is none."""
-    if math.isnan(interval.low):
-        return "-"
-    return f"[{number(interval.low, digits)}, {number(interval.high, digits)}]"
 
 
 def _pair(run: Run, over: Run) -> Pair:

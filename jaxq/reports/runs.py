@@ -20,6 +20,7 @@ from jaxq.experiment.files.records import (
     read_evaluation,
     read_metrics,
 )
+from jaxq.experiment.ranking import Ranked, ranked
 from jaxq.experiment.sampling import Distribution
 from jaxq.experiment.sweep_directory import with_runs
 
@@ -76,21 +77,22 @@ class Run:
         """One score per agent, `[N]`: of the final evaluation, or else of training so far."""
         return self.history.returns[-1] if self.returns is None else self.returns.mean(axis=1)
 
+    @functools.cached_property
+    def ranking(self) -> list[Ranked]:
+        """The combinations of swept values, the best first."""
+        return ranked([("", self.config, self.scores)])
+
+    @property
+    def steps(self) -> int:
+        """Env steps that each agent has done."""
+        return self.config.steps if self.history is None else int(self.history.steps[-1])
+
     @property
     def scored_by(self) -> str:
         """What the scores are."""
         if self.returns is None:
             return "return while training"
         return f"greedy evaluation, {self.returns.shape[1]} episodes"
-
-    @property
-    def seeds(self) -> int:
-        """Number of agents that share a combination of swept values."""
-        return self.config.agents // len(self.config.combinations)
-
-    def agents_of(self, combination: int) -> slice:
-        """Return which agents have a combination of swept values."""
-        return slice(combination * self.seeds, (combination + 1) * self.seeds)
 
 
 def read_runs(paths: list[Path]) -> list[Run]:
