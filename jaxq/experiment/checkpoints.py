@@ -6,7 +6,6 @@ so a checkpoint with its final name is complete, or its damage is detected.
 
 import contextlib
 import errno
-import functools
 import os
 import re
 import shutil
@@ -29,7 +28,6 @@ from jaxq.experiment.stored_arrays import (
     plain,
     read_arrays,
     read_manifest,
-    read_part,
     verify,
     write_manifest,
 )
@@ -116,35 +114,27 @@ class Checkpoints:
         return failed
 
     def restore(
-        self, like: AgentState, check: Callable[[dict[str, Any]], None] | None = None
+        self,
+        like: AgentState | dict[str, PyTree],
+        check: Callable[[dict[str, Any]], None] | None = None,
     ) -> Saved | None:
         """Read the newest undamaged checkpoint, or return `None` if none was ever written.
 
         Args:
-            like: Shapes, types and shardings of the population, such as `Population.template`.
+            like: Shapes, types and shardings of the population, such as `Population.template`; or
+                shapes and types of parts of it by name, which are read to numpy.
             check: Raises `DamagedError` if what was kept beside the state is not what there should be.
 
         Raises:
             InputValueError: If there are some, and none of them can be used.
         """
-        return self._newest(functools.partial(read_arrays, like=like), check)
-
-    def restore_part(
-        self, like: dict[str, PyTree], check: Callable[[dict[str, Any]], None] | None = None
-    ) -> Saved | None:
-        """Like `restore`, for parts of the state by name, read to numpy."""
-        return self._newest(functools.partial(read_part, like=like), check)
-
-    def _newest(
-        self, read: Callable[[Path], PyTree], check: Callable[[dict[str, Any]], None] | None
-    ) -> Saved | None:
         passed_over: list[str] = []
         for path in reversed(_complete(self._path)):
             try:
                 facts = verify(path)
                 if check is not None:
                     check(facts)
-                return Saved(read(path / _STATE), facts, passed_over)
+                return Saved(read_arrays(path / _STATE, like), facts, passed_over)
             except (DamagedError, OSError) as error:
                 passed_over.append(f"checkpoint {path.name} cannot be used: {error}")
         if not passed_over:

@@ -1,6 +1,6 @@
 """Greedy evaluation of the agents of a run."""
 
-from collections.abc import Callable
+import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -137,17 +137,17 @@ def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tu
     """Restore a run from its newest usable checkpoint; also return why newer ones are unusable."""
     opened = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(opened.read_config(), trust_imports=trust_imports))
-    saved = newest(opened, plan.config, Checkpoints.restore, plan.population.template)
+    saved = newest(opened, plan.config, plan.population.template)
     progress = Progress.restored(int(saved.state.steps), saved.facts)
     run = Run(plan.config, opened.path, plan.population, saved.state, progress)
     return plan, run, tuple(saved.passed_over)
 
 
-def newest(run: RunDirectory, config: Config, restore: Callable, like: Any) -> Saved:
-    """Read the newest usable checkpoint with `restore`, a method of `Checkpoints` that takes `like`."""
+def newest(run: RunDirectory, config: Config, like: Any) -> Saved:
+    """Read the newest usable checkpoint of a run, as `Checkpoints.restore` does."""
     checkpoints = Checkpoints(run.checkpoints)
     try:
-        saved = restore(checkpoints, like, lambda facts: check_facts(config.agents, facts))
+        saved = checkpoints.restore(like, functools.partial(check_facts, config.agents))
     finally:
         checkpoints.close()
     if saved is None:

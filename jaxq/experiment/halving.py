@@ -11,7 +11,6 @@ References:
 import dataclasses
 import functools
 import itertools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -134,43 +133,35 @@ class ActiveSubset:
 
     def __init__(self, population: Population) -> None:
         self._population = population
-        self._subset = functools.lru_cache(maxsize=1)(functools.partial(_subset, population))
+        self._subset = functools.lru_cache(maxsize=1)(self._smaller)
 
     def run(self, state: AgentState, num_steps: int, stopped: np.ndarray) -> tuple[AgentState, Metrics]:
         """Train all but the stopped agents, bool `[N]`, which keep their states and have NaN metrics."""
         if not stopped.any():
             return self._population.run(state, num_steps)
         kept = np.flatnonzero(~stopped)
-        subset = self._subset(kept.size)
+        subset, take, put = self._subset(kept.size)
         # The last one again, to fill up.
-        taken = np.pad(kept, (0, subset.population.size - kept.size), mode="edge")
-        trained, metrics = subset.population.run(subset.take(state, taken), num_steps)
-        return subset.put(state, trained, metrics, kept)
+        taken = np.pad(kept, (0, subset.size - kept.size), mode="edge")
+        trained, metrics = subset.run(take(state, taken), num_steps)
+        return put(state, trained, metrics, kept)
 
-
-class _Subset(NamedTuple):
-    """A smaller population, with gather and scatter."""
-
-    population: Population
-    take: jax.stages.Wrapped
-    put: jax.stages.Wrapped
-
-
-def _subset(population: Population, size: int) -> _Subset:
-    trainer, mesh, chunk = population.trainer, population.mesh, population.chunk
-    if trainer.agent.elementwise or mesh.devices.flat[0].platform != "cpu":
-        # Elementwise numbers do not depend on the chunk, and elsewhere numbers depend on it anyhow.
-        chunk = min(chunk, default_chunk(trainer, size, mesh))
-    # Whole chunks on all devices: other sizes could not be spread over them.
-    devices = mesh.size * chunk
-    small = Population(trainer, -(-size // devices) * devices, chunk=chunk, mesh=mesh)
-    place = [jax.tree.map(lambda leaf: leaf.sharding, each.template) for each in (small, population)]
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    return _Subset(
-        small,
-        jax.jit(_take, out_shardings=place[0]),
-        jax.jit(_put, out_shardings=(place[1], everywhere)),
-    )
+    def _smaller(self, size: int) -> tuple[Population, jax.stages.Wrapped, jax.stages.Wrapped]:
+        """Make a population of so many agents, with gather and scatter."""
+        trainer, mesh, chunk = self._population.trainer, self._population.mesh, self._population.chunk
+        if trainer.agent.elementwise or mesh.devices.flat[0].platform != "cpu":
+            # Elementwise numbers do not depend on the chunk, and elsewhere numbers depend on it anyhow.
+            chunk = min(chunk, default_chunk(trainer, size, mesh))
+        # Whole chunks on all devices: other sizes could not be spread over them.
+        devices = mesh.size * chunk
+        subset = Population(trainer, -(-size // devices) * devices, chunk=chunk, mesh=mesh)
+        here, there = (
+            jax.tree.map(lambda leaf: leaf.sharding, each.template)
+            for each in (subset, self._population)
+        )
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        put = jax.jit(_put, out_shardings=(there, everywhere))
+        return subset, jax.jit(_take, out_shardings=here), put
 
 
 def _take(state: AgentState, kept: jax.Array) -> AgentState:

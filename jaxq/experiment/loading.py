@@ -12,7 +12,6 @@ from jaxq.agents import Agent, Algorithm
 from jaxq.engine import Trainer
 from jaxq.engine.memory_use import num_bytes
 from jaxq.engine.state import describe
-from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory, checked_path
@@ -163,7 +162,7 @@ def _population(
     parts = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((config.agents, *leaf.shape), leaf.dtype), parts
     )
-    saved = newest(run, config, Checkpoints.restore_part, parts)
+    saved = newest(run, config, parts)
     replays, steps = saved.state.pop("memory", None), saved.facts["steps"]
     returns = np.array(saved.facts["returns"], float)
     reasons = [instead(reason, steps) for reason in saved.passed_over]

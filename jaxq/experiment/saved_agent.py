@@ -21,7 +21,7 @@ from jaxq.experiment.stored_arrays import (
     DamagedError,
     checkpointer,
     plain,
-    read_part,
+    read_arrays,
     verify,
     with_keys,
     write_manifest,
@@ -126,7 +126,7 @@ def read_learned(path: Path, trainer: Trainer) -> Learned:
     """Read the `Learned` of a saved agent."""
     like = template(trainer)
     try:
-        return on_device(read_part(path.absolute() / _STATE, like._asdict()), like)
+        return on_device(read_arrays(path.absolute() / _STATE, like._asdict()), like)
     except DamagedError as error:
         raise _damaged(path, error) from None
 

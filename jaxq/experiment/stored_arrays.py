@@ -4,11 +4,9 @@ A manifest ends with a checksum of itself, and must equal what would be written 
 bit of it changes unnoticed.
 """
 
-import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,40 +36,37 @@ def checkpointer() -> Any:
 
 
 def read_arrays(path: Path, like: PyTree) -> PyTree:
-    """Read all arrays, which must have the names, shapes and types of `like`, onto its shardings.
+    """Read arrays of given names, shapes and types.
+
+    Args:
+        path: Directory of the arrays.
+        like: Shapes, types and shardings of all of them; or of parts by name, which are read to numpy,
+            with PRNG keys as key data.
 
     Raises:
-        DamagedError: If they are others, or cannot be read.
+        DamagedError: If the arrays are others, or cannot be read.
     """
-    numbers = jax.eval_shape(plain, like)
-    with _as_damage():
-        _check_same(_stored(path), _by_name(numbers))
+    numbers, parts = jax.eval_shape(plain, like), isinstance(like, dict)
+    try:
         import orbax.checkpoint as ocp
 
-        sharded = jax.tree.map(
-            lambda leaf, like: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=like.sharding),
-            numbers,
-            like,
-        )
-        arguments = ocp.checkpoint_utils.construct_restore_args(sharded)
-        restored = checkpointer().restore(path, item=numbers, restore_args=arguments)
-    return with_keys(restored, like)
-
-
-def read_part(path: Path, like: dict[str, PyTree]) -> dict[str, PyTree]:
-    """Read the parts named in `like` to numpy, with PRNG keys as key data.
-
-    Raises:
-        DamagedError: If they are others, or cannot be read.
-    """
-    numbers = jax.eval_shape(plain, like)
-    with _as_damage():
-        stored = {name: leaf for name, leaf in _stored(path).items() if name.split("/")[0] in like}
+        stored = _by_name(checkpointer().metadata(path).item_metadata.tree)
+        if parts:
+            stored = {name: leaf for name, leaf in stored.items() if name.split("/")[0] in like}
+            arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), numbers)
+        else:
+            arguments = ocp.checkpoint_utils.construct_restore_args(
+                jax.tree.map(lambda leaf, like: leaf.update(sharding=like.sharding), numbers, like)
+            )
         _check_same(stored, _by_name(numbers))
-        import orbax.checkpoint as ocp
-
-        arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), numbers)
-        return checkpointer().restore(path, item=numbers, restore_args=arguments, partial_restore=True)
+        restored = checkpointer().restore(
+            path, item=numbers, restore_args=arguments, partial_restore=parts
+        )
+    except DamagedError:
+        raise
+    except Exception as error:
+        raise DamagedError(str(error).strip().splitlines()[0]) from error
+    return restored if parts else with_keys(restored, like)
 
 
 def plain(tree: PyTree) -> PyTree:
@@ -150,21 +145,6 @@ def verify(directory: Path) -> dict[str, Any]:
         if listed[name] != _described(found[name]):
             raise DamagedError(f"{name!r} is not what was written")
     return manifest
-
-
-@contextlib.contextmanager
-def _as_damage() -> Iterator[None]:
-    try:
-        yield
-    except DamagedError:
-        raise
-    except Exception as error:
-        raise DamagedError(str(error).strip().splitlines()[0]) from error
-
-
-def _stored(path: Path) -> dict[str, Any]:
-    """Return shapes and types of the stored arrays by name."""
-    return _by_name(checkpointer().metadata(path).item_metadata.tree)
 
 
 def _by_name(tree: PyTree) -> dict[str, Any]:

@@ -13,8 +13,13 @@ from tensorboardX.record_writer import register_writer_factory
 
 from jaxq.experiment.files import access
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking.code_version import code_version
-from jaxq.experiment.tracking.rows import Row, agent_hparams, evaluation_rows, segment_rows
+from jaxq.experiment.tracking.logged import (
+    Row,
+    agent_hparams,
+    code_version,
+    evaluation_rows,
+    segment_rows,
+)
 
 
 class TensorBoard:

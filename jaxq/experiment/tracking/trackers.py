@@ -11,9 +11,8 @@ from typing import Any, Protocol
 from jaxq import checks
 from jaxq.experiment.callbacks import Callback, Run
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking.mlflow import MLflow
+from jaxq.experiment.tracking.services import MLflow, Wandb
 from jaxq.experiment.tracking.tensorboard import TensorBoard
-from jaxq.experiment.tracking.wandb import Wandb
 
 
 class Tracker(Protocol):
