@@ -149,7 +149,7 @@ def evaluate(args: Namespace) -> int:
     from jaxq.experiment.directory import finite
     from jaxq.experiment.display import evaluation_tables
     from jaxq.experiment.evaluating import evaluate_directory
-    from jaxq.experiment.manifest import DamagedError
+    from jaxq.experiment.stored_arrays import DamagedError
 
     kinds = {"strict": args.strict, "trust_imports": args.trust_imports}
     try:

@@ -20,7 +20,7 @@ from jaxq.experiment.divergence import DivergenceError
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import check_name, each
 from jaxq.experiment.plan import check_steps_done, prepare, written
-from jaxq.experiment.stopping import StoppedError, StopRequest, stop_requests
+from jaxq.experiment.runner import StoppedError, StopRequest, stop_requests
 from jaxq.experiment.sweep_directory import SweepDirectory
 from jaxq.experiment.tracking import Tracker, Trackers
 
