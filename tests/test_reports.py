@@ -465,7 +465,7 @@ SPOILED = {
     "evaluation": (replace("report/evaluation.json", "{"), "evaluation.json: no JSON"),
     "evaluation's agents": (evaluation(returns=[[1.0]]), "one list for each"),
     "evaluation's lengths": (evaluation(returns=[[1.0], [1.0], [1.0], []]), "list of 1 numbers"),
-    "evaluation's episodes": (evaluation(returns=[[]] * 4), "at least one episode"),
+    "evaluation's episodes": (evaluation(returns=[[]] * 4), "at least one number"),
     "evaluation's text": (evaluation(returns=[["1"]] * 4), "list of 1 numbers"),
     "evaluation's truth": (evaluation(returns=[[True]] * 4), "list of 1 numbers"),
     "divergence": (evaluation(diverged=[7]), "numbers of agents"),

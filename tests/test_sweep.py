@@ -281,10 +281,6 @@ def test_a_name_never_leaves_the_directory(tmp_path, name):
         ('{"format": 1, "track": {}, "groups": {"../a": {}}}', "name must be"),
         ('{"format": 1, "track": {}, "groups": {"a": 1}}', "sweep.json: a: expected names with values"),
         ('{"format": 1, "track": {}, "groups": {"a": {}}}', "it has no environment"),
-        (
-            '{"format": 1, "track": {}, "groups": {"a": {"only_in_python": ["network"]}}}',
-            "network was given in Python",
-        ),
     ],
 )
 def test_a_damaged_queue_is_one_line(tmp_path, capsys, content, words):

@@ -20,8 +20,7 @@ from jaxq.engine import Metrics
 from jaxq.experiment import Experiment, configure
 from jaxq.experiment.progress import Progress
 from jaxq.experiment.tracking import Trackers
-from jaxq.experiment.tracking.code_version import code_version
-from jaxq.experiment.tracking.rows import segment_rows
+from jaxq.experiment.tracking.logged import code_version, segment_rows
 from jaxq.experiment.tracking.trackers import BackgroundTracker
 
 RATES = [1e-3, 1e-2]

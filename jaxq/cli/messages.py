@@ -8,22 +8,11 @@ from collections.abc import Iterable, Iterator
 from rich.console import Console
 
 
-def one_line(box: str) -> str:
-    """Take the message out of the frame that tyro draws, without the help that follows below it."""
-    message = []
-    for line in box.splitlines()[1:]:
-        text = line.strip("│╰╯╭╮─ \t")
-        if not text.strip("-") or not text:
-            if message:
-                break
-            continue
-        message.append(text)
-    return re.sub(r"\s+", " ", " ".join(message)).strip() or "see jaxq --help"
-
-
 def in_options(message: str, names: Iterable[str]) -> str:
     """Say keyword arguments that an error names as options of the command line."""
     message = re.sub(r"\bsweep=\{'(\w+)': \[([^]]*)\]\}", r"--sweep \1=\2", message)
+    if not names:
+        return message
     named = re.compile(rf"\b(example|leave out|use|or) ({'|'.join(names)})=('?)([\w.:/+-]+)\3")
 
     def option(found: re.Match) -> str:

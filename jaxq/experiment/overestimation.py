@@ -42,11 +42,11 @@ def warning(q_values: np.ndarray, largest_values: np.ndarray) -> str | None:
     )
 
 
-class OverestimationWarner(Callback):
-    """Says once that values are above any possible return.
+class ValueMonitor(Callback):
+    """Warns once of values above any possible return.
 
     Args:
-        warn: Told so.
+        warn: Takes the warning.
     """
 
     def __init__(self, warn: Callable[[str], None]) -> None:
@@ -54,10 +54,10 @@ class OverestimationWarner(Callback):
         self._warned = False
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Look at the mean values of the segment."""
+        """Warn if values are too large for the first time."""
         if self._warned or progress.largest_values is None:
             return
         said = warning(progress.metrics.q_value, progress.largest_values)
-        if said:
-            self._warn(f"after {progress.steps:,} steps {said}")
+        if said is not None:
             self._warned = True
+            self._warn(f"after {progress.steps:,} steps {said}")

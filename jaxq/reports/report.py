@@ -33,7 +33,7 @@ def report_directory(paths: list[Path], out: Path | None) -> Path:
     """
     if out is None and len(paths) > 1:
         raise checks.InputValueError(
-            f"a report on {len(paths)} runs needs a directory of its own; for example --out report"
+            f"a report on {len(paths)} runs needs a directory of its own; for example out='report'"
         )
     directory = paths[0] / "report" if out is None else out
     try:
@@ -42,10 +42,10 @@ def report_directory(paths: list[Path], out: Path | None) -> Path:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise checks.InputValueError(
-            f"output directory {directory} cannot be written ({reason}); choose another --out"
+            f"output directory {directory} cannot be written ({reason}); choose another directory"
         ) from None
     if occupied:
-        raise checks.InputValueError(f"output directory {out} is not empty; choose another --out")
+        raise checks.InputValueError(f"output directory {out} is not empty; choose another directory")
     return directory
 
 
