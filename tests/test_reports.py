@@ -459,7 +459,7 @@ SPOILED = {
     "metrics' list": (row(agents=[]), "line 1: expected names with values"),
     "metrics' agents": (row(agents={"episode_return": [1.0]}), "list of 4 numbers"),
     "metrics' names": (row(agents={}), "episode_return"),
-    "metrics' steps": (row(steps="1"), "steps must be a whole number"),
+    "metrics' steps": (row(steps="1"), "[steps, seconds"),
     "metrics' null": (row(steps=None), "steps must be a whole number"),
     "metrics' huge": (row(seconds=10**400), "list of 3 numbers"),
     "evaluation": (replace("report/evaluation.json", "{"), "evaluation.json: no JSON"),
