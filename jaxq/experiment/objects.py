@@ -83,6 +83,8 @@ def is_plain(value: Any) -> bool:
     """Tell whether JSON can say a value."""
     if isinstance(value, tuple | list):
         return all(map(is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(name, str) for name in value) and all(map(is_plain, value.values()))
     return isinstance(value, bool | int | float | str | None)
 
 
