@@ -13,7 +13,7 @@ import pytest
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment import distributed, rendezvous
+from jaxq.experiment import distributed
 
 CORES = sorted(os.sched_getaffinity(0))[:2] if hasattr(os, "sched_getaffinity") else []
 pytestmark = pytest.mark.skipif(len(CORES) < 2, reason="needs two cores to give each process one")
@@ -183,14 +183,14 @@ def test_the_first_process_needs_a_free_port_of_its_own(capsys):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_processes_meet_also_where_others_knock(host):
-    address = rendezvous.Address.read(f"{host}:{free_port()}")
+    address = distributed.Address.read(f"{host}:{free_port()}")
     with ThreadPoolExecutor() as threads:
-        waiting = [threads.submit(rendezvous.meet, address, 3, number, 20.0) for number in (0, 1)]
+        waiting = [threads.submit(distributed.meet, address, 3, number, 20.0) for number in (0, 1)]
         with pytest.raises(jaxq.InputError, match="another --num-processes than 4"):
-            rendezvous.meet(address, 4, 3, 20.0)
+            distributed.meet(address, 4, 3, 20.0)
         with socket.create_connection((address.host, address.port)) as stranger:
             stranger.sendall(b"GET / HTTP/1.1\r\n")
-        assert rendezvous.meet(address, 3, 2, 20.0) is None
+        assert distributed.meet(address, 3, 2, 20.0) is None
         assert [future.result() for future in waiting] == [None, None]
 
 

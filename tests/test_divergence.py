@@ -18,9 +18,9 @@ from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display
 from jaxq.experiment.divergence import DivergenceMonitor
-from jaxq.experiment.manifest import read_manifest
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.progress import Progress
+from jaxq.experiment.stored_arrays import read_manifest
 from jaxq.reports.curves import mean_label
 from jaxq.reports.runs import read_run
 

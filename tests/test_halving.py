@@ -308,4 +308,4 @@ def test_what_halving_takes_beside_the_population_must_fit(monkeypatch):
     monkeypatch.setattr("jaxq.experiment.halving.memory_limit", lambda mesh: 2 * use.total)
     population = prepare(config).population
     # Those that train on never need more than was checked.
-    assert ActiveSubset(population)._subset(4).population.memory().total <= use.total
+    assert ActiveSubset(population)._subset(4)[0].memory().total <= use.total

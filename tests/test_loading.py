@@ -87,7 +87,7 @@ def test_an_agent_is_the_one_that_was_trained(run):
 def test_only_what_is_asked_for_is_read(table):
     agent = jaxq.load(table)
     like = {"hparams": jax.tree.map(lambda leaf: jnp.zeros((3,), leaf.dtype), agent.hparams)}
-    saved = Checkpoints(table / "checkpoints").restore_part(like)
+    saved = Checkpoints(table / "checkpoints").restore(like)
     assert [*saved.state] == ["hparams"]
     assert isinstance(saved.state["hparams"].discount, np.ndarray)
 

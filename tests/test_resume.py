@@ -23,9 +23,9 @@ from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.configuring import extended
 from jaxq.experiment.directory import RunDirectory
-from jaxq.experiment.manifest import DamagedError, read_manifest
 from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.progress import check_facts
+from jaxq.experiment.stored_arrays import DamagedError, read_manifest
 
 KILLS = 20
 WORDS = (
@@ -396,8 +396,8 @@ def test_on_a_full_disk_the_last_good_checkpoint_stays(tmp_path, cache, small_di
                 time.sleep(0.01)
     out, error = process.communicate(timeout=300)
     assert process.returncode == 1, out
-    assert "No space left on device" in error
-    assert error.count("\n") == 1
+    # Where the disk fills up in the middle of a checkpoint, orbax has its say before.
+    assert "No space left on device" in error.splitlines()[-1]
     assert Checkpoints(directory / "checkpoints").restore(_template(directory)).facts["steps"] > 200
     # Where there is space again, it goes on.
     moved = shutil.copytree(directory, tmp_path / "moved")

@@ -12,7 +12,7 @@ import jaxq
 from jaxq import cli
 from jaxq.experiment import read_config
 from jaxq.experiment.plan import describe, prepare
-from jaxq.experiment.tracking.rows import agent_hparams
+from jaxq.experiment.tracking.logged import agent_hparams
 from jaxq.reports import read_run
 
 RATES = "loguniform:1e-3:1"

@@ -174,7 +174,9 @@ class EnsembleOf:
     """
 
     leaves: ClassVar[Mapping[str, Hyperparameter]] = {
-        "mask_probability": Hyperparameter(0.5, 0, 1, open_low=True)
+        "mask_probability": Hyperparameter(
+            0.5, 0, 1, open_low=True, meaning="probability that a member learns from a transition"
+        )
     }
 
     ensemble_size: int = 10

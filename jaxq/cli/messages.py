@@ -1,8 +1,11 @@
 """What is said when something goes wrong: one line on standard error."""
 
+import contextlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+
+from rich.console import Console
 
 
 def in_options(message: str, names: Iterable[str]) -> str:
@@ -29,3 +32,11 @@ def fail(message: str, code: int) -> int:
 def warn(message: str) -> None:
     """Say what the user should know of a result, beside it on standard error."""
     print(f"jaxq: warning: {' '.join(message.splitlines())}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal what takes a while, as long as it does; a log has no need of it."""
+    console = Console(stderr=True)
+    with console.status(what) if console.is_terminal else contextlib.nullcontext():
+        yield

@@ -5,9 +5,10 @@ from argparse import Namespace
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from jaxq.checks import InputError, InputValueError
+from jaxq.checks import InputError, InputValueError, one_of
 from jaxq.cli.arguments import command
 from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
@@ -77,22 +78,55 @@ def compare(args: Namespace) -> None:
 
 @command()
 def envs(_: Namespace) -> None:
-    """List the environments."""
+    """List the environments: what there is to do and to get, and why some cannot be used."""
     from jaxq.envs import listing
 
-    table = Table("environment", "actions", "observation", "note", box=None)
+    table = Table("environment", "actions", "observation", "random", "best", "what it is", box=None)
     for info in listing():
         actions = "" if info.actions is None else str(info.actions)
-        table.add_row(info.id, actions, info.observation.replace("[", "\\["), info.note)
-    Console().print(table)
+        returns = ["" if value is None else f"{value:.3g}" for value in (info.random, info.best)]
+        about = ". ".join(text for text in (info.about, info.note) if text)
+        table.add_row(info.id, actions, escape(info.observation), *returns, escape(about))
+    console = Console()
+    console.print(table)
+    console.print(
+        "random: mean return of random legal actions, measured over 1,024 episodes; "
+        "best: the largest mean return that there can be, where it is known",
+        highlight=False,
+    )
 
 
 @command()
-def algorithms(_: Namespace) -> None:
-    """List the algorithms."""
+def algorithms(args: Namespace) -> None:
+    """List the algorithms.
+
+    NAME?: An algorithm to list alone, with all that it takes.
+    --verbose: List every keyword and hyperparameter of each, with range, default and meaning.
+    """
     from jaxq.agents import ALGORITHMS, summary
 
+    names = [*ALGORITHMS] if args.name is None else [one_of("algorithm", args.name, ALGORITHMS)]
+    console = Console()
+    if args.verbose or args.name is not None:
+        for name in names:
+            console.print(_keywords(name))
+        return
     table = Table("algorithm", "", box=None)
-    for name in ALGORITHMS:
+    for name in names:
         table.add_row(name, summary(name))
-    Console().print(table)
+    console.print(table)
+
+
+def _keywords(name: str) -> Table:
+    """Make the table of all that a recipe takes; a star marks what may vary over a population."""
+    from jaxq.agents import recipe, summary
+    from jaxq.agents.catalogue import keywords_of
+
+    table = Table("keyword", "default", "range", "meaning", box=None)
+    table.title, table.title_justify = f"{name}: {summary(name)}", "left"
+    table.caption = "* a hyperparameter: --sweep and --sample vary it within one program"
+    for keyword in keywords_of(recipe(name)()):
+        star = " *" if keyword.is_leaf else ""
+        texts = keyword.name + star, keyword.default, keyword.range, keyword.meaning
+        table.add_row(*map(escape, texts))
+    return table

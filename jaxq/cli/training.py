@@ -9,7 +9,7 @@ from rich.console import Console
 from jaxq.checks import InputValueError
 from jaxq.cli.arguments import TRUST_IMPORTS, command
 from jaxq.cli.assignments import parse_lists, parse_texts, parse_values
-from jaxq.cli.messages import fail, in_options, warn
+from jaxq.cli.messages import fail, in_options, warn, working
 
 _PROCESSES = """
 --distributed: Spread the agents over several processes; SLURM, Open MPI, Kubernetes and TPU pods are
@@ -25,7 +25,7 @@ _FIELDS = (
 )  # fmt: skip
 
 
-@command(_PROCESSES)
+@command(_PROCESSES, report=True)
 def train(args: Namespace) -> int:
     """Train a population of agents on an environment, evaluate it, and write a run directory.
 
@@ -42,7 +42,8 @@ def train(args: Namespace) -> int:
     --steps N: Env steps of each agent; by default as many as the environment needs.
     --seed S: Seed, by default 0; the same seed gives the same numbers on the same machine.
     --set NAME=VALUE+: Settings and hyperparameters for all agents, such as learning_rate=0.001
-        double=true; objects by import path, such as network=module:attribute.
+        double=true, which `jaxq algorithms --verbose` lists; objects by import path, such as
+        network=module:attribute.
     --sweep NAME=V1,V2,...+: Values of hyperparameters, which share one program, and of settings such as
         batch_size=32,64, hidden_sizes=64x64,128x128 or algorithm=dqn,c51, which get a program and a run
         directory each, one after another; every combination gets as many agents.
@@ -60,10 +61,12 @@ def train(args: Namespace) -> int:
     --track wandb|mlflow*: Where to log, beside the TensorBoard files in the run directory; may be given
         several times.
     --track-agents: Log a run for each agent, beside the one of the population.
+    --report: Draw the report when all is trained, as `jaxq report` does later.
     --trust-imports: Import what --config names by import path, which runs those modules.
     """
-    prepare(args)
-    from jaxq.experiment import Experiment, Sweep, read_groups
+    with working("importing JAX and the engine"):
+        prepare(args)
+        from jaxq.experiment import Experiment, Sweep, read_groups
     from jaxq.experiment.directory import default_path
     from jaxq.experiment.groups import ALL, split
     from jaxq.experiment.objects import WHATS, name_of, with_imports
@@ -87,31 +90,33 @@ def train(args: Namespace) -> int:
     directory = args.out or default_path(*names)
     tracking = args.track, args.track_agents
     if [*groups] == [ALL]:
-        return _run(Experiment(groups[ALL], directory, *tracking))
-    return _run(Sweep(groups, directory, *tracking))
+        return _run(Experiment(groups[ALL], directory, *tracking), args.report)
+    return _run(Sweep(groups, directory, *tracking), args.report)
 
 
-@command(TRUST_IMPORTS, _PROCESSES)
+@command(TRUST_IMPORTS, _PROCESSES, report=True)
 def resume(args: Namespace) -> int:
     """Go on with a run that was interrupted, or to more steps, from its newest checkpoint.
 
     DIR: A run directory, or that of a sweep with several.
     --steps N: Env steps of each agent in all; by default as many as were planned. All schedules stretch
         with the run: learning rate, epsilon, temperature and importance keep their shares of it.
+    --report: Draw the report when all is trained.
     """
     prepare(args)
     from jaxq.experiment import Experiment, Sweep
     from jaxq.experiment.sweep_directory import is_sweep
 
     kind = Sweep if is_sweep(args.dir) else Experiment
-    return _run(kind.resume(args.dir, steps=args.steps, trust_imports=args.trust_imports))
+    experiment = kind.resume(args.dir, steps=args.steps, trust_imports=args.trust_imports)
+    return _run(experiment, args.report)
 
 
-def _run(experiment: Any) -> int:
+def _run(experiment: Any, report: bool) -> int:
     from jaxq.experiment import DivergenceError, StoppedError, SweepError
 
     try:
-        experiment.run(Console())
+        experiment.run(Console(), report=report)
     except StoppedError as stopped:
         return fail(str(stopped), 128 + stopped.number)
     except (DivergenceError, SweepError) as failed:
@@ -149,7 +154,7 @@ def evaluate(args: Namespace) -> int:
     from jaxq.experiment.directory import finite
     from jaxq.experiment.display import evaluation_tables
     from jaxq.experiment.evaluating import evaluate_directory
-    from jaxq.experiment.manifest import DamagedError
+    from jaxq.experiment.stored_arrays import DamagedError
 
     kinds = {"strict": args.strict, "trust_imports": args.trust_imports}
     try:

@@ -10,7 +10,7 @@ from jaxq.experiment.groups import configure_sweep
 from jaxq.experiment.loaded_agent import AgentCarry, LoadedAgent
 from jaxq.experiment.loading import load
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.stopping import StoppedError
+from jaxq.experiment.runner import StoppedError
 from jaxq.experiment.sweep import Sweep, SweepError
 from jaxq.experiment.tuning import Tuning, tune
 

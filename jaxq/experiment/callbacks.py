@@ -1,4 +1,4 @@
-"""Callbacks: what the user wants to be done when a run starts, after every segment, and at its end."""
+"""Callbacks: hooks at the start of a run, after every segment, and at its end."""
 
 import contextlib
 from collections.abc import Sequence
@@ -23,16 +23,10 @@ class Run:
         population: The population, whose methods take `state`.
         state: All its agents as they are now, leaves `[N, ...]` with their replays. Whoever keeps it
             keeps the memory of all of it.
-        progress: What came of the last segment.
+        progress: Progress after the last segment.
         stopped: Why a callback stops the run; `None` if none does.
         returns: Undiscounted returns of the final evaluation, `[N, episodes]`; `None` before it.
 
-    Args:
-        config: What is trained.
-        directory: The run directory.
-        population: The population.
-        state: Its agents.
-        progress: What came of the last segment, if there was one.
     """
 
     def __init__(
@@ -120,10 +114,10 @@ class Callback(Protocol):
 
 
 class UserCallbacks(Callback):
-    """The callbacks of the user, as one whose `on_segment` does not raise.
+    """The user's callbacks as one, whose `on_segment` keeps the exception instead of raising it.
 
     Attributes:
-        error: What a callback has raised in the last segment, if one has.
+        error: Exception of a callback in the last segment.
 
     Args:
         callbacks: The callbacks.

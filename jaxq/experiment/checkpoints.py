@@ -1,9 +1,10 @@
-"""Checkpoints: all there is to a population, written beside the training and found again whole.
+"""Checkpoints: the whole state of a population, written in the background.
 
-A checkpoint is written to a directory with another name, listed with checksums, and renamed when it is
-complete; so whatever happens in between, those that have their name are good, or damage is found.
+A checkpoint is written to a temporary directory, listed with checksums, and renamed when it is complete;
+so a checkpoint with its final name is complete, or its damage is detected.
 """
 
+import contextlib
 import errno
 import os
 import re
@@ -21,8 +22,15 @@ from jaxq import checks
 from jaxq.engine import AgentState
 from jaxq.experiment.distributed import barrier, is_primary
 from jaxq.experiment.files import access
-from jaxq.experiment.manifest import DamagedError, read_manifest, verify, write_manifest
-from jaxq.experiment.stored_arrays import checkpointer, plain, read_arrays, read_part
+from jaxq.experiment.stored_arrays import (
+    DamagedError,
+    checkpointer,
+    plain,
+    read_arrays,
+    read_manifest,
+    verify,
+    write_manifest,
+)
 from jaxq.types import PyTree
 
 _UNFINISHED = ".unfinished"
@@ -32,12 +40,12 @@ VERSIONS = ("jaxq", "jax", "orbax-checkpoint")
 
 
 class Saved(NamedTuple):
-    """What a checkpoint held.
+    """Content of a checkpoint.
 
     Attributes:
         state: The population, or the parts of it that were asked for.
-        facts: What was kept beside it, as JSON has it.
-        passed_over: Why newer checkpoints could not be used.
+        facts: Values stored beside it, as JSON has them.
+        passed_over: Reasons why newer checkpoints are unusable.
     """
 
     state: PyTree
@@ -64,95 +72,69 @@ class Checkpoints:
         self._writer.submit(checkpointer)
 
     def at(self, steps: int) -> Path | None:
-        """Return the directory of the checkpoint after so many steps, if there is one."""
+        """Directory of the checkpoint after so many steps, if there is one."""
         path = self._path / checkpoint_name(steps)
         return path if path.is_dir() else None
 
     def save(self, state: AgentState, steps: int, score: float, facts: dict[str, Any]) -> str | None:
-        """Begin to write a checkpoint; training may go on meanwhile.
+        """Start writing a checkpoint; return the error of the previous one, or `None`.
 
         Args:
-            state: The population.
+            state: The population; training may go on meanwhile.
             steps: Env steps of each agent so far, by which the checkpoint is named.
             score: The higher, the better; NaN for none.
-            facts: What else to keep, as JSON has it.
-
-        Returns:
-            Why the one before could not be written, or `None` if it could.
+            facts: Values to store beside it, as JSON has them.
         """
-        failed = self.wait()
-        facts = {
-            "steps": steps,
-            "score": None if np.isnan(score) else score,
-            "versions": {name: metadata.version(name) for name in VERSIONS},
-            **facts,
-        }
+        failed, arrays = self.wait(), plain(state)
+        versions = {name: metadata.version(name) for name in VERSIONS}
+        score = None if np.isnan(score) else score
+        facts = {"steps": steps, "score": score, "versions": versions, **facts}
         if jax.process_count() > 1:
             # All write their parts, and meet on the way.
             self._writing = Future()
-            self._writing.set_result(self._write(plain(state), facts))
-        else:
-            # A copy, as the arrays may be given to the next segment; made in the memory of the last one,
-            # as training waits and memory that was never touched takes several times as long.
-            arrays = plain(state)
-            if self._copy is None:
-                self._copy = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), arrays)
-            jax.tree.map(_copy_into, self._copy, arrays)
-            self._writing = self._writer.submit(self._write, self._copy, facts)
+            self._writing.set_result(self._write(arrays, facts))
+            return failed
+        # A copy, as the arrays may be given to the next segment; made in the memory of the last one, as
+        # training waits and memory that was never touched takes several times as long.
+        if self._copy is None:
+            self._copy = jax.tree.map(lambda leaf: np.empty(leaf.shape, leaf.dtype), arrays)
+        jax.tree.map(_copy_into, self._copy, arrays)
+        self._writing = self._writer.submit(self._write, self._copy, facts)
         return failed
 
     def wait(self) -> str | None:
-        """Wait until what is being written is written; return why it could not be, or `None`."""
+        """Wait for the checkpoint being written; return its error, or `None`."""
         writing, self._writing = self._writing, None
         return writing.result() if writing else None
 
     def close(self) -> str | None:
-        """Finish writing, and end the thread that writes."""
+        """Wait, and end the background thread."""
         failed = self.wait()
         self._writer.shutdown()
         return failed
 
     def restore(
-        self, like: AgentState, check: Callable[[dict[str, Any]], None] | None = None
+        self,
+        like: AgentState | dict[str, PyTree],
+        check: Callable[[dict[str, Any]], None] | None = None,
     ) -> Saved | None:
-        """Read the newest checkpoint that is whole, or return `None` where none was ever written.
+        """Read the newest undamaged checkpoint, or return `None` if none was ever written.
 
         Args:
-            like: Shapes, types and shardings of the population, such as `Population.template`.
+            like: Shapes, types and shardings of the population, such as `Population.template`; or
+                shapes and types of parts of it by name, which are read to numpy.
             check: Raises `DamagedError` if what was kept beside the state is not what there should be.
 
         Raises:
             InputValueError: If there are some, and none of them can be used.
         """
-        return self._newest(lambda path: read_arrays(path, like), check)
-
-    def restore_part(
-        self, like: dict[str, PyTree], check: Callable[[dict[str, Any]], None] | None = None
-    ) -> Saved | None:
-        """Read parts of a population's state, such as what it has learned without its replay.
-
-        Args:
-            like: Shapes and types of the parts by their names.
-            check: As in `restore`.
-
-        Returns:
-            The parts by their names as the state, in numpy; `None` where there is no checkpoint.
-
-        Raises:
-            InputValueError: If there are some, and none of them can be used.
-        """
-        return self._newest(lambda path: read_part(path, like), check)
-
-    def _newest(
-        self, read: Callable[[Path], PyTree], check: Callable[[dict[str, Any]], None] | None
-    ) -> Saved | None:
         passed_over: list[str] = []
-        for path in reversed(self._complete()):
+        for path in reversed(_complete(self._path)):
             try:
                 facts = verify(path)
                 if check is not None:
                     check(facts)
-                return Saved(read(path / _STATE), facts, passed_over)
+                return Saved(read_arrays(path / _STATE, like), facts, passed_over)
             except (DamagedError, OSError) as error:
                 passed_over.append(f"checkpoint {path.name} cannot be used: {error}")
         if not passed_over:
@@ -161,11 +143,6 @@ class Checkpoints:
             f"{self._path} has no checkpoint to go on from; {'; '.join(passed_over)}; "
             "start again in another directory"
         )
-
-    def _complete(self) -> list[Path]:
-        if not self._path.is_dir():
-            return []
-        return sorted(path for path in self._path.iterdir() if _NAME.fullmatch(path.name))
 
     def _write(self, tree: PyTree, facts: dict[str, Any]) -> str | None:
         unfinished, path = self._path / _UNFINISHED, self._path / checkpoint_name(facts["steps"])
@@ -191,29 +168,29 @@ class Checkpoints:
         return None
 
     def _prune(self, written: Path) -> None:
-        """Remove all but the newest ones and the one with the best score."""
+        """Retain the newest checkpoints and the best one."""
         # Those that would be after this one are damaged, or the run would have gone on from them.
-        complete = [path for path in self._complete() if path.name <= written.name]
-        scores = {path: _score(path) for path in complete}
-        best = max(complete, key=lambda path: scores[path])
+        complete = [path for path in _complete(self._path) if path.name <= written.name]
+        best = max(complete, key=_score)
         for path in complete[: -self._keep]:
             if path != best:
                 access.remove(path)
 
 
 def newest_steps(path: Path) -> int:
-    """Return how many env steps of each agent the newest checkpoint is after, whole or not; 0 for none.
-
-    Args:
-        path: Where the checkpoints are.
-    """
-    names = [entry.name for entry in path.iterdir()] if path.is_dir() else []
-    return max((int(name) for name in names if _NAME.fullmatch(name)), default=0)
+    """Env steps of the newest checkpoint below a path, damaged or not; 0 for none."""
+    return max((int(checkpoint.name) for checkpoint in _complete(path)), default=0)
 
 
 def checkpoint_name(steps: int) -> str:
-    """Return what the checkpoint after so many env steps of each agent is called."""
+    """Name of the checkpoint after so many env steps of each agent."""
     return f"{steps:010d}"
+
+
+def _complete(path: Path) -> list[Path]:
+    """Return the checkpoints below a path, the newest one last."""
+    entries = path.iterdir() if path.is_dir() else ()
+    return sorted(entry for entry in entries if _NAME.fullmatch(entry.name))
 
 
 def _check_space(directory: Path, tree: PyTree) -> None:
@@ -231,8 +208,7 @@ def _copy_into(memory: np.ndarray, leaf: jax.Array) -> None:
 
 
 def _score(path: Path) -> float:
-    try:
+    with contextlib.suppress(DamagedError):
         score = read_manifest(path).get("score")
-    except DamagedError:
-        score = None
-    return score if isinstance(score, int | float) else -np.inf
+        return score if isinstance(score, int | float) else -np.inf
+    return -np.inf

@@ -1,4 +1,4 @@
-"""The run directory: where a run writes its configuration, its metrics and its report."""
+"""The run directory: configuration, metrics, checkpoints and report of a run."""
 
 import contextlib
 import datetime
@@ -25,7 +25,7 @@ from jaxq.experiment.files.records import (
 )
 
 SWEEP = "sweep.json"
-"""What tells the directory of several runs from that of one."""
+"""File that marks the directory of a sweep."""
 
 # What is different in a run that was made longer.
 _STRETCHED = ("steps", "keywords", "sweep", "sample", "sampled", "hparams")
@@ -46,11 +46,7 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path) -> "RunDirectory":
-        """Make a new directory, with its parents.
-
-        Raises:
-            InputValueError: If it exists already or cannot be written.
-        """
+        """Create a new directory, with its parents."""
         made: list[Path] = []
         try:
             # Taken literally, x/.. makes x, to find that its parent is there.
@@ -74,11 +70,7 @@ class RunDirectory:
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
-        """Open a directory that a run has made before.
-
-        Raises:
-            InputValueError: If it is none.
-        """
+        """Open an existing run directory."""
         access.check_no_links(path)
         if (path / SWEEP).is_file():
             runs = ", ".join(str(file.parent) for file in sorted(path.glob("*/config.json")))
@@ -93,13 +85,7 @@ class RunDirectory:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from running in this directory.
-
-        The system lets go of the lock when this process ends, in whatever way.
-
-        Raises:
-            InputValueError: If another process runs there.
-        """
+        """Lock the directory against other processes; the lock ends with this process."""
         with access.locked(self.path / ".lock") as lock:
             if lock is None:
                 raise checks.InputValueError(
@@ -111,20 +97,17 @@ class RunDirectory:
             finally:
                 self._lock = None
 
-    def check_present(self) -> None:
-        """Check that a directory that is locked is there still, and no other one in its place.
-
-        Raises:
-            FileNotFoundError: If it is not; what writes checkpoints would make it again, for nobody.
-        """
+    def _check_present(self) -> None:
+        """Check that a locked directory still exists, and is the same one."""
+        lock = self.path / ".lock"
         if self._lock is None:
             return
-        lock = self.path / ".lock"
+        # What writes checkpoints would make it again, for nobody.
         if not lock.exists() or not os.path.samestat(os.fstat(self._lock), lock.stat()):
             raise FileNotFoundError(errno.ENOENT, "the run directory was deleted", str(self.path))
 
     def write_config(self, described: dict[str, Any], command: list[str]) -> None:
-        """Write what is trained, with what versions, on what."""
+        """Write the configuration, with versions and devices."""
         device = jax.devices()[0]
         described = {
             **described,
@@ -137,15 +120,11 @@ class RunDirectory:
         _replace(self.path / "config.json", described)
 
     def read_config(self) -> dict[str, Any]:
-        """Return what `write_config` wrote.
-
-        Raises:
-            InputValueError: If it is not that any more.
-        """
+        """Inverse of `write_config`, checked."""
         return read_description(self.path / "config.json")
 
     def note_resumed(self, described: dict[str, Any], resumed_at: int, command: list[str]) -> None:
-        """Write that a run went on, and with what, as `describe` has it, where its length matters."""
+        """Record that the run is resumed, and fields of the configuration that its length changes."""
         config = self.read_config()
         resumed = {"at": resumed_at, "time": _now(), "command": command}
         config |= {name: described[name] for name in _STRETCHED}
@@ -153,28 +132,16 @@ class RunDirectory:
         _replace(self.path / "config.json", config)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
-        """Add one line of metrics; what is not a finite number is written as null."""
-        self.check_present()
+        """Append a line of metrics; non-finite numbers are written as null."""
+        self._check_present()
         access.append(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False) + "\n")
 
     def read_metrics(self, num_agents: int) -> RecordedMetrics:
-        """Return what `append_metrics` wrote.
-
-        Raises:
-            InputValueError: If a line before the last one is not what a run wrote.
-        """
+        """Read the metrics of N agents."""
         return read_metrics(self.path / "metrics.jsonl", num_agents)
 
     def rewind_metrics(self, steps: int, num_agents: int) -> None:
-        """Drop the lines behind a checkpoint, and one that was cut off.
-
-        Args:
-            steps: Env steps of each agent at the checkpoint.
-            num_agents: Number of agents N.
-
-        Raises:
-            InputValueError: If a line before the last one is not what a run wrote.
-        """
+        """Drop lines after so many env steps, and a truncated last line."""
         rows, lines, _ = self.read_metrics(num_agents)
         kept = [line for row, line in zip(rows, lines, strict=True) if row.steps <= steps]
         access.replace(self.path / "metrics.jsonl", b"".join(line.rstrip() + b"\n" for line in kept))
@@ -184,7 +151,7 @@ class RunDirectory:
         _replace(self.path / "report" / "evaluation.json", evaluation)
 
     def read_evaluation(self, num_agents: int) -> RecordedEvaluation | None:
-        """Return what `write_evaluation` wrote, or `None` where there is nothing that can be read."""
+        """Read the final evaluation; `None` if there is none or it is unreadable."""
         try:
             return read_evaluation(self.path / "report" / "evaluation.json", num_agents)
         except (OSError, ValueError):
@@ -192,16 +159,12 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> Path:
-        """Where checkpoints go."""
+        """Directory of checkpoints."""
         return self.path / "checkpoints"
 
 
 def checked_path(directory: Any) -> Path:
-    """Return a directory's name as a path.
-
-    Raises:
-        InputTypeError: If it is no name.
-    """
+    """Return `directory` as a path, after a type check."""
     if not isinstance(directory, str | os.PathLike):
         raise checks.InputTypeError(
             f"directory must be a path, got {directory!r}; for example 'runs/first'"
@@ -210,7 +173,7 @@ def checked_path(directory: Any) -> Path:
 
 
 def default_path(environment: str, algorithm: str) -> Path:
-    """Name a new directory below `runs/` after what is trained and when."""
+    """Default directory below `runs/`, named by environment, algorithm and time."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S-%f")
     return Path("runs") / f"{environment}-{algorithm}-{stamp}"
 
@@ -224,7 +187,7 @@ def _replace(path: Path, value: dict[str, Any]) -> None:
 
 
 def finite(value: Any) -> Any:
-    """Replace what JSON cannot say, NaN and infinity, by null."""
+    """Replace NaN and infinity, which JSON lacks, by null."""
     if isinstance(value, dict):
         return {key: finite(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,7 +1,6 @@
-"""What the terminal shows of a run: live progress, then a table of the final evaluation."""
+"""Console output of a run: live progress, then tables of the final evaluation."""
 
 import datetime
-from types import TracebackType
 
 import numpy as np
 from rich.console import Console, Group
@@ -22,10 +21,11 @@ from jaxq.experiment.tuning import Tuning
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 _MOST_NAMED = 16
+_SCORE = "IQM [95% interval]"
 
 
 class ConsoleLogger:
-    """Prints what happens in single lines.
+    """Prints messages and warnings, each in one line.
 
     Args:
         console: Where to; nowhere if `None`.
@@ -40,18 +40,18 @@ class ConsoleLogger:
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def warn(self, reason: str | None) -> None:
-        """Print a warning, if there is a reason for one."""
+        """Print a warning, unless `reason` is `None`."""
         if reason:
             self.say(f"warning: {reason}")
 
     def alert(self, reason: str) -> None:
-        """Print a warning on standard error: what follows is not what was asked for."""
+        """Print a warning on standard error, for results that are not those asked for."""
         text = f"jaxq: warning: {' '.join(reason.splitlines())}"
         self._errors.print(text, highlight=False, soft_wrap=True, markup=False)
 
 
 class Display(Callback):
-    """Shows the progress of a run: in place on a terminal, line by line anywhere else."""
+    """Progress display: live on a terminal, a line for each tenth of the run elsewhere."""
 
     def __init__(self, console: Console, config: Config) -> None:
         self._console = console
@@ -63,29 +63,24 @@ class Display(Callback):
         self._stopped: list[int] = []
 
     def __enter__(self) -> "Display":
-        """Begin to show."""
+        """Start the live display."""
         if self._console.is_terminal:
             self._live.start()
         else:
             self._console.print("compiling", highlight=False)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the last state standing."""
+    def __exit__(self, *_: object) -> None:
+        """Stop the live display, and leave its last state."""
         if self._console.is_terminal:
             self._live.stop()
 
     def on_start(self, run: Run) -> None:
-        """Take note of agents that stopped before."""
+        """Remember the agents that have stopped before."""
         self._stopped = run.progress.stopped
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Show one more segment, and which agents a halving has stopped."""
+        """Show the segment, and announce agents that a halving has stopped."""
         self.update(progress)
         if progress.stopped != self._stopped:
             line = _announcement(progress, self._stopped)
@@ -93,7 +88,7 @@ class Display(Callback):
             self._stopped = progress.stopped
 
     def update(self, progress: Progress) -> None:
-        """Show how far the run is."""
+        """Show the progress."""
         if self._console.is_terminal:
             self._bar.update(self._task, completed=progress.steps, description="training")
             self._live.update(Group(self._table(progress), self._bar))
@@ -113,7 +108,9 @@ class Display(Callback):
     def _table(self, progress: Progress) -> Table:
         config, returns = self._config, progress.returns
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-        table.add_row("steps", f"{progress.steps:,} of {config.steps:,} x {_training(config, progress)}")
+        active = f"{config.agents - len(progress.stopped)} of " if progress.stopped else ""
+        steps = f"{progress.steps:,} of {config.steps:,} x {active}{config.agents} agents"
+        table.add_row("steps", steps)
         table.add_row("steps/s", f"{progress.steps_per_second:,.0f} in all")
         table.add_row("return, IQM", _score(progress))
         if np.isfinite(returns).any():
@@ -124,7 +121,7 @@ class Display(Callback):
 
 
 def _announcement(progress: Progress, before: list[int]) -> str:
-    """Say which agents a halving has stopped beside those that had stopped before."""
+    """Announcement of agents that have stopped since `before`."""
     now, agents = sorted({*progress.stopped} - {*before}), progress.returns.size
     named = ", ".join(map(str, now[:_MOST_NAMED])) + (", ..." if len(now) > _MOST_NAMED else "")
     worse = f"the worse {len(now)} of {agents - len(before)} agents stop ({named})"
@@ -132,11 +129,7 @@ def _announcement(progress: Progress, before: list[int]) -> str:
 
 
 def evaluation_tables(evaluated: Evaluated) -> list[Table | Text]:
-    """Make the tables of an evaluation, of returns and of costs if there are any, and say what came out.
-
-    Args:
-        evaluated: The agents, played greedily.
-    """
+    """Tables of an evaluation: returns and, if the environment has them, costs; then the outcome."""
     config, returns, stopped, costs, *_ = evaluated
     ranking = ranked([("", config, returns.mean(axis=1))])
     tables = [_return_table(config, returns, stopped, ranking)]
@@ -147,15 +140,14 @@ def evaluation_tables(evaluated: Evaluated) -> list[Table | Text]:
 def _return_table(
     config: Config, returns: np.ndarray, stopped: np.ndarray, ranking: list[Ranked]
 ) -> Table:
-    """Make the table of returns, one row for each combination of a sweep, the best first.
+    """Table of returns, one row per combination of a sweep, the best first.
 
     Agents that were halved away count as they are, from where they stopped: without them the scores
     would be those of agents that were chosen for their scores.
     """
     halved = ["stopped"] if config.halvings else []
     table = Table(title=f"Greedy evaluation, {returns.shape[1]} episodes per agent")
-    for name in [*config.sweep, "agents", *halved, "IQM [95% interval]", "mean", "best", "worst"]:
-        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
+    _add_columns(table, [*config.sweep, "agents", *halved, _SCORE, "mean", "best", "worst"])
     # Returns of at most a few, as on grids, differ in their decimals.
     digits = 1 if np.nanmax(np.abs(returns), initial=0) >= 10 else 2
     for row in ranking:
@@ -172,19 +164,16 @@ def _return_table(
 
 
 def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Table:
-    """Make the table of costs, one row for each cost of each combination of a sweep."""
+    """Table of costs, one row per cost and combination of a sweep."""
     table = Table(title="Costs per episode")
-    for name in [*config.sweep, "cost", "IQM [95% interval]"]:
-        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
-    for name in ("budget", "agents within", "episodes over"):
-        table.add_column(name, justify="right")
+    _add_columns(table, [*config.sweep, "cost", _SCORE])
+    _add_columns(table, ["budget", "agents within", "episodes over"], no_wrap=False)
     size = config.agents // len(config.combinations)
     for number, combination in enumerate(config.combinations):
         part = costs.of_agents(slice(number * size, (number + 1) * size))
         mean, shares = part.mean, part.shares_over_budget
         for k, name in enumerate(part.names):
-            score = with_interval(iqm(mean[:, k]), bootstrap_interval(mean[:, k]), digits=2)
-            cells = [name, score, "", "", ""]
+            cells = [name, _scored(mean[:, k], digits=2), "", "", ""]
             if part.budgeted[k]:
                 low, high = part.budgets[:, k].min(), part.budgets[:, k].max()
                 within = np.count_nonzero(mean[:, k] <= part.budgets[:, k])
@@ -194,28 +183,19 @@ def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Tab
     if costs.budgeted.any():
         within = costs.returns_within_budget(returns)
         kept = within[np.isfinite(within)]
-        score = with_interval(iqm(kept), bootstrap_interval(kept)) if kept.size else "none"
+        score = _scored(kept) if kept.size else "none"
         table.caption = f"return of the {kept.size} agents within all budgets: {score}"
     return table
 
 
 def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> tuple[Table, str]:
-    """Make the table at the end of a sweep: each group's combinations, the best first.
-
-    Args:
-        groups: What was trained, by the groups' names.
-        returns: Undiscounted returns of the groups that ended, `[N, episodes]`.
-
-    Returns:
-        The table, and a sentence that says what came out.
-    """
+    """Table of a sweep, the combinations of all groups that ended, best first; and the outcome."""
     ranking = ranked((name, groups[name], found.mean(axis=1)) for name, found in returns.items())
     leaves = [*dict.fromkeys(name for config in groups.values() for name in config.sweep)]
     table = Table(title="All groups, greedy evaluation", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     table.add_column("group", overflow="fold")
-    for name in [*leaves, "agents", "IQM [95% interval]"]:
-        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=True)
+    _add_columns(table, [*leaves, "agents", _SCORE])
     for place, row in enumerate(ranking):
         values = [f"{row.values[leaf]:g}" if leaf in row.values else "" for leaf in leaves]
         score = with_interval(row.iqm, row.interval)
@@ -227,7 +207,7 @@ def sweep_table(groups: dict[str, Config], returns: dict[str, np.ndarray]) -> tu
 
 
 def best_agent(config: Config, returns: np.ndarray) -> str:
-    """Write the number of the agent that scores best, and its own values of what varies."""
+    """Best agent, with its values of the leaves that vary."""
     scores = returns.mean(axis=1)
     if np.isnan(scores).all():
         return "none"
@@ -236,8 +216,18 @@ def best_agent(config: Config, returns: np.ndarray) -> str:
     return ", ".join([str(best), *values])
 
 
+def _add_columns(table: Table, names: list[str], no_wrap: bool = True) -> None:
+    for name in names:
+        table.add_column(name.replace("[", "\\["), justify="right", no_wrap=no_wrap)
+
+
+def _scored(scores: np.ndarray, digits: int = 1) -> str:
+    """IQM of scores with its interval."""
+    return with_interval(iqm(scores), bootstrap_interval(scores), digits)
+
+
 def with_interval(value: float, interval: Interval, digits: int = 1) -> str:
-    """Write a value with its interval behind it, where it has one."""
+    """A value, followed by its interval if it has one."""
     if np.isnan(value):
         return "no episode has ended"
     if np.isnan(interval.low):
@@ -246,26 +236,21 @@ def with_interval(value: float, interval: Interval, digits: int = 1) -> str:
 
 
 def _score(progress: Progress) -> str:
-    """Write the score of a population that trains, and how many agents it leaves out."""
+    """Score while training, and the number of agents it leaves out."""
     text, agents = with_interval(progress.iqm, progress.interval), progress.returns.size
     if progress.without_return in (0, agents):
         return text
     return f"{text}, without {progress.without_return} of {agents} agents that have ended no episode"
 
 
-def _training(config: Config, progress: Progress) -> str:
-    stopped = len(progress.stopped)
-    return f"{config.agents - stopped} of " * bool(stopped) + f"{config.agents} agents"
-
-
 def time_left(progress: Progress, config: Config) -> str:
-    """Say how long the rest of a run takes at the speed of its last segment."""
+    """Remaining time at the speed of the last segment."""
     rest = steps_left(config, progress.steps) / progress.steps_per_second
     return str(datetime.timedelta(seconds=round(max(rest, 0))))
 
 
 def tuning_table(tuning: Tuning) -> Table:
-    """Make the table of what was measured, one row for each chunk."""
+    """Table of a tuning, one row per chunk."""
     table = Table("agents side by side", "env steps/s", "", box=None)
     for chunk, speed in sorted(tuning.speeds.items()):
         notes = ["fastest"] * (chunk == tuning.best) + ["default"] * (chunk == tuning.default)

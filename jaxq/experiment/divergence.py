@@ -23,10 +23,10 @@ A network that learns from its own estimates may overshoot for a while, and come
 
 
 class DivergenceError(Exception):
-    """Agents have diverged, and the run is to stop.
+    """Agents have diverged, and the configuration says to stop.
 
     Attributes:
-        agents: Which ones.
+        agents: Agents that have diverged.
         steps: Env steps of each agent before the segment in which they have.
     """
 
@@ -40,7 +40,7 @@ class DivergenceError(Exception):
 
 
 class DivergenceMonitor(Callback):
-    """Finds agents that diverge, and sets them back; the others' numbers are not touched.
+    """Detects agents that diverge, and freezes or reinitializes them; the others are not touched.
 
     Args:
         population: The agents.
@@ -55,6 +55,10 @@ class DivergenceMonitor(Callback):
         def reinitialize(diverged: jax.Array, agent: AgentState) -> AgentState:
             return _reinitialized(trainer, diverged, agent)
 
+        def largest(agent: AgentState) -> jax.Array:
+            return trainer.agent.largest_value(agent.hparams, agent.actors.max_abs_reward.max())
+
+        self._largest = jax.jit(jax.vmap(largest, in_axes=(AGENT_AXES,)))
         self._find = jax.jit(jax.vmap(find, in_axes=(AGENT_AXES, 0)))
         self._reinitialize = jax.jit(
             jax.vmap(reinitialize, in_axes=(0, AGENT_AXES), out_axes=AGENT_AXES)
@@ -62,10 +66,10 @@ class DivergenceMonitor(Callback):
         self._choose = jax.jit(_choose)
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Do with agents that have diverged in the segment what the configuration says.
+        """Apply `on_divergence` to agents that have diverged in the segment.
 
         Raises:
-            DivergenceError: If that is to stop; the run is as it was before the segment then.
+            DivergenceError: With "stop", after the run is set back to before the segment.
         """
         policy, before = run.config.on_divergence, progress.mask(progress.diverged)
         # Of agents that were halved away there is no loss to look at.
@@ -82,10 +86,11 @@ class DivergenceMonitor(Callback):
         # The memory of all agents before the segment.
         run.before = None
         agents = np.flatnonzero(before | diverged).tolist()
-        run.progress = dataclasses.replace(progress, diverged=agents)
+        largest = self.largest_values(run.state)
+        run.progress = dataclasses.replace(progress, diverged=agents, largest_values=largest)
 
     def diverged(self, state: AgentState, metrics: Metrics) -> np.ndarray:
-        """Tell which agents have diverged over a segment, bool `[N]`.
+        """Return which agents have diverged over a segment, bool `[N]`.
 
         An agent has if its loss, its weights or the values of what it sees are not finite, or such a
         value exceeds `MARGIN` times the largest that there can be; see `Agent.largest_value`.
@@ -96,12 +101,16 @@ class DivergenceMonitor(Callback):
         """
         return gathered(self._find(state, metrics))
 
+    def largest_values(self, state: AgentState) -> np.ndarray:
+        """Return the largest absolute value that actions of each agent can have, `[N]`."""
+        return gathered(self._largest(state))
+
     def frozen(self, diverged: np.ndarray, before: AgentState, after: AgentState) -> AgentState:
-        """Put diverged agents, bool `[N]`, back to where they were before the segment."""
+        """Set diverged agents, bool `[N]`, back to their states before the segment."""
         return self._choose(diverged, before, after)
 
     def reinitialized(self, diverged: np.ndarray, after: AgentState) -> AgentState:
-        """Let diverged agents, bool `[N]`, go on from where they are with nothing learned.
+        """Reinitialize what diverged agents, bool `[N]`, have learned.
 
         Their replay, their environments and their clock stay as they are after the segment: they belong
         together, as the clock says which rows of the replay have been written. The fresh parameters
@@ -121,7 +130,7 @@ def _has_diverged(trainer: Trainer, agent: AgentState, metrics: Metrics) -> jax.
 
 
 def _values(trainer: Trainer, agent: AgentState) -> list[jax.Array]:
-    """Return the values of what an agent sees, if it has any."""
+    """Return the action values of an agent's observations, if it has action values."""
     inputs = first_input(agent.actors.observation, trainer.agent.initial_carry(trainer.agent.num_envs))
     try:
         return [trainer.agent.q_values(agent.learner, inputs)[0]]
@@ -130,7 +139,7 @@ def _values(trainer: Trainer, agent: AgentState) -> list[jax.Array]:
 
 
 def _reinitialized(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> AgentState:
-    """Make what an agent has learned new if it has diverged, and keep all else that it has."""
+    """Reinitialize the learner of an agent if it has diverged, and keep the rest of its state."""
     key = jax.random.fold_in(jax.random.fold_in(agent.key, RESERVED), agent.steps)
     fresh, _ = trainer.agent.init(key, agent.hparams)
     learner = jax.tree.map(lambda new, old: jnp.where(diverged, new, old), fresh, agent.learner)
@@ -142,7 +151,7 @@ def _reinitialized(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> 
 
 
 def _finite(diverged: jax.Array, tree: PyTree) -> PyTree:
-    """Replace what is no finite number by zero if the agent has diverged."""
+    """Replace non-finite numbers by zero if the agent has diverged."""
 
     def finite(leaf: jax.Array) -> jax.Array:
         if not jnp.issubdtype(leaf.dtype, jnp.floating):
@@ -153,7 +162,7 @@ def _finite(diverged: jax.Array, tree: PyTree) -> PyTree:
 
 
 def _choose(diverged: jax.Array, before: AgentState, after: AgentState) -> AgentState:
-    """Take the agents that diverged from before, the others from after."""
+    """Select diverged agents from `before`, the others from `after`."""
 
     def choose(diverged: jax.Array, old: AgentState, new: AgentState) -> AgentState:
         return jax.tree.map(lambda a, b: jnp.where(diverged, a, b), old, new)

@@ -1,28 +1,31 @@
-"""What the agents of a run are worth: played greedily, and summed up."""
+"""Greedy evaluation of the agents of a run."""
 
 import functools
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from jaxq import checks
+from jaxq.checks import INT32_MAX
+from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.callbacks import Run
-from jaxq.experiment.checkpoints import Checkpoints, checkpoint_name, newest_steps
+from jaxq.experiment.checkpoints import Checkpoints, Saved, checkpoint_name, newest_steps
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
-from jaxq.experiment.costs import EpisodeCosts
+from jaxq.experiment.costs import EpisodeCosts, budgets_of
 from jaxq.experiment.directory import RunDirectory, checked_path
+from jaxq.experiment.distributed import gathered
 from jaxq.experiment.logged_data import LOG
-from jaxq.experiment.manifest import DamagedError
 from jaxq.experiment.plan import Plan, prepare
 from jaxq.experiment.progress import Progress, check_facts
-from jaxq.experiment.runner import evaluate
+from jaxq.experiment.stored_arrays import DamagedError
 from jaxq.statistics import bootstrap_interval, caveats, iqm
 
 
 class Evaluated(NamedTuple):
-    """The agents of a run, played greedily.
+    """Greedy evaluation of the agents of a run.
 
     Attributes:
         config: What was trained.
@@ -43,7 +46,7 @@ class Evaluated(NamedTuple):
 
     @property
     def warnings(self) -> list[str]:
-        """What the reader of the scores should know, one sentence each."""
+        """Warnings about the scores, one sentence each."""
         fallbacks = [instead(reason, self.checkpoint) for reason in self.skipped]
         return fallbacks + caveats(self.returns, len(self.config.combinations))
 
@@ -63,6 +66,36 @@ class Evaluated(NamedTuple):
         if self.checkpoint is not None:
             summary |= {"checkpoint": self.checkpoint, "skipped": [*self.skipped]}
         return summary
+
+
+def evaluate(plan: Plan, run: Run, episodes: int, seed: int | None = None) -> Evaluated:
+    """Play whole episodes with every agent.
+
+    Args:
+        plan: What was trained.
+        run: The run, whose `state` has the agents.
+        episodes: Episodes of each agent.
+        seed: Seed of the episodes; one that goes with the run's if not given.
+
+    Returns:
+        Returns and costs; returns of a log, which cannot be played, are NaN.
+    """
+    config, env = plan.config, plan.population.trainer.env
+    stopped = run.progress.mask(run.progress.stopped)
+    if isinstance(env, LoggedEnvironment):
+        return Evaluated(config, np.full((config.agents, episodes), np.nan), stopped)
+    if seed is None:
+        # Agent i was trained with number i folded in; no population has as many agents as this number.
+        key = jax.random.fold_in(jax.random.key(config.seed), INT32_MAX)
+    else:
+        key = jax.random.key(checks.whole_number("seed", seed, minimum=0))
+    if not env.cost_names:
+        returns = gathered(plan.population.evaluate(run.state, key, num_episodes=episodes))
+        return Evaluated(config, returns, stopped)
+    outcomes = gathered(plan.population.evaluate_episodes(run.state, key, num_episodes=episodes))
+    budgets = budgets_of(env.cost_names, gathered(run.state.hparams), config.agents)
+    costs = EpisodeCosts(env.cost_names, outcomes.costs, budgets)
+    return Evaluated(config, outcomes.returns, stopped, costs)
 
 
 def evaluate_directory(
@@ -97,40 +130,36 @@ def evaluate_directory(
         raise DamagedError(
             f"{'; '.join(skipped)}; without --strict the one after {run.steps} steps is used"
         )
-    returns, costs = evaluate(plan, run.state, episodes, seed)
-    stopped = run.progress.mask(run.progress.stopped)
-    return Evaluated(plan.config, returns, stopped, costs, run.steps, skipped)
+    return evaluate(plan, run, episodes, seed)._replace(checkpoint=run.steps, skipped=skipped)
 
 
 def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tuple[str, ...]]:
-    """Read what a run trained, as its newest usable checkpoint has it, and why newer ones are none."""
-    path = checked_path(directory)
-    opened = RunDirectory.open(path)
+    """Restore a run from its newest usable checkpoint; also return why newer ones are unusable."""
+    opened = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(opened.read_config(), trust_imports=trust_imports))
-    check = functools.partial(check_facts, plan.config.agents)
-    saved = Checkpoints(opened.checkpoints).restore(plan.population.template, check)
-    if saved is None:
-        raise no_checkpoint(directory)
+    saved = newest(opened, plan.config, plan.population.template)
     progress = Progress.restored(int(saved.state.steps), saved.facts)
-    run = Run(plan.config, path, plan.population, saved.state, progress)
-    return plan, run, (*missing(opened, plan.config), *saved.passed_over)
+    run = Run(plan.config, opened.path, plan.population, saved.state, progress)
+    return plan, run, tuple(saved.passed_over)
 
 
-def no_checkpoint(directory: Path) -> checks.InputValueError:
-    """Return the error for a run that has not come to its first checkpoint."""
-    return checks.InputValueError(
-        f"{directory} has no checkpoint yet; go on with: jaxq resume {directory}"
-    )
-
-
-def missing(run: RunDirectory, config: Config) -> list[str]:
-    """Say so if the checkpoint that a run came to its end with is not there."""
+def newest(run: RunDirectory, config: Config, like: Any) -> Saved:
+    """Read the newest usable checkpoint of a run, as `Checkpoints.restore` does."""
+    checkpoints = Checkpoints(run.checkpoints)
+    try:
+        saved = checkpoints.restore(like, functools.partial(check_facts, config.agents))
+    finally:
+        checkpoints.close()
+    if saved is None:
+        raise checks.InputValueError(
+            f"{run.path} has no checkpoint yet; go on with: jaxq resume {run.path}"
+        )
     evaluation = run.read_evaluation(config.agents)
     if evaluation is not None and evaluation.steps > newest_steps(run.checkpoints):
-        return [f"checkpoint {checkpoint_name(evaluation.steps)} is missing"]
-    return []
+        saved.passed_over.insert(0, f"checkpoint {checkpoint_name(evaluation.steps)} is missing")
+    return saved
 
 
 def instead(reason: str, steps: int | None) -> str:
-    """Say why a checkpoint could not be used, and which one is."""
+    """Reason why a checkpoint is unusable, and the one used instead."""
     return f"{reason}; the one after {steps} steps is used instead"

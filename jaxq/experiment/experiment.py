@@ -25,21 +25,23 @@ from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.display import ConsoleLogger, Display, evaluation_tables
 from jaxq.experiment.distributed import broadcast_from_primary, gathered, is_primary
 from jaxq.experiment.divergence import DivergenceError, DivergenceMonitor
-from jaxq.experiment.evaluating import Evaluated
+from jaxq.experiment.evaluating import Evaluated, evaluate
 from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.halving import Halving
 from jaxq.experiment.logged_data import LOG
+from jaxq.experiment.overestimation import ValueMonitor
 from jaxq.experiment.plan import check_steps_done, describe, prepare
+from jaxq.experiment.preset_notice import preset_notice
 from jaxq.experiment.progress import Progress, check_facts
-from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, evaluate, train
-from jaxq.experiment.stopping import stop_requests
+from jaxq.experiment.reporting import write_own_report
+from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, stop_requests, train
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
 from jaxq.precision import in_32_bits
 from jaxq.types import Environment
 
 MOST_TRACKED = 2**30
-"""Bytes of a final checkpoint that trackers are still given."""
+"""Largest final checkpoint that trackers get, in bytes."""
 
 
 class Experiment:
@@ -144,7 +146,7 @@ class Experiment:
         return experiment
 
     @in_32_bits()
-    def run(self, console: Console | None = None) -> np.ndarray:
+    def run(self, console: Console | None = None, *, report: bool = True) -> np.ndarray:
         """Train, evaluate and report.
 
         A run that a callback stops is evaluated and reported like one that came to its end, and can be
@@ -152,6 +154,7 @@ class Experiment:
 
         Args:
             console: Where progress is shown; nowhere if not given.
+            report: Whether to draw `report/index.html` at the end; what fails there is a warning.
 
         Returns:
             Undiscounted returns of the final evaluation, `[N, episodes]`.
@@ -169,44 +172,55 @@ class Experiment:
             checkpoints = Checkpoints(self.directory.checkpoints, self.config.keep_checkpoints)
             stack.callback(lambda: log.warn(checkpoints.close()))
             stack.callback(self._trackers.close)
+            log.say(f"writing to {self.directory.path}")
+            log.say(f"memory: {self._plan.population.memory()}")
             run = self._resume(log, checkpoints) if self._resumes else self._begin(log)
 
             users, display = UserCallbacks(self._callbacks), Display(log.console, self.config)
             checkpointer = Checkpointer(checkpoints, log.warn, request, users)
             callbacks = [DivergenceMonitor(run.population), Halving()]
             if is_primary():
-                callbacks += [MetricsWriter(self.directory), self._trackers, display]
+                callbacks += [MetricsWriter(self.directory), ValueMonitor(log.warn)]
+                callbacks += [self._trackers, display]
             callbacks += [users, checkpointer]
             for callback in callbacks:
                 callback.on_start(run)
                 stack.callback(callback.on_end, run)
-            self._train(log, run, callbacks, display, checkpointer)
+            try:
+                with display:
+                    train(run, callbacks)
+            except DivergenceError:
+                checkpointer.save(run)
+                raise
+            self.stopped = run.stopped
             log.warn(checkpoints.wait())
-            self._finish(log, run, checkpoints.at(run.steps))
+            self._finish(log, run, checkpoints.at(run.steps), report)
         return run.returns
 
     def _begin(self, log: ConsoleLogger) -> Run:
-        """Make the population, and write what is trained."""
-        self._introduce(log)
+        """Initialize the population, and write the configuration."""
+        if notice := preset_notice(self.config):
+            log.say(notice)
         if is_primary():
             described = describe(self._plan)
             self.directory.write_config(described | {"track": self._trackers.described}, sys.argv)
             self._trackers.start(described, self.directory.path, log.warn)
-        return self._run(begin(self._plan))
+        return Run(self.config, self.directory.path, self._plan.population, begin(self._plan))
 
     def _resume(self, log: ConsoleLogger, checkpoints: Checkpoints) -> Run:
-        """Read the population from the newest usable checkpoint, and note that the run goes on."""
-        self._introduce(log)
+        """Restore the population from the newest usable checkpoint, and record that the run resumes."""
+        population = self._plan.population
         check = functools.partial(check_facts, self.config.agents)
-        saved = checkpoints.restore(self._plan.population.template, check)
+        saved = checkpoints.restore(population.template, check)
         if saved is None:
             log.warn("there is no checkpoint yet: this begins anew")
-            run = self._run(begin(self._plan))
+            state, progress = begin(self._plan), None
         else:
             for reason in saved.passed_over:
                 log.alert(reason)
             state = self._rescheduled(log, saved.state)
-            run = self._run(state, Progress.restored(int(state.steps), saved.facts))
+            progress = Progress.restored(int(state.steps), saved.facts)
+        run = Run(self.config, self.directory.path, population, state, progress)
         log.say(f"going on from {run.steps:,} of {self.config.steps:,} steps")
         if is_primary():
             described = describe(self._plan)
@@ -215,15 +229,8 @@ class Experiment:
             self._trackers.start(described, self.directory.path, log.warn, run.steps)
         return run
 
-    def _run(self, state: AgentState, progress: Progress | None = None) -> Run:
-        return Run(self.config, self.directory.path, self._plan.population, state, progress)
-
-    def _introduce(self, log: ConsoleLogger) -> None:
-        log.say(f"writing to {self.directory.path}")
-        log.say(f"memory: {self._plan.population.memory()}")
-
     def _rescheduled(self, log: ConsoleLogger, state: AgentState) -> AgentState:
-        """Let schedules be as long as planned, also where the run was made longer since they began."""
+        """Stretch the schedules of the state to the planned lengths, where the run became longer."""
         planned, lengths = self._plan.hparams, {}
         for name in schedules(planned):
             new, old = np.asarray(getattr(planned, name)), getattr(state.hparams, name)
@@ -234,27 +241,8 @@ class Experiment:
             log.say(f"schedules stretch with the run to {self.config.steps:,} steps: {names}")
         return state._replace(hparams=state.hparams.replace(**lengths))
 
-    def _train(
-        self,
-        log: ConsoleLogger,
-        run: Run,
-        callbacks: Sequence[Callback],
-        display: Display,
-        checkpointer: Checkpointer,
-    ) -> None:
-        try:
-            with display:
-                train(run, callbacks)
-        except DivergenceError:
-            checkpointer.save(run)
-            raise
-        self.stopped = run.stopped
-        if run.stopped is not None:
-            again = f"jaxq resume {shlex.quote(str(self.directory.path))}"
-            log.say(f"stopped after {run.steps:,} steps: {run.stopped}; go on with: {again}")
-
     def _artifacts(self, log: ConsoleLogger, checkpoint: Path | None) -> list[Path]:
-        """Return what trackers get besides numbers: the report, and the final checkpoint."""
+        """Return the artifacts for trackers: the report and, unless too large, the final checkpoint."""
         paths = [self.directory.path / "report"]
         if checkpoint is None:
             return paths
@@ -265,41 +253,43 @@ class Experiment:
             log.say(f"the final checkpoint takes {readable(size)} and is not tracked: {checkpoint}")
         return paths
 
-    def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None) -> None:
-        """Evaluate and report."""
-        progress, stopped = run.progress, run.progress.mask(run.progress.stopped)
-        run.returns, costs = evaluate(self._plan, run.state, self.config.evaluation_episodes)
-        evaluated = Evaluated(self.config, run.returns, stopped, costs)
+    def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None, report: bool) -> None:
+        """Evaluate, print the result, and write the report."""
+        if run.stopped is not None:
+            again = f"jaxq resume {shlex.quote(str(self.directory.path))}"
+            log.say(f"stopped after {run.steps:,} steps: {run.stopped}; go on with: {again}")
+        log.say("evaluating")
+        evaluated = evaluate(self._plan, run, self.config.evaluation_episodes)
+        run.returns = evaluated.returns
+        evaluation = self._write_evaluation(run, evaluated) if is_primary() else {}
+        self._show(log, run, evaluated)
         if is_primary():
-            evaluation = self._report(run, evaluated)
+            if report:
+                write_own_report(self.directory.path, log)
             self._trackers.finish(evaluation, self._artifacts(log, checkpoint))
+        log.say(
+            f"trained {self.config.agents} agents in {run.progress.seconds:.1f} s after compilation; "
+            f"written to {self.directory.path}"
+        )
+
+    def _show(self, log: ConsoleLogger, run: Run, evaluated: Evaluated) -> None:
+        """Print the evaluation, and what the reader should know of it."""
         if self.config.environment == LOG:
             log.say("not evaluated, as a log cannot be played; off-policy evaluation: jaxq ope")
         else:
             log.console.print(*evaluation_tables(evaluated))
             for reason in evaluated.warnings:
                 log.warn(reason)
-        if progress.diverged:
-            log.warn(f"agents {progress.diverged} have diverged")
-        log.say(
-            f"trained {self.config.agents} agents in {progress.seconds:.1f} s after compilation; "
-            f"written to {self.directory.path}"
-        )
+        if run.progress.diverged:
+            log.warn(f"agents {run.progress.diverged} have diverged")
 
-    def _report(self, run: Run, evaluated: Evaluated) -> dict[str, Any]:
-        config, progress = self.config, run.progress
+    def _write_evaluation(self, run: Run, evaluated: Evaluated) -> dict[str, Any]:
+        """Write `evaluation.json`, with which a run counts as finished."""
         evaluation = {
             "steps": run.steps,
             **evaluated.summary(),
-            "training_seconds": progress.seconds,
-            "diverged": progress.diverged,
+            "training_seconds": run.progress.seconds,
+            "diverged": run.progress.diverged,
         }
-        history = self.directory.read_metrics(config.agents).rows
-        # A run that is stopped before its first segment has none.
-        if history:
-            from jaxq.reports import draw_learning_curve
-
-            draw_learning_curve(self.directory.path)
-        # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
         return evaluation

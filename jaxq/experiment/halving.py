@@ -1,4 +1,4 @@
-"""Successive halving: now and then the worse half of the agents stops, and the better half trains on.
+"""Successive halving: at each rung the worse half of the agents stops, and the better half trains on.
 
 With S steps and R halvings that happens at the first segment ends at or after `S / 2^R, ..., S / 4` and
 `S / 2`. How many agents train at any step follows from the configuration alone, which ones from the
@@ -11,7 +11,6 @@ References:
 import dataclasses
 import functools
 import itertools
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,13 +28,13 @@ from jaxq.experiment.progress import Progress
 
 
 def num_active(config: Config, steps: int) -> int:
-    """Return how many agents train beyond so many env steps of each."""
+    """Number of agents that train beyond so many env steps of each."""
     passed = sum(rung <= steps for rung in _rungs(config.steps, config.halvings))
     return -(-config.agents // 2**passed)
 
 
 def steps_left(config: Config, steps: int) -> int:
-    """Return the env steps of all agents that are still to come after so many of each."""
+    """Remaining env steps of all agents, after so many of each."""
     rungs = _rungs(config.steps, config.halvings)
     ends = [steps, *[rung for rung in rungs if rung > steps], config.steps]
     return sum((end - begin) * num_active(config, begin) for begin, end in itertools.pairwise(ends))
@@ -48,10 +47,6 @@ def check_rungs(config: Config, warmup: int, segment: int) -> None:
         config: The configuration.
         warmup: Env steps of each agent that fill the replay.
         segment: Env steps of each agent in a segment.
-
-    Raises:
-        InputValueError: If two halvings fall on one, or one on the end of the run; or if the agents are
-            spread over several processes.
     """
     if config.halvings and jax.process_count() > 1:
         # Those that train on would have to move, with all that they remember, from one to the other.
@@ -69,11 +64,7 @@ def check_rungs(config: Config, warmup: int, segment: int) -> None:
 
 
 def check_memory(config: Config, population: Population) -> None:
-    """Check that there is room for what halving takes beside a population.
-
-    Raises:
-        InputValueError: If there is not.
-    """
+    """Check that the memory suffices for halving beside the population."""
     if not config.halvings:
         return
     use = population.memory()
@@ -83,7 +74,7 @@ def check_memory(config: Config, population: Population) -> None:
 
 
 def _rungs(steps: int, halvings: int) -> list[int]:
-    """Return from how many env steps of each agent on there are fewer, for each halving."""
+    """Return the env steps of each agent at which each halving is due."""
     return [-(-steps // 2**halving) for halving in range(halvings, 0, -1)]
 
 
@@ -96,7 +87,7 @@ def _fit(config: Config, halvings: int, warmup: int, segment: int) -> bool:
 def halved(
     config: Config, steps: int, returns: np.ndarray, diverged: np.ndarray, stopped: np.ndarray
 ) -> np.ndarray:
-    """Tell which agents train no further after a segment.
+    """Return which agents have stopped after a segment, bool `[N]`, those of before among them.
 
     Those go on that have the highest returns; of equal ones the seed decides, so that none of the
     combinations in a sweep is preferred. Agents that have diverged at some time, or finished no
@@ -108,9 +99,6 @@ def halved(
         returns: Each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
         diverged: Which agents have diverged at some time, bool `[N]`.
         stopped: Which agents did not train in the segment, bool `[N]`.
-
-    Returns:
-        Which agents have stopped, those from before among them, bool `[N]`.
     """
     number = num_active(config, steps)
     if np.count_nonzero(~stopped) <= number:
@@ -125,19 +113,19 @@ def halved(
 
 
 class Halving(Callback):
-    """Stops the worse half of the active agents where it is time."""
+    """Stops the worse half of the active agents at each rung."""
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Note which agents train no further."""
+        """Update the stopped agents."""
         diverged, stopped = progress.mask(progress.diverged), progress.mask(progress.stopped)
         stopped = halved(run.config, progress.steps, progress.returns, diverged, stopped)
         run.progress = dataclasses.replace(progress, stopped=np.flatnonzero(stopped).tolist())
 
 
 class ActiveSubset:
-    """Trains those agents of a population that have not stopped, in a smaller population.
+    """Trains the active agents of a population in a smaller population.
 
-    On CPU an agent's numbers are to the last bit those that it has among all of them.
+    On CPU results are bit-identical to those in the whole population.
 
     Args:
         population: All agents.
@@ -145,53 +133,35 @@ class ActiveSubset:
 
     def __init__(self, population: Population) -> None:
         self._population = population
-        self._subset = functools.lru_cache(maxsize=1)(functools.partial(_subset, population))
+        self._subset = functools.lru_cache(maxsize=1)(self._smaller)
 
     def run(self, state: AgentState, num_steps: int, stopped: np.ndarray) -> tuple[AgentState, Metrics]:
-        """Train on all agents that have not stopped.
-
-        Args:
-            state: The population.
-            num_steps: Further env steps of each agent, rounded up to whole iterations.
-            stopped: Which agents have stopped, bool `[N]`.
-
-        Returns:
-            The population, of which the stopped agents are as before, and each agent's metrics, leaves
-            `[N]`; of the stopped ones no episodes, and NaN.
-        """
+        """Train all but the stopped agents, bool `[N]`, which keep their states and have NaN metrics."""
         if not stopped.any():
             return self._population.run(state, num_steps)
         kept = np.flatnonzero(~stopped)
-        subset = self._subset(kept.size)
+        subset, take, put = self._subset(kept.size)
         # The last one again, to fill up.
-        taken = np.pad(kept, (0, subset.population.size - kept.size), mode="edge")
-        trained, metrics = subset.population.run(subset.take(state, taken), num_steps)
-        return subset.put(state, trained, metrics, kept)
+        taken = np.pad(kept, (0, subset.size - kept.size), mode="edge")
+        trained, metrics = subset.run(take(state, taken), num_steps)
+        return put(state, trained, metrics, kept)
 
-
-class _Subset(NamedTuple):
-    """A smaller population, and the way into it and back."""
-
-    population: Population
-    take: jax.stages.Wrapped
-    put: jax.stages.Wrapped
-
-
-def _subset(population: Population, size: int) -> _Subset:
-    trainer, mesh, chunk = population.trainer, population.mesh, population.chunk
-    if trainer.agent.elementwise or mesh.devices.flat[0].platform != "cpu":
-        # Elementwise numbers do not depend on the chunk, and elsewhere numbers depend on it anyhow.
-        chunk = min(chunk, default_chunk(trainer, size, mesh))
-    # Whole chunks on all devices: other sizes could not be spread over them.
-    devices = mesh.size * chunk
-    small = Population(trainer, -(-size // devices) * devices, chunk=chunk, mesh=mesh)
-    place = [jax.tree.map(lambda leaf: leaf.sharding, each.template) for each in (small, population)]
-    everywhere = NamedSharding(mesh, PartitionSpec())
-    return _Subset(
-        small,
-        jax.jit(_take, out_shardings=place[0]),
-        jax.jit(_put, out_shardings=(place[1], everywhere)),
-    )
+    def _smaller(self, size: int) -> tuple[Population, jax.stages.Wrapped, jax.stages.Wrapped]:
+        """Make a population of so many agents, with gather and scatter."""
+        trainer, mesh, chunk = self._population.trainer, self._population.mesh, self._population.chunk
+        if trainer.agent.elementwise or mesh.devices.flat[0].platform != "cpu":
+            # Elementwise numbers do not depend on the chunk, and elsewhere numbers depend on it anyhow.
+            chunk = min(chunk, default_chunk(trainer, size, mesh))
+        # Whole chunks on all devices: other sizes could not be spread over them.
+        devices = mesh.size * chunk
+        subset = Population(trainer, -(-size // devices) * devices, chunk=chunk, mesh=mesh)
+        here, there = (
+            jax.tree.map(lambda leaf: leaf.sharding, each.template)
+            for each in (subset, self._population)
+        )
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        put = jax.jit(_put, out_shardings=(there, everywhere))
+        return subset, jax.jit(_take, out_shardings=here), put
 
 
 def _take(state: AgentState, kept: jax.Array) -> AgentState:
@@ -200,7 +170,7 @@ def _take(state: AgentState, kept: jax.Array) -> AgentState:
 
 
 def _pick(leaf: jax.Array, kept: jax.Array) -> jax.Array:
-    """Take rows out, to the last bit."""
+    """Select rows, bit for bit."""
     if not jnp.issubdtype(leaf.dtype, jnp.floating):
         return leaf[kept]
     # Devices that do not have a row add a zero to it, which would take the sign off a negative zero.

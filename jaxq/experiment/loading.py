@@ -1,6 +1,5 @@
-"""Loading: from a directory back to a trained agent."""
+"""Loading: from a directory back to trained agents."""
 
-import functools
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,15 +12,13 @@ from jaxq.agents import Agent, Algorithm
 from jaxq.engine import Trainer
 from jaxq.engine.memory_use import num_bytes
 from jaxq.engine.state import describe
-from jaxq.experiment.checkpoints import Checkpoints, Saved
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
 from jaxq.experiment.configuring import checked_kind
 from jaxq.experiment.directory import RunDirectory, checked_path
-from jaxq.experiment.evaluating import instead, missing, no_checkpoint
+from jaxq.experiment.evaluating import instead, newest
 from jaxq.experiment.loaded_agent import LoadedAgent
 from jaxq.experiment.plan import trainer_of
-from jaxq.experiment.progress import check_facts
 from jaxq.experiment.saved_agent import (
     NAME,
     Learned,
@@ -39,7 +36,7 @@ _CALL = "jaxq.load(directory, {})"
 
 
 class LoadedPopulation(NamedTuple):
-    """What all agents of a run have learned, of its newest checkpoint that can be used.
+    """The learners of all agents of a run, from its newest usable checkpoint.
 
     Attributes:
         config: What was trained.
@@ -47,7 +44,7 @@ class LoadedPopulation(NamedTuple):
         learned: What they have learned, numpy leaves `[N, ...]`.
         steps: Env steps of each agent.
         returns: Mean return over the episodes that each agent finished last, `[N]`; NaN for none.
-        warnings: Why newer checkpoints could not be used, one sentence each.
+        warnings: Reasons why newer checkpoints are unusable, one sentence each.
         replays: Their replays' states, numpy leaves `[N, ...]`, where these were asked for and are small
             enough; otherwise `None`.
     """
@@ -61,7 +58,7 @@ class LoadedPopulation(NamedTuple):
     replays: PyTree | None = None
 
     def agent(self, index: int) -> LoadedAgent:
-        """Take one agent out."""
+        """Return one agent."""
         parts = jax.tree.map(lambda leaf: leaf[index], self.learned._asdict())
         origin = Origin(index, self.steps, float(self.returns[index]))
         return LoadedAgent(self.config, self.trainer, on_device(parts, template(self.trainer)), origin)
@@ -113,7 +110,7 @@ def load(
     path = checked_path(directory)
     objects = {"environment": environment, "algorithm": algorithm, "trust_imports": trust_imports}
     if (path / NAME).is_file():
-        return _saved(path, which, config, objects)
+        return _read_agent(path, which, config, objects)
     population = _population(path, config, objects)
     for warning in population.warnings:
         warnings.warn(warning, stacklevel=3)
@@ -138,32 +135,9 @@ def load_population(
     return _population(path, None, objects, replay_bytes)
 
 
-def _population(
-    path: Path, config: Config | None, objects: dict[str, Any], replay_bytes: int = 0
-) -> LoadedPopulation:
-    run = RunDirectory.open(path)
-    config = config_of(run.read_config(), call=_CALL, **objects) if config is None else config
-    checked_kind(config)
-    trainer = trainer_of(config)
-    parts = template(trainer)._asdict()
-    if config.agents * num_bytes(trainer.template.memory) <= replay_bytes:
-        parts["memory"] = trainer.template.memory
-    saved = _read(run, config, parts)
-    replays = saved.state.pop("memory", None)
-    steps = saved.facts["steps"]
-    reasons = (*missing(run, config), *saved.passed_over)
-    return LoadedPopulation(
-        config,
-        trainer,
-        Learned(**saved.state),
-        steps,
-        np.array(saved.facts["returns"], float),
-        [instead(reason, steps) for reason in reasons],
-        replays,
-    )
-
-
-def _saved(path: Path, which: str | int, config: Config | None, objects: dict[str, Any]) -> LoadedAgent:
+def _read_agent(
+    path: Path, which: str | int, config: Config | None, objects: dict[str, Any]
+) -> LoadedAgent:
     described, origin = read_description(path)
     if which not in ("best", origin.agent):
         raise checks.InputValueError(
@@ -176,28 +150,27 @@ def _saved(path: Path, which: str | int, config: Config | None, objects: dict[st
     return LoadedAgent(config, trainer, read_learned(path, trainer), origin)
 
 
-def _read(run: RunDirectory, config: Config, parts: dict[str, PyTree]) -> Saved:
-    """Read some parts of all agents of a run, leaves `[N, ...]`."""
-    checkpoints = Checkpoints(run.checkpoints)
-    try:
-        population = _with_agents(parts, config.agents)
-        saved = checkpoints.restore_part(population, functools.partial(check_facts, config.agents))
-    finally:
-        checkpoints.close()
-    if saved is None:
-        raise no_checkpoint(run.path)
-    return saved
-
-
-def _with_agents(like: PyTree, agents: int) -> PyTree:
-    def leaf(one: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct((agents, *one.shape), one.dtype)
-
-    return jax.tree.map(leaf, like)
+def _population(
+    path: Path, config: Config | None, objects: dict[str, Any], replay_bytes: int = 0
+) -> LoadedPopulation:
+    run = RunDirectory.open(path)
+    config = config_of(run.read_config(), call=_CALL, **objects) if config is None else config
+    trainer = trainer_of(checked_kind(config))
+    parts = template(trainer)._asdict()
+    if config.agents * num_bytes(trainer.template.memory) <= replay_bytes:
+        parts["memory"] = trainer.template.memory
+    parts = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct((config.agents, *leaf.shape), leaf.dtype), parts
+    )
+    saved = newest(run, config, parts)
+    replays, steps = saved.state.pop("memory", None), saved.facts["steps"]
+    returns = np.array(saved.facts["returns"], float)
+    reasons = [instead(reason, steps) for reason in saved.passed_over]
+    return LoadedPopulation(config, trainer, Learned(**saved.state), steps, returns, reasons, replays)
 
 
 def _chosen(which: str | int, returns: np.ndarray) -> int:
-    """Return the number of the agent that is asked for, of those with mean returns `[N]`."""
+    """Return the number of the selected agent, given mean returns `[N]`."""
     if which in ("best", "iqm"):
         if not np.isfinite(returns).any():
             raise checks.InputValueError(

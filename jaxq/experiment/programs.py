@@ -1,4 +1,4 @@
-"""What is kept between runs, for this machine: compiled programs, and what was found to be fast."""
+"""Cache of this machine between runs: compiled programs and tuned chunks."""
 
 import contextlib
 import hashlib
@@ -10,14 +10,14 @@ from pathlib import Path
 import jax
 
 MOST_KEPT = 2**30
-"""Bytes of compiled programs that are kept from one run to the next."""
+"""Largest size of the compilation cache, in bytes."""
 
 
 def enable_compilation_cache() -> None:
-    """Keep compiled programs below the user's cache directory, unless JAX was given another place.
+    """Cache compiled programs below the user's cache directory, unless JAX has another cache.
 
-    What was compiled once starts at once the next time; of more than `MOST_KEPT` bytes, what was used
-    last. Without a place to write to, programs are compiled anew each time.
+    Beyond `MOST_KEPT` bytes the least recently used are removed. Without a writable directory, programs
+    are compiled anew each time.
     """
     if jax.config.jax_compilation_cache_dir is not None:
         return
@@ -30,12 +30,7 @@ def enable_compilation_cache() -> None:
 
 
 def prune(directory: Path, most: int) -> None:
-    """Remove the files that were not used for the longest time, until the others are small enough.
-
-    Args:
-        directory: Where they are.
-        most: Bytes that may stay.
-    """
+    """Remove the least recently used files, until at most `most` bytes remain."""
     # JAX can do this too, but only with a further package, and by looking at all files for each new one.
     files = []
     for path in directory.iterdir():
@@ -52,11 +47,7 @@ def prune(directory: Path, most: int) -> None:
 
 
 def machine_path(name: str) -> Path | None:
-    """Name a directory below the user's cache directory, for this kind of machine alone.
-
-    Returns:
-        The directory, which may not be there; `None` for a user without a home.
-    """
+    """Directory below the user's cache for this kind of machine; `None` without a home."""
     try:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:
@@ -65,11 +56,7 @@ def machine_path(name: str) -> Path | None:
 
 
 def machine_directory(name: str) -> Path | None:
-    """Make the directory that `machine_path` names.
-
-    Returns:
-        The directory; `None` if it cannot be written to.
-    """
+    """Create the directory of `machine_path`; `None` if it is not writable."""
     directory = machine_path(name)
     if directory is None:
         return None
@@ -82,7 +69,7 @@ def machine_directory(name: str) -> Path | None:
 
 
 def _processor() -> str:
-    """Tell processors apart: a program for one may use instructions that another one lacks."""
+    """Hash of the processor: a program for one may use instructions that another lacks."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Progress: what came of a segment of training, as `metrics.jsonl` and a checkpoint keep it."""
+"""Progress of a run after a segment, as `metrics.jsonl` and checkpoints store it."""
 
 import dataclasses
 import functools
@@ -11,13 +11,13 @@ import numpy as np
 from jaxq import checks
 from jaxq.engine import CostMetrics, Metrics
 from jaxq.experiment.files.json_values import agents_of, mapping, numbers_of, rows_of, steps_of
-from jaxq.experiment.manifest import DamagedError
+from jaxq.experiment.stored_arrays import DamagedError
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """How far a run is, after one segment.
+    """Progress of a run after one segment.
 
     Attributes:
         steps: Env steps of each agent so far.
@@ -27,6 +27,8 @@ class Progress:
         metrics: Each agent's metrics over the segment, leaves `[N]`.
         diverged: Agents that have diverged so far.
         stopped: Agents that train no further, as they were halved away.
+        largest_values: The largest absolute value that actions of each agent can have, `[N]`; NaN or
+            infinity where nothing bounds it, `None` where that is not known.
     """
 
     steps: int
@@ -36,6 +38,7 @@ class Progress:
     metrics: Metrics | CostMetrics
     diverged: list[int] = dataclasses.field(default_factory=list)
     stopped: list[int] = dataclasses.field(default_factory=list)
+    largest_values: np.ndarray | None = None
 
     @property
     def iqm(self) -> float:
@@ -53,12 +56,13 @@ class Progress:
         return bootstrap_interval(self.returns, resamples=500)
 
     def mask(self, agents: list[int]) -> np.ndarray:
-        """Return numbers of agents, such as `diverged`, as a mask, bool `[N]`."""
+        """Return a list of agents, such as `diverged`, as a mask, bool `[N]`."""
         return np.isin(np.arange(self.returns.size), agents)
 
     def row(self) -> dict[str, Any]:
         """Return the progress as one line of `metrics.jsonl`."""
-        columns = self.metrics._asdict().items()
+        columns, largest = self.metrics._asdict().items(), self.largest_values
+        bounds = {} if largest is None else {"largest_values": np.asarray(largest, np.float64).tolist()}
         return {
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
@@ -68,70 +72,56 @@ class Progress:
             "without_return": self.without_return,
             "diverged": self.diverged,
             "stopped": self.stopped,
+            **bounds,
             "agents": {name: np.asarray(column, np.float64).tolist() for name, column in columns},
         }
 
     @classmethod
-    def read(cls, where: Path, value: Any, before: np.ndarray) -> "Progress":
-        """Read what `row` returned.
-
-        Args:
-            where: Where it was written.
-            value: The line, as JSON has it.
-            before: Returns of the line before it, `[N]`.
-
-        Raises:
-            InputValueError: If it is something else.
-        """
+    def read(cls, where: Path, value: Any, num_agents: int) -> "Progress":
+        """Inverse of `row`, for N agents; returns are those of the segment alone."""
         row = mapping(where, value)
-        metrics = _metrics(where, mapping(where, row.get("agents")), before.size)
+        metrics = _metrics(where, mapping(where, row.get("agents")), num_agents)
         names = ["steps", "seconds", "steps_per_second"]
         _, *speed = numbers_of(where, f"[{', '.join(names)}]", [row.get(name) for name in names], 3)
-        lists = [agents_of(where, row, name, before.size) for name in ("diverged", "stopped")]
-        returns = updated_returns(metrics, before)
-        return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists)
+        lists = [agents_of(where, row, name, num_agents) for name in ("diverged", "stopped")]
+        largest = row.get("largest_values")
+        if largest is not None:
+            largest = numbers_of(where, "largest_values", largest, num_agents)
+        returns = updated_returns(metrics, np.full(num_agents, np.nan))
+        return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists, largest)
+
+    def after(self, before: np.ndarray) -> "Progress":
+        """Return the progress with the returns `[N]` before the segment filled in."""
+        return dataclasses.replace(self, returns=updated_returns(self.metrics, before))
 
     def facts(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps beside the state of the population, as plain values."""
+        """Return what a checkpoint stores beside the population's state, as plain values."""
         returns = [value if np.isfinite(value) else None for value in self.returns.tolist()]
         lists = {"diverged": self.diverged, "stopped": self.stopped}
         return {"returns": returns, "seconds": self.seconds, **lists}
 
     @classmethod
     def restored(cls, steps: int, facts: dict[str, Any]) -> "Progress":
-        """Make progress of what `facts` returned, without metrics."""
+        """Inverse of `facts`; metrics are NaN."""
         returns = np.array(facts["returns"], float)
         lists = facts["diverged"], facts["stopped"]
         return cls(steps, facts["seconds"], np.nan, returns, _no_metrics(returns.size), *lists)
 
     @classmethod
     def begin(cls, steps: int, num_agents: int) -> "Progress":
-        """Return the progress of N agents before their first segment."""
+        """Progress of N agents before their first segment."""
         returns = np.full(num_agents, np.nan)
         return cls(steps, 0.0, np.nan, returns, _no_metrics(num_agents))
 
 
 def updated_returns(metrics: Metrics | CostMetrics, before: np.ndarray) -> np.ndarray:
-    """Return each agent's mean return over the episodes it finished last, `[N]`; NaN for none.
-
-    Args:
-        metrics: Each agent's metrics over a segment, leaves `[N]`.
-        before: The returns before the segment, `[N]`.
-    """
+    """Return each agent's mean return over the episodes it finished last, `[N]`, after a segment."""
     ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
     return np.where(ended, metrics.episode_return, before)
 
 
 def check_facts(num_agents: int, facts: dict[str, Any]) -> None:
-    """Check that values out of a file are what `Progress.facts` returns.
-
-    Args:
-        num_agents: Number of agents N.
-        facts: The values, as JSON has them.
-
-    Raises:
-        DamagedError: If one is missing, or something else.
-    """
+    """Raise `DamagedError` if values out of a file are not what `Progress.facts` returns of N agents."""
 
     def is_number(value: Any) -> bool:
         return type(value) in (int, float) and abs(value) <= sys.float_info.max
@@ -153,13 +143,14 @@ def check_facts(num_agents: int, facts: dict[str, Any]) -> None:
 
 
 def _metrics(where: Path, agents: dict[str, Any], num_agents: int) -> Metrics | CostMetrics:
-    missing = [name for name in Metrics._fields if name not in agents]
-    if missing:
+    known = [name for name in Metrics._fields if name in agents]
+    columns = {name: numbers_of(where, name, agents[name], num_agents) for name in known}
+    if missing := [name for name in Metrics._fields if name not in agents]:
         raise checks.InputValueError(f"{where}: agents must have their {', '.join(missing)}")
-    columns = [numbers_of(where, name, agents[name], num_agents) for name in Metrics._fields]
     if "episode_cost" not in agents:
-        return Metrics(*columns)
-    return CostMetrics(*columns, rows_of(where, "episode_cost", agents["episode_cost"], num_agents))
+        return Metrics(**columns)
+    costs = rows_of(where, "episode_cost", agents["episode_cost"], num_agents)
+    return CostMetrics(**columns, episode_cost=costs)
 
 
 def _no_metrics(num_agents: int) -> Metrics:

@@ -1,25 +1,27 @@
-"""The run loop: segments of training, and between them callbacks, which do everything else."""
+"""The run loop: segments of training, with callbacks between them."""
 
+import contextlib
+import contextvars
+import shlex
+import signal
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import jax
 import numpy as np
 
-from jaxq import checks
-from jaxq.checks import INT32_MAX
 from jaxq.engine import AgentState
-from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.callbacks import Callback, Run, UserCallbacks
 from jaxq.experiment.checkpoints import Checkpoints
-from jaxq.experiment.costs import EpisodeCosts, budgets_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.distributed import all_reduce_max, gathered
 from jaxq.experiment.halving import ActiveSubset
 from jaxq.experiment.plan import Plan, segment_steps
 from jaxq.experiment.progress import Progress, updated_returns
-from jaxq.experiment.stopping import StoppedError, StopRequest
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ELSEWHERE = "a callback stopped it in another process of this run"
 
 
@@ -60,8 +62,66 @@ def _train_segment(run: Run, subset: ActiveSubset, num_steps: int) -> None:
     run.progress = Progress(run.steps, before.seconds + seconds, speed, returns, metrics, *lists)
 
 
+class StoppedError(Exception):
+    """A signal ended a run early.
+
+    Attributes:
+        number: Number of the signal.
+        reached: Progress so far, such as "400 steps".
+    """
+
+    def __init__(self, number: int, reached: str, directory: Path) -> None:
+        super().__init__(
+            f"stopped by {signal.Signals(number).name} after {reached}; "
+            f"go on with: jaxq resume {shlex.quote(str(directory))}"
+        )
+        self.number = number
+        self.reached = reached
+
+
+class StopRequest:
+    """Request to stop at the end of the segment.
+
+    Attributes:
+        number: Number of the signal, or 0.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def note(self, number: int, _: object) -> None:
+        """Signal handler: record the signal; a second Ctrl-C interrupts at once."""
+        if self.number == signal.SIGINT == number:
+            raise KeyboardInterrupt
+        self.number = number
+
+
+_REQUEST: contextvars.ContextVar[StopRequest | None] = contextvars.ContextVar("request", default=None)
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Handle Ctrl-C and SIGTERM as requests to stop; a second Ctrl-C ends at once.
+
+    A nested call shares the request of the outer one, so that a signal stops a run and the sweep around
+    it. Only the main thread can handle signals; elsewhere they are left alone.
+    """
+    outer, request = _REQUEST.get(), StopRequest()
+    if outer is not None or threading.current_thread() is not threading.main_thread():
+        yield outer or request
+        return
+    token = _REQUEST.set(request)
+    before = {number: signal.signal(number, request.note) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        _REQUEST.reset(token)
+
+
 class MetricsWriter(Callback):
-    """Writes a line of metrics for every segment.
+    """Writes `metrics.jsonl`.
 
     Args:
         directory: The run directory.
@@ -71,18 +131,18 @@ class MetricsWriter(Callback):
         self._directory = directory
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Append a line to `metrics.jsonl`."""
+        """Append the segment's line."""
         self._directory.append_metrics(progress.row())
 
 
 class Checkpointer(Callback):
-    """Writes checkpoints where it is time, and before a run ends early, which all processes do together.
+    """Writes periodic checkpoints, and one before a run ends early; all processes do so together.
 
     Args:
-        checkpoints: Where they go.
-        warn: Told why one could not be written, or `None`.
-        request: Who may ask to stop.
-        users: The user's callbacks, which have been called when this one is.
+        checkpoints: Checkpoints of the run.
+        warn: Takes the reason why one could not be written, or `None`.
+        request: Request to stop.
+        users: The user's callbacks, called before this one.
     """
 
     def __init__(
@@ -106,11 +166,11 @@ class Checkpointer(Callback):
             self.save(run)
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Save if it is time or the run ends here, and end it where somebody has asked for it.
+        """Save if a checkpoint is due or the run ends here, and end it on request.
 
         Raises:
-            StoppedError: If a signal has.
-            Exception: What a callback of the user has raised.
+            StoppedError: On a signal.
+            Exception: The exception of a user's callback.
         """
         self._segments += 1
         minutes = (time.monotonic() - self._saved_at) / 60
@@ -133,7 +193,7 @@ class Checkpointer(Callback):
             run.stop(_ELSEWHERE)
 
     def save(self, run: Run) -> None:
-        """Begin to write a checkpoint, and say so if the one before could not be written."""
+        """Start writing a checkpoint, and warn if the previous one failed."""
         progress = run.progress
         failed = self._checkpoints.save(run.state, run.steps, progress.iqm, progress.facts())
         self._warn(failed)
@@ -141,35 +201,5 @@ class Checkpointer(Callback):
 
 
 def begin(plan: Plan) -> AgentState:
-    """Make the population that a run begins with."""
+    """Initialize the population."""
     return plan.population.init(jax.random.key(plan.config.seed), plan.hparams)
-
-
-def evaluate(
-    plan: Plan, state: AgentState, episodes: int, seed: int | None = None
-) -> tuple[np.ndarray, EpisodeCosts | None]:
-    """Play whole episodes with every agent.
-
-    Args:
-        plan: What was trained.
-        state: The population.
-        episodes: Episodes of each agent.
-        seed: Seed of the episodes; one that goes with the run's if not given.
-
-    Returns:
-        Undiscounted returns, `[N, episodes]`, all NaN of a log, which cannot be played; and what the
-        episodes cost, `None` where the environment has no costs.
-    """
-    agents, env = plan.config.agents, plan.population.trainer.env
-    if isinstance(env, LoggedEnvironment):
-        return np.full((agents, episodes), np.nan), None
-    if seed is None:
-        # Agent i was trained with number i folded in; no population has as many agents as this number.
-        key = jax.random.fold_in(jax.random.key(plan.config.seed), INT32_MAX)
-    else:
-        key = jax.random.key(checks.whole_number("seed", seed, minimum=0))
-    if not env.cost_names:
-        return gathered(plan.population.evaluate(state, key, num_episodes=episodes)), None
-    outcomes = gathered(plan.population.evaluate_episodes(state, key, num_episodes=episodes))
-    budgets = budgets_of(env.cost_names, gathered(state.hparams), agents)
-    return outcomes.returns, EpisodeCosts(env.cost_names, outcomes.costs, budgets)

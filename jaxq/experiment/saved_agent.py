@@ -1,4 +1,4 @@
-"""A saved agent: a directory with what one agent has learned, and nothing else of its run."""
+"""A saved agent: the directory of one trained agent, without its run."""
 
 import json
 import os
@@ -16,21 +16,28 @@ from jaxq.experiment.config import Config
 from jaxq.experiment.directory import checked_path, finite
 from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import brief, mapping, object_of
-from jaxq.experiment.manifest import DamagedError, verify, write_manifest
 from jaxq.experiment.plan import written
-from jaxq.experiment.stored_arrays import checkpointer, plain, read_part, with_keys
+from jaxq.experiment.stored_arrays import (
+    DamagedError,
+    checkpointer,
+    plain,
+    read_arrays,
+    verify,
+    with_keys,
+    write_manifest,
+)
 from jaxq.hparams import Hparams
 from jaxq.types import PyTree
 
 NAME = "agent.json"
-"""What tells a saved agent from the directory of a run."""
+"""File that marks a saved agent."""
 
 _FORMAT = 1
 _STATE = "state"
 
 
 class Learned(NamedTuple):
-    """What one agent needs to act; leaves have an axis `[N]` in front where they are a population's.
+    """The state that an agent needs to act; leaves `[N, ...]` in a population.
 
     Attributes:
         learner: What it has learned.
@@ -44,7 +51,7 @@ class Learned(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where an agent comes from.
+    """Origin of an agent.
 
     Attributes:
         agent: Its number in its population.
@@ -57,27 +64,23 @@ class Origin(NamedTuple):
     score: float
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """One line for messages."""
         return f"agent {self.agent} after {self.steps:,} steps, score {self.score:.4g}"
 
 
 def template(trainer: Trainer) -> Learned:
-    """Return the shapes and types of what one agent has learned."""
+    """Shapes and types of `Learned` for one agent."""
     whole = trainer.template
     return Learned(whole.learner, whole.hparams, whole.env_params)
 
 
 def on_device(learned: dict[str, PyTree], like: Learned) -> Learned:
-    """Put what was read for one agent on the default device."""
+    """Put the arrays of one agent on the default device."""
     return with_keys(Learned(**jax.tree.map(jnp.asarray, learned)), like)
 
 
 def write_agent(path: Any, config: Config, learned: Learned, origin: Origin) -> Path:
-    """Write an agent to a new directory, which has its name only when it is complete.
-
-    Raises:
-        InputValueError: If it exists already, or cannot be written.
-    """
+    """Write an agent to a new directory, renamed when it is complete."""
     path = checked_path(path).absolute()
     if path.is_symlink() or path.exists():
         raise checks.InputValueError(f"{path} exists already; give agent.save another directory")
@@ -100,11 +103,7 @@ def write_agent(path: Any, config: Config, learned: Learned, origin: Origin) -> 
 
 
 def read_description(path: Path) -> tuple[dict[str, Any], Origin]:
-    """Read what a saved agent says of itself: its configuration as plain values, and its origin.
-
-    Raises:
-        InputValueError: If the directory is damaged, or no saved agent.
-    """
+    """Read the configuration of a saved agent, as plain values, and its origin."""
     access.check_no_links(path)
     try:
         verify(path)
@@ -124,14 +123,10 @@ def read_description(path: Path) -> tuple[dict[str, Any], Origin]:
 
 
 def read_learned(path: Path, trainer: Trainer) -> Learned:
-    """Read what a saved agent has learned.
-
-    Raises:
-        InputValueError: If it is damaged, or an agent of another kind than the trainer's.
-    """
+    """Read the `Learned` of a saved agent."""
     like = template(trainer)
     try:
-        return on_device(read_part(path.absolute() / _STATE, like._asdict()), like)
+        return on_device(read_arrays(path.absolute() / _STATE, like._asdict()), like)
     except DamagedError as error:
         raise _damaged(path, error) from None
 

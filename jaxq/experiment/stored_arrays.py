@@ -1,9 +1,12 @@
-"""Arrays as orbax stores them: a whole population, or only that part of it which is asked for."""
+"""Directories of arrays, stored by orbax, with a manifest of checksums.
 
-import contextlib
-import logging
-import sys
-from collections.abc import Iterator
+A manifest ends with a checksum of itself, and must equal what would be written byte for byte, so that no
+bit of it changes unnoticed.
+"""
+
+import hashlib
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,135 +14,68 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxq.experiment.manifest import DamagedError
+from jaxq.experiment.files.access import read_text
+from jaxq.experiment.files.json_values import json_of
 from jaxq.types import PyTree
+
+MANIFEST = "manifest.json"
+_FORMAT = 2
+_CHECKSUM = "sha256"
+
+
+class DamagedError(Exception):
+    """A directory differs from its manifest, or the manifest is unreadable."""
 
 
 def checkpointer() -> Any:
-    """Return what reads and writes arrays."""
+    """Return orbax's checkpointer."""
     # Imported here because it takes a while, which --help has no need of.
     import orbax.checkpoint as ocp
 
-    # What goes wrong is told once, by whoever asked, instead of by each of its threads.
-    logging.getLogger("absl").setLevel(logging.CRITICAL)
-    _ignore_leftovers()
     return ocp.PyTreeCheckpointer()
 
 
-def _ignore_leftovers() -> None:
-    """Keep Python from printing a page on each array that orbax leaves behind when another one fails.
-
-    Their reading or writing ends when nobody waits for it any more.
-    """
-    before = sys.unraisablehook
-    if getattr(before, "ignores_leftovers", False):
-        return
-
-    def hook(unraisable: Any) -> None:
-        if str(unraisable.exc_value) != "Event loop is closed":
-            before(unraisable)
-
-    hook.ignores_leftovers = True
-    sys.unraisablehook = hook
-
-
 def read_arrays(path: Path, like: PyTree) -> PyTree:
-    """Read all arrays, if they are of the same names, shapes and types.
+    """Read arrays of given names, shapes and types.
 
     Args:
-        path: Where they are.
-        like: Shapes, types and shardings.
+        path: Directory of the arrays.
+        like: Shapes, types and shardings of all of them; or of parts by name, which are read to numpy,
+            with PRNG keys as key data.
 
     Raises:
-        DamagedError: If they are others, or cannot be read.
+        DamagedError: If the arrays are others, or cannot be read.
     """
-    with _as_damage():
-        numbers = jax.eval_shape(plain, like)
-        check_same(_stored(path), by_name(numbers))
-        import orbax.checkpoint as ocp
-
-        arguments = ocp.checkpoint_utils.construct_restore_args(_with_shardings(numbers, like))
-        restored = checkpointer().restore(path, item=numbers, restore_args=arguments)
-    return with_keys(restored, like)
-
-
-def read_part(path: Path, like: dict[str, PyTree]) -> dict[str, PyTree]:
-    """Read some of the arrays, to numpy, and leave the others where they are.
-
-    Args:
-        path: Where they are.
-        like: Shapes and types of the parts that are asked for, by their names.
-
-    Returns:
-        Those parts, with PRNG keys as the numbers that they are made of.
-
-    Raises:
-        DamagedError: If they are of other names, shapes or types, or cannot be read.
-    """
-    with _as_damage():
-        numbers = jax.eval_shape(plain, like)
-        stored = {name: leaf for name, leaf in _stored(path).items() if name.split("/")[0] in like}
-        check_same(stored, by_name(numbers))
-        import orbax.checkpoint as ocp
-
-        arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), numbers)
-        return checkpointer().restore(path, item=numbers, restore_args=arguments, partial_restore=True)
-
-
-@contextlib.contextmanager
-def _as_damage() -> Iterator[None]:
+    numbers, parts = jax.eval_shape(plain, like), isinstance(like, dict)
     try:
-        yield
+        import orbax.checkpoint as ocp
+
+        stored = _by_name(checkpointer().metadata(path).item_metadata.tree)
+        if parts:
+            stored = {name: leaf for name, leaf in stored.items() if name.split("/")[0] in like}
+            arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), numbers)
+        else:
+            arguments = ocp.checkpoint_utils.construct_restore_args(
+                jax.tree.map(lambda leaf, like: leaf.update(sharding=like.sharding), numbers, like)
+            )
+        _check_same(stored, _by_name(numbers))
+        restored = checkpointer().restore(
+            path, item=numbers, restore_args=arguments, partial_restore=parts
+        )
     except DamagedError:
         raise
     except Exception as error:
         raise DamagedError(str(error).strip().splitlines()[0]) from error
-
-
-def _stored(path: Path) -> dict[str, Any]:
-    """Return the shapes and types of what is stored, by name."""
-    return by_name(checkpointer().metadata(path).item_metadata.tree)
-
-
-def check_same(kept: dict[str, Any], wanted: dict[str, Any]) -> None:
-    """Check that arrays have the names, shapes and types that are wanted.
-
-    Raises:
-        DamagedError: If they have not.
-    """
-    # By name, because what orbax reads back are dictionaries and lists instead of named tuples.
-    for name in sorted({*kept, *wanted}):
-        sides = [_shape(tree.get(name)) for tree in (kept, wanted)]
-        if sides[0] != sides[1]:
-            raise DamagedError(f"{name} is {sides[0]} where {sides[1]} is expected")
-
-
-def by_name(tree: PyTree) -> dict[str, Any]:
-    """Return the leaves of a tree by their names."""
-    return {
-        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
-    }
-
-
-def _shape(leaf: Any) -> str:
-    return "nothing" if leaf is None else f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
-
-
-def _with_shardings(plain: PyTree, like: PyTree) -> PyTree:
-    def leaf(shape: jax.ShapeDtypeStruct, like: Any) -> jax.ShapeDtypeStruct:
-        return jax.ShapeDtypeStruct(shape.shape, shape.dtype, sharding=like.sharding)
-
-    return jax.tree.map(leaf, plain, like)
+    return restored if parts else with_keys(restored, like)
 
 
 def plain(tree: PyTree) -> PyTree:
-    """Replace PRNG keys by the numbers they are made of."""
+    """Replace PRNG keys by their key data."""
     return jax.tree.map(lambda leaf: jax.random.key_data(leaf) if _is_key(leaf) else leaf, tree)
 
 
 def with_keys(numbers: PyTree, like: PyTree) -> PyTree:
-    """Make PRNG keys again of the numbers that `plain` has put in their place."""
+    """Inverse of `plain`."""
 
     def leaf(numbers: jax.Array, like: Any) -> jax.Array:
         if not _is_key(like):
@@ -149,5 +85,106 @@ def with_keys(numbers: PyTree, like: PyTree) -> PyTree:
     return jax.tree.map(leaf, numbers, like)
 
 
+def write_manifest(directory: Path, facts: dict[str, Any]) -> None:
+    """Write sizes and checksums of all files, and `facts`, to a manifest, and sync it to disk."""
+    files = {name: _described(path) for name, path in sorted(_files(directory).items())}
+    manifest = directory / MANIFEST
+    manifest.write_text(_text({"format": _FORMAT, **facts, "files": files}))
+    for path in (manifest, directory):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_manifest(directory: Path) -> dict[str, Any]:
+    """Read a manifest without checking the files.
+
+    Raises:
+        DamagedError: If it cannot be read, was changed, or is of another format.
+    """
+    if directory.is_symlink():
+        raise DamagedError("it is a link")
+    try:
+        text = read_text(directory / MANIFEST)
+        manifest = json_of(directory / MANIFEST, text)
+    except (OSError, ValueError) as error:
+        raise DamagedError(f"{MANIFEST} cannot be read ({error})") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
+        raise DamagedError(f"{MANIFEST} is no manifest")
+    if manifest.get("format") != _FORMAT:
+        raise DamagedError(
+            f"it has format {manifest.get('format')!r}, and this version of jaxq reads {_FORMAT}; "
+            f"it was written by {manifest.get('versions', 'an unknown version')}"
+        )
+    manifest.pop(_CHECKSUM, None)
+    if text != _text(manifest):
+        raise DamagedError(f"{MANIFEST} is not what was written")
+    return manifest
+
+
+def verify(directory: Path) -> dict[str, Any]:
+    """Check every file of a directory against its manifest, and return the manifest.
+
+    Raises:
+        DamagedError: If a file is missing, changed, not listed, or not a plain file inside the
+            directory; or if the manifest is damaged itself.
+    """
+    manifest, found = read_manifest(directory), _files(directory)
+    for name, path in found.items():
+        if path.is_symlink() or not path.is_file():
+            raise DamagedError(f"{name} is not a plain file")
+    del found[MANIFEST]
+    listed = manifest["files"]
+    for name in sorted({*found, *listed}):
+        if name not in found:
+            raise DamagedError(f"{name!r} is missing")
+        if name not in listed:
+            raise DamagedError(f"{name!r} is not listed in {MANIFEST}")
+        if listed[name] != _described(found[name]):
+            raise DamagedError(f"{name!r} is not what was written")
+    return manifest
+
+
+def _by_name(tree: PyTree) -> dict[str, Any]:
+    """Return leaves by name, as orbax reads back dictionaries and lists instead of named tuples."""
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="/"): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
+
+
+def _check_same(stored: dict[str, Any], wanted: dict[str, Any]) -> None:
+    def shape(leaf: Any) -> str:
+        return "nothing" if leaf is None else f"{np.dtype(leaf.dtype).name}{list(leaf.shape)}"
+
+    for name in sorted({*stored, *wanted}):
+        found, expected = shape(stored.get(name)), shape(wanted.get(name))
+        if found != expected:
+            raise DamagedError(f"{name} is {found} where {expected} is expected")
+
+
 def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _text(manifest: dict[str, Any]) -> str:
+    """Write a manifest with its checksum at the end."""
+    digest = hashlib.sha256(json.dumps(manifest, indent=1).encode()).hexdigest()
+    return json.dumps({**manifest, _CHECKSUM: digest}, indent=1) + "\n"
+
+
+def _files(directory: Path) -> dict[str, Path]:
+    """Return what is below a directory by its name there, without following links out of it."""
+    paths = []
+    for parent, folders, names in os.walk(directory, followlinks=False):
+        links = [name for name in folders if (Path(parent) / name).is_symlink()]
+        paths += [Path(parent) / name for name in [*names, *links]]
+    return {path.relative_to(directory).as_posix(): path for path in paths}
+
+
+def _described(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return {"bytes": file.tell(), "sha256": digest}

@@ -20,7 +20,8 @@ from jaxq.experiment.divergence import DivergenceError
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import check_name, each
 from jaxq.experiment.plan import check_steps_done, prepare, written
-from jaxq.experiment.stopping import StoppedError, StopRequest, stop_requests
+from jaxq.experiment.reporting import write_own_report
+from jaxq.experiment.runner import StoppedError, StopRequest, stop_requests
 from jaxq.experiment.sweep_directory import has_begun, read_queue, write_queue
 from jaxq.experiment.tracking import Tracker, Trackers
 
@@ -111,11 +112,12 @@ class Sweep:
         sweep.groups = _checked(groups, sweep.directory.path)
         return sweep
 
-    def run(self, console: Console | None = None) -> dict[str, np.ndarray]:
+    def run(self, console: Console | None = None, *, report: bool = True) -> dict[str, np.ndarray]:
         """Train, evaluate and report on one group after another.
 
         Args:
             console: Where progress is shown; nowhere if not given.
+            report: Whether to draw the report of each group, and of all of them at the end.
 
         Returns:
             Undiscounted returns of each group's final evaluation, `[N, episodes]`.
@@ -133,7 +135,7 @@ class Sweep:
             for name in self.groups:
                 self._begin(log, name, request)
                 try:
-                    returns[name] = self._returns(name, console)
+                    returns[name] = self._returns(name, console, report)
                 except StoppedError as stopped:
                     reached = f"{stopped.reached} of {name}"
                     raise StoppedError(stopped.number, reached, self.directory.path) from None
@@ -148,6 +150,8 @@ class Sweep:
         log.console.print(table)
         if said:
             log.say(said)
+        if report and returns:
+            write_own_report(self.directory.path, log)
         log.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)
@@ -168,13 +172,13 @@ class Sweep:
             raise StoppedError(request.number, f"{place} of {number} groups", self.directory.path)
         log.say(f"group {place + 1} of {number}: {name}")
 
-    def _returns(self, name: str, console: Console | None) -> np.ndarray:
+    def _returns(self, name: str, console: Console | None, report: bool) -> np.ndarray:
         """Return what a group comes to: its final evaluation, trained for unless it has ended before."""
         config = self.groups[name]
         evaluation = RunDirectory(self.directory.path / name).read_evaluation(config.agents)
         if evaluation is not None and evaluation.steps >= config.steps:
             return evaluation.returns.astype(np.float32)
-        return self._experiment(name).run(console)
+        return self._experiment(name).run(console, report=report)
 
     def _experiment(self, name: str) -> Experiment:
         config, path = self.groups[name], self.directory.path / name

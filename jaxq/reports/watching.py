@@ -12,9 +12,8 @@ from jaxq import checks
 from jaxq.agents.protocol import first_input, next_input
 from jaxq.engine import AgentState, Trainer
 from jaxq.engine.state import check_key, check_state
-from jaxq.experiment.evaluating import instead, trained
+from jaxq.experiment.evaluating import evaluate, instead, trained
 from jaxq.experiment.files import access
-from jaxq.experiment.runner import evaluate
 from jaxq.precision import in_32_bits
 from jaxq.reports.drawings import painter
 
@@ -77,8 +76,7 @@ def record_best(directory: Path, warn: Callable[[str], None]) -> bool:
     plan, run, skipped = trained(directory)
     for reason in skipped:
         warn(instead(reason, run.steps))
-    returns, _ = evaluate(plan, run.state, plan.config.evaluation_episodes)
-    scores = returns.mean(axis=1)
+    scores = evaluate(plan, run, plan.config.evaluation_episodes).returns.mean(axis=1)
     best = plan.population.agent(run.state, int(np.nanargmax(np.nan_to_num(scores, nan=-np.inf))))
     key = jax.random.key(plan.config.seed)
     return record(plan.population.trainer, best, key, directory / "report" / "episode.gif")

@@ -1,9 +1,9 @@
-"""Access to files that others may have written: no link is followed, and nothing but a file is opened.
+"""Access to untrusted files: no link is followed, and only plain files are opened.
 
 A run directory that was received from somebody may hold links to any place of this machine, and pipes
 that nobody writes to. So a directory is looked through before anything is done in it, and what is
 opened in it later is opened without following a link. The directory itself may be one, as the user has
-named it.
+named it. Every function raises `InputValueError` with the name of a link, or of what is no plain file.
 """
 
 import contextlib
@@ -23,26 +23,17 @@ from jaxq.engine.memory_use import readable
 # links to each other.
 _LOOKED_AFTER = {"checkpoints", "wandb"}
 MOST_BYTES = 2**30
-"""Bytes of a file that is read whole: the returns of a million agents take less."""
+"""Largest file that is read whole, in bytes: the returns of a million agents take less."""
 
 
 def read_text(file: Path) -> str:
-    """Read a plain file as UTF-8.
-
-    Raises:
-        InputValueError: If it is a link or no plain file, too large, or no text.
-        OSError: If it cannot be opened.
-    """
+    """Read a plain file as UTF-8."""
     with open_to_read(file) as stream:
         return decoded(file, stream)
 
 
 def decoded(where: Path, stream: BinaryIO) -> str:
-    """Read what a stream holds as UTF-8.
-
-    Raises:
-        InputValueError: If it is too large, or no text.
-    """
+    """Read what a stream holds as UTF-8, if it is that and not too large."""
     content = stream.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise checks.InputValueError(
@@ -56,39 +47,26 @@ def decoded(where: Path, stream: BinaryIO) -> str:
 
 @contextlib.contextmanager
 def open_to_read(file: Path) -> Iterator[BinaryIO]:
-    """Open a plain file.
-
-    Raises:
-        InputValueError: If it is a link, or no plain file.
-        OSError: If it cannot be opened.
-    """
+    """Open a plain file."""
     with os.fdopen(_open(file, os.O_RDONLY), "rb") as stream:
         yield stream
 
 
 def append(file: Path, content: str | bytes) -> None:
-    """Add to a plain file, or make one.
-
-    Raises:
-        InputValueError: If it is a link, or no plain file.
-        OSError: If it cannot be written.
-    """
+    """Add to a plain file, or make one."""
     with open_to_append(file) as stream:
         stream.write(content.encode() if isinstance(content, str) else content)
 
 
 def open_to_append(file: Path) -> BinaryIO:
-    """Open a plain file to add to it, or make one; raises as `append` does."""
+    """Open a plain file to add to it, or make one."""
     return os.fdopen(_open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
 
 
 def replace(file: Path, content: str | bytes) -> None:
-    """Write a file so that it is either the old one or the new one, whatever happens in between.
+    """Write a file atomically.
 
     Where a link is, the link is replaced, and not what it leads to.
-
-    Raises:
-        OSError: If it cannot be written.
     """
     new = file.with_name(file.name + ".new")
     # Made anew, as one that is there may lead elsewhere.
@@ -100,13 +78,9 @@ def replace(file: Path, content: str | bytes) -> None:
 
 @contextlib.contextmanager
 def locked(file: Path) -> Iterator[int | None]:
-    """Hold a file's lock, which the system gives back with the process.
+    """Hold a file's lock, which the system gives back with the process; give the file's descriptor.
 
-    Gives the file's descriptor, or `None` if another process holds the lock.
-
-    Raises:
-        InputValueError: If it is a link, or no plain file.
-        OSError: If it cannot be opened.
+    Gives `None` if another process holds the lock.
     """
     with os.fdopen(_open(file, os.O_RDWR | os.O_CREAT), "r+b") as stream:
         try:
@@ -127,11 +101,7 @@ def remove(path: Path) -> None:
 
 
 def check_no_links(directory: Path) -> None:
-    """Check that there is nothing below a directory but files and directories.
-
-    Raises:
-        InputValueError: If there is, with its name.
-    """
+    """Check that there is nothing below a directory but files and directories."""
     folders = [directory]
     while folders:
         for entry in _entries(folders.pop()):
@@ -144,11 +114,7 @@ def check_no_links(directory: Path) -> None:
 
 
 def check_real(path: Path) -> None:
-    """Check that a path is no link.
-
-    Raises:
-        InputValueError: If it is one.
-    """
+    """Check that a path is no link."""
     if path.is_symlink():
         raise _refused(path, "is a link")
 

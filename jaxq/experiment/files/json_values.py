@@ -1,4 +1,4 @@
-"""Values out of JSON that anything may have written: what is expected, or one clear line.
+"""Validation of untrusted JSON: the expected value, or one clear line.
 
 All functions are told where a value stands, and raise `InputValueError` that names the place.
 """
@@ -14,10 +14,10 @@ from jaxq import checks
 from jaxq.experiment.files.access import read_text
 
 DEEPEST = 32
-"""Levels of lists and objects in each other; what a run writes has fewer than ten."""
+"""Deepest nesting that is read; what a run writes has fewer than ten levels."""
 
 LONGEST = 60
-"""Letters of a name or a value that are shown."""
+"""Characters of a name or a value that messages show."""
 
 
 def object_of(file: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def _parts(value: Any) -> Iterable[Any]:
 
 
 def mapping(where: Path, value: Any) -> dict[str, Any]:
-    """Return names with values, if that is what they are."""
+    """Return a JSON object."""
     if not isinstance(value, dict):
         raise checks.InputValueError(f"{where}: expected names with values, got {brief(value)}")
     return value
@@ -69,18 +69,19 @@ def numbers_of(where: Path, name: str, values: Any, length: int | None = None) -
     return numbers
 
 
-def rows_of(where: Path, name: str, rows: Any, num_rows: int) -> np.ndarray:
+def rows_of(where: Path, name: str, rows: Any, num_rows: int, length: int | None = None) -> np.ndarray:
     """Return lists of finite numbers, all of one length, as float64 `[num_rows, length]`."""
     if not isinstance(rows, list) or len(rows) != num_rows:
         raise checks.InputValueError(f"{where}: {name} must have one list for each of the agents")
-    length = len(rows[0]) if isinstance(rows[0], list) else 0
+    if length is None:
+        length = len(rows[0]) if isinstance(rows[0], list) else 0
     if not length:
         raise checks.InputValueError(f"{where}: {name} must have at least one number of each agent")
     return np.stack([numbers_of(where, name, row, length) for row in rows])
 
 
 def steps_of(where: Path, record: dict[str, Any]) -> int:
-    """Return the env steps that a record is after."""
+    """Return the env steps of a record."""
     try:
         return checks.whole_number("steps", record.get("steps"), minimum=0)
     except checks.InputError:
@@ -91,7 +92,7 @@ def steps_of(where: Path, record: dict[str, Any]) -> int:
 
 
 def agents_of(where: Path, record: dict[str, Any], name: str, num_agents: int) -> list[int]:
-    """Return the agents that a record lists, such as those that have diverged."""
+    """Return a record's list of agents, such as `diverged`."""
     listed = record.get(name)
     numbers = numbers_of(where, name, [] if listed is None else listed)
     if not np.isin(numbers, np.arange(num_agents)).all():
@@ -107,7 +108,7 @@ def names_of(where: Path, name: str, values: Any) -> list[str]:
 
 
 def brief(value: Any) -> str:
-    """Write a value for a message, cut short."""
+    """A value for a message, truncated."""
     try:
         text = printable(repr(value))
     except (ValueError, RecursionError):
@@ -116,5 +117,5 @@ def brief(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """Replace what cannot be written, or would break a line."""
+    """Replace unprintable characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)

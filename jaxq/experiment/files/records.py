@@ -1,4 +1,4 @@
-"""What a run writes down, read back: its configuration, its metrics and its final evaluation.
+"""Readers of a run's files: configuration, metrics and final evaluation.
 
 Whoever reads a run directory reads it here, so that damage is found alike by all. Every function raises
 `InputValueError` with the file, and the line, that is not what a run wrote.
@@ -24,6 +24,7 @@ from jaxq.experiment.files.json_values import (
     numbers_of,
     object_of,
     printable,
+    rows_of,
     steps_of,
 )
 from jaxq.experiment.progress import Progress
@@ -34,12 +35,12 @@ _AGENT_BYTES = 2**9
 
 
 class RecordedMetrics(NamedTuple):
-    """What `metrics.jsonl` holds.
+    """Content of `metrics.jsonl`.
 
     Attributes:
         rows: Its lines, in the order of their steps.
         lines: The lines as they stand in the file.
-        cut: Whether the last line was cut off, and is left out.
+        cut: Whether a truncated last line is left out.
     """
 
     rows: list[Progress]
@@ -48,7 +49,7 @@ class RecordedMetrics(NamedTuple):
 
 
 class RecordedEvaluation(NamedTuple):
-    """What `report/evaluation.json` holds.
+    """Content of `report/evaluation.json`.
 
     Attributes:
         steps: Env steps of each agent before.
@@ -66,12 +67,12 @@ class RecordedEvaluation(NamedTuple):
 
 
 def read_description(file: Path) -> dict[str, Any]:
-    """Read a `config.json`, as far as it does not depend on what the names in it stand for."""
+    """Read a `config.json`, without resolving the names in it."""
     return checked_description(file, object_of(file))
 
 
 def checked_description(where: Path, described: dict[str, Any]) -> dict[str, Any]:
-    """Return what a run says of itself, if all that is there has its type."""
+    """Return the content of a `config.json`, after a check of all types."""
     for name in ("keywords", "sweep", "sample"):
         mapping(Path(f"{where}: {name}"), described.get(name, {}))
     names_of(where, "only_in_python", described.get("only_in_python", []))
@@ -83,7 +84,7 @@ def checked_description(where: Path, described: dict[str, Any]) -> dict[str, Any
 
 
 def checked_tracking(where: Path, track: Any) -> dict[str, Any]:
-    """Return the names of a run's trackers, and whether agents have runs of their own there."""
+    """Return a run's trackers: their names, and whether they track agents."""
     track = {"names": [], "agents": False, **mapping(Path(f"{where}: track"), track)}
     names_of(where, "track's names", track["names"])
     if not isinstance(track["agents"], bool):
@@ -93,14 +94,7 @@ def checked_tracking(where: Path, track: Any) -> dict[str, Any]:
 
 
 def read_metrics(file: Path, num_agents: int) -> RecordedMetrics:
-    """Read a `metrics.jsonl`, if there is one.
-
-    The last line may be cut off, as a run may end at any time.
-
-    Args:
-        file: The file.
-        num_agents: Number of agents N.
-    """
+    """Read a `metrics.jsonl` of N agents, if there is one; its last line may be truncated."""
     rows: list[Progress] = []
     lines: list[bytes] = []
     for where, line, last in _lines(file, _LINE_BYTES + num_agents * _AGENT_BYTES):
@@ -110,19 +104,18 @@ def read_metrics(file: Path, num_agents: int) -> RecordedMetrics:
             if not last:
                 raise
             return RecordedMetrics(rows, lines, cut=True)
-        steps = steps_of(where, mapping(where, value))
+        row = Progress.read(where, value, num_agents)
         # A run that was resumed goes on from before where it had come to.
-        while rows and rows[-1].steps >= steps:
+        while rows and rows[-1].steps >= row.steps:
             rows.pop()
             lines.pop()
-        before = rows[-1].returns if rows else np.full(num_agents, np.nan)
-        rows.append(Progress.read(where, value, before))
+        rows.append(row.after(rows[-1].returns) if rows else row)
         lines.append(line)
     return RecordedMetrics(rows, lines, cut=False)
 
 
 def _lines(file: Path, longest: int) -> Iterator[tuple[Path, bytes, bool]]:
-    """Read the lines there are, each with its place and whether it is the last one."""
+    """Yield lines, each with its place and whether it is the last one."""
     if not (file.is_file() or file.is_symlink()):
         return
     with open_to_read(file) as stream:
@@ -141,31 +134,15 @@ def _lines(file: Path, longest: int) -> Iterator[tuple[Path, bytes, bool]]:
 
 
 def read_evaluation(file: Path, num_agents: int) -> RecordedEvaluation | None:
-    """Read a `report/evaluation.json`, or return `None` where there is none.
-
-    Args:
-        file: The file.
-        num_agents: Number of agents N.
-    """
+    """Read a `report/evaluation.json` of N agents, or return `None` where there is none."""
     if not (file.is_file() or file.is_symlink()):
         return None
     evaluation = object_of(file)
     lists = [agents_of(file, evaluation, what, num_agents) for what in ("diverged", "stopped")]
-    returns = evaluation.get("returns")
-    if not isinstance(returns, list) or len(returns) != num_agents:
-        raise checks.InputValueError(f"{file}: returns must have one list for each of the agents")
-    episodes = len(returns[0]) if isinstance(returns[0], list) else 0
-    if not episodes:
-        raise checks.InputValueError(f"{file}: returns must have at least one episode of each agent")
-    shape = num_agents, episodes
-    returns = _table(file, "returns", returns, shape)
-    costs = evaluation.get("costs")
-    return RecordedEvaluation(
-        steps_of(file, evaluation),
-        returns,
-        *lists,
-        None if costs is None else _costs(file, mapping(Path(f"{file}: costs"), costs), shape),
-    )
+    returns, costs = rows_of(file, "returns", evaluation.get("returns"), num_agents), None
+    if evaluation.get("costs") is not None:
+        costs = _costs(file, mapping(Path(f"{file}: costs"), evaluation["costs"]), returns.shape)
+    return RecordedEvaluation(steps_of(file, evaluation), returns, *lists, costs)
 
 
 def _costs(file: Path, costs: dict[str, Any], shape: tuple[int, int]) -> EpisodeCosts:
@@ -174,13 +151,7 @@ def _costs(file: Path, costs: dict[str, Any], shape: tuple[int, int]) -> Episode
     for k, (name, found) in enumerate(costs.items()):
         where = f"{printable(name)[:LONGEST]} of costs"
         cost = mapping(Path(f"{file}: {where}"), found)
-        episodes[..., k] = _table(file, f"episodes of {where}", cost.get("episodes"), shape)
+        episodes[..., k] = rows_of(file, f"episodes of {where}", cost.get("episodes"), *shape)
         if "budget" in cost:
             budgets[:, k] = numbers_of(file, f"budget of {where}", cost["budget"], shape[0])
     return EpisodeCosts(tuple(printable(name) for name in costs), episodes, budgets)
-
-
-def _table(file: Path, name: str, rows: Any, shape: tuple[int, int]) -> np.ndarray:
-    if not isinstance(rows, list) or len(rows) != shape[0]:
-        raise checks.InputValueError(f"{file}: {name} must have one list for each of the agents")
-    return np.stack([numbers_of(file, name, row, shape[1]) for row in rows])

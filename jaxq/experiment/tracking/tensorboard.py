@@ -13,8 +13,13 @@ from tensorboardX.record_writer import register_writer_factory
 
 from jaxq.experiment.files import access
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking.code_version import code_version
-from jaxq.experiment.tracking.rows import Row, agent_hparams, evaluation_rows, segment_rows
+from jaxq.experiment.tracking.logged import (
+    Row,
+    agent_hparams,
+    code_version,
+    evaluation_rows,
+    segment_rows,
+)
 
 
 class TensorBoard:
@@ -58,7 +63,7 @@ class TensorBoard:
         self._write(evaluation_rows(evaluation, self._agents))
 
     def close(self) -> None:
-        """Do nothing: what was written is in the files."""
+        """Nothing to release."""
 
     def _write(self, rows: list[Row]) -> None:
         for run, row in zip(self._runs, rows, strict=True):
@@ -104,7 +109,7 @@ class _EventFile:
 
 
 class _Appending:
-    """Lets a `RecordWriter` append to a plain file."""
+    """Opens files of a `RecordWriter` for appending."""
 
     PREFIX = "jaxq-append"
 

@@ -1,4 +1,4 @@
-"""Trackers: where people look at runs side by side; each works beside the training, and may fail."""
+"""Trackers of experiments, each in a background thread, where it may fail."""
 
 import contextlib
 import importlib.util
@@ -11,13 +11,12 @@ from typing import Any, Protocol
 from jaxq import checks
 from jaxq.experiment.callbacks import Callback, Run
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking.mlflow import MLflow
+from jaxq.experiment.tracking.services import MLflow, Wandb
 from jaxq.experiment.tracking.tensorboard import TensorBoard
-from jaxq.experiment.tracking.wandb import Wandb
 
 
 class Tracker(Protocol):
-    """Takes what a run does, in the order of these methods, and may raise whatever it likes."""
+    """Logs a run; methods are called in this order, and may raise anything."""
 
     def start(self, described: dict[str, Any], directory: Path, resumed_at: int | None) -> None:
         """Begin, or go on with what an earlier process began in the same directory.
@@ -29,10 +28,10 @@ class Tracker(Protocol):
         """
 
     def segment(self, progress: Progress) -> None:
-        """Take one more segment of training."""
+        """Log a segment."""
 
     def finish(self, evaluation: dict[str, Any], artifacts: list[Path]) -> None:
-        """Take the end of a run that reached it.
+        """Log the final evaluation of a run that was not interrupted.
 
         Args:
             evaluation: The final evaluation: `iqm`, `interval` and `returns` `[N][episodes]`.
@@ -40,7 +39,7 @@ class Tracker(Protocol):
         """
 
     def close(self) -> None:
-        """Give everything back; called once, whether the run reached its end or not."""
+        """Release all resources; called once, however the run ends."""
 
 
 TRACKERS: dict[str, Callable[[bool], Tracker]] = {
@@ -55,10 +54,10 @@ CLOSE_SECONDS = 300.0
 
 
 class Trackers(Callback):
-    """TensorBoard and whatever else was asked for.
+    """TensorBoard and further trackers as one callback.
 
     Attributes:
-        described: What was asked for, as plain values; objects of the user's own are not among them.
+        described: Names and options as plain values, without objects of the user's own.
 
     Args:
         track: Further trackers: "wandb", "mlflow", or objects of the user's own.
@@ -92,30 +91,30 @@ class Trackers(Callback):
         warn: Callable[[str], None],
         resumed_at: int | None = None,
     ) -> None:
-        """Start all, as `Tracker.start` says; `warn` is told of one that fails."""
+        """Start all, as `Tracker.start` says; `warn` takes the reason why one fails."""
         self._running = [BackgroundTracker(name, tracker, warn) for name, tracker in self._trackers]
         for tracker in self._running:
             tracker.start(described, directory, resumed_at)
 
     def on_segment(self, run: Run, progress: Progress) -> None:
-        """Pass on one more segment."""
+        """Log a segment."""
         for tracker in self._running:
             tracker.call("segment", progress)
 
     def finish(self, evaluation: dict[str, Any], artifacts: list[Path]) -> None:
-        """Pass on the end of a run that reached it."""
+        """Log the final evaluation."""
         for tracker in self._running:
             tracker.call("finish", evaluation, artifacts)
 
     def close(self) -> None:
-        """Wait until everything is tracked; a second call does nothing."""
+        """Wait for all; a second call does nothing."""
         for tracker in self._running:
             tracker.close()
         self._running = []
 
 
 class BackgroundTracker:
-    """Runs one tracker in a thread of its own, and switches it off when it fails.
+    """Runs one tracker in a background thread, and switches it off when it fails.
 
     It starts in the thread of the caller, where it may ask for a password; everything else waits in a
     queue.
@@ -149,11 +148,11 @@ class BackgroundTracker:
         self._thread.start()
 
     def call(self, method: str, *arguments: Any) -> None:
-        """Call a method of the tracker when those before have returned."""
+        """Queue a call of a method of the tracker."""
         self._calls.put((method, *arguments))
 
     def close(self) -> None:
-        """Wait until everything is tracked, but not for ever."""
+        """Wait until the queue is empty, but not for ever."""
         self.call("close")
         self._calls.put(None)
         self._thread.join(self._close_seconds)
