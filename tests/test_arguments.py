@@ -8,6 +8,7 @@ import jaxq
 from jaxq import cli
 from jaxq.cli.entry import COMMANDS
 from jaxq.cli.messages import in_options
+from jaxq.experiment import Config
 
 
 def parsed(words):
@@ -63,7 +64,7 @@ def test_help_names_every_argument():
 
 
 def test_errors_of_the_library_name_options_on_the_command_line():
-    names = [field.name for field in dataclasses.fields(jaxq.experiment.Config)]
+    names = [field.name for field in dataclasses.fields(Config)]
     for said, shown in {
         "for example agents=4": "for example --agents 4",
         "use a smaller rate, or on_divergence='freeze'": "use a smaller rate, or --on-divergence freeze",

@@ -22,7 +22,7 @@ from jaxq.experiment.groups import check_name, each
 from jaxq.experiment.plan import check_steps_done, prepare, written
 from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.runner import StoppedError, StopRequest, stop_requests
-from jaxq.experiment.sweep_directory import SweepDirectory
+from jaxq.experiment.sweep_directory import has_begun, read_queue, write_queue
 from jaxq.experiment.tracking import Tracker, Trackers
 
 
@@ -66,7 +66,7 @@ class Sweep:
         self._set_track(track, track_agents)
         path = checked_path(directory)
         self.groups = _checked(groups)
-        self.directory = SweepDirectory.create(path)
+        self.directory = RunDirectory.create(path)
         self._write()
 
     @classmethod
@@ -95,8 +95,8 @@ class Sweep:
                 steps are asked for than are done in any group.
         """
         sweep = cls.__new__(cls)
-        sweep.directory = SweepDirectory.open(checked_path(directory))
-        content = sweep.directory.read()
+        sweep.directory = RunDirectory(checked_path(directory))
+        content = read_queue(sweep.directory.path)
         if groups is None:
             how = {"call": "jaxq.Sweep.resume(directory, groups=groups)", "trust_imports": trust_imports}
             groups = each(content["groups"], lambda _, described: config_of(described, SWEEP, **how))
@@ -109,7 +109,7 @@ class Sweep:
             content["track"]["names"] if track is None else track, content["track"]["agents"]
         )
         groups = {name: extended(config, steps) for name, config in groups.items()}
-        sweep.groups = _checked(groups, sweep.directory)
+        sweep.groups = _checked(groups, sweep.directory.path)
         return sweep
 
     def run(self, console: Console | None = None, *, report: bool = True) -> dict[str, np.ndarray]:
@@ -130,7 +130,7 @@ class Sweep:
         log = ConsoleLogger(console)
         returns: dict[str, np.ndarray] = {}
         failed: dict[str, str] = {}
-        with RunDirectory(self.directory.path).locked(), stop_requests() as request:
+        with self.directory.locked(), stop_requests() as request:
             self._write()
             for name in self.groups:
                 self._begin(log, name, request)
@@ -163,7 +163,7 @@ class Sweep:
 
     def _write(self) -> None:
         described = {name: written(config) for name, config in self.groups.items()}
-        self.directory.write(described, self._tracked)
+        write_queue(self.directory.path, described, self._tracked)
 
     def _begin(self, log: ConsoleLogger, name: str, request: StopRequest) -> None:
         """Say which group is next, unless somebody has asked to stop."""
@@ -175,14 +175,14 @@ class Sweep:
     def _returns(self, name: str, console: Console | None, report: bool) -> np.ndarray:
         """Return what a group comes to: its final evaluation, trained for unless it has ended before."""
         config = self.groups[name]
-        evaluation = self.directory.run(name).read_evaluation(config.agents)
+        evaluation = RunDirectory(self.directory.path / name).read_evaluation(config.agents)
         if evaluation is not None and evaluation.steps >= config.steps:
             return evaluation.returns.astype(np.float32)
         return self._experiment(name).run(console, report=report)
 
     def _experiment(self, name: str) -> Experiment:
-        config, path = self.groups[name], self.directory.run(name).path
-        if not self.directory.begun(name):
+        config, path = self.groups[name], self.directory.path / name
+        if not has_begun(path):
             return Experiment(config, path, self._track, self._track_agents)
         # Of a configuration that cannot be read back there is only the one that was given.
         given = config if written(config)["only_in_python"] else None
@@ -204,7 +204,7 @@ class SweepError(Exception):
         self.returns = returns
 
 
-def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> dict[str, Config]:
+def _checked(groups: dict[str, Config], begun: Path | None = None) -> dict[str, Config]:
     """Return the groups if nothing is wrong with any of them, before the first is compiled.
 
     Args:
@@ -227,7 +227,7 @@ def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> 
         check_name(name)
         plan = prepare(config)
         if begun is not None:
-            check_steps_done(plan, begun.run(name))
+            check_steps_done(plan, RunDirectory(begun / name))
         # What this machine remembers may change before the group's turn comes.
         return dataclasses.replace(config, chunk=plan.population.chunk)
 

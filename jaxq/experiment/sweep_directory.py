@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxq import checks
-from jaxq.experiment.directory import SWEEP, RunDirectory, finite
+from jaxq.experiment.directory import SWEEP, finite
 from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import brief, mapping, object_of
 from jaxq.experiment.files.records import checked_description, checked_tracking
@@ -21,94 +21,64 @@ def is_sweep(path: Path) -> bool:
     return (path / SWEEP).is_file()
 
 
-class SweepDirectory:
-    """A directory that one sweep owns.
+def write_queue(path: Path, groups: dict[str, dict[str, Any]], track: dict[str, Any]) -> None:
+    """Write what is trained in a directory, and who is told of it.
 
-    Attributes:
-        path: Where it is.
+    Args:
+        path: The directory.
+        groups: The configurations as plain values by the groups' names, in the order of the queue.
+        track: What `Trackers.described` says.
     """
+    content = {"format": _FORMAT, "track": track, "groups": groups}
+    access.replace(path / SWEEP, json.dumps(finite(content), indent=2) + "\n")
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
 
-    @classmethod
-    def create(cls, path: Path) -> "SweepDirectory":
-        """Make a new directory, with its parents.
+def read_queue(path: Path) -> dict[str, Any]:
+    """Return what `write_queue` wrote to a directory.
 
-        Raises:
-            InputValueError: If it exists already or cannot be written.
-        """
-        return cls(RunDirectory.create(path).path)
+    Raises:
+        InputValueError: If nothing was written, or it is not that any more.
+    """
+    access.check_no_links(path)
+    if not is_sweep(path):
+        raise checks.InputValueError(f"{path} holds no sweep: it has no {SWEEP}; jaxq.Sweep makes one")
+    file = path / SWEEP
+    content = object_of(file)
+    groups = content.get("groups")
+    if not isinstance(groups, dict) or not groups:
+        raise checks.InputValueError(f"{file} is not what a sweep wrote: it has no groups")
+    if content.get("format") != _FORMAT:
+        raise checks.InputValueError(
+            f"{file} has format {brief(content.get('format'))}, and this version of jaxq reads {_FORMAT}"
+        )
+    for name, described in groups.items():
+        check_name(name)
+        where = Path(f"{file}: {name}")
+        checked_description(where, mapping(where, described))
+    content["track"] = checked_tracking(file, content.get("track"))
+    return content
 
-    @classmethod
-    def open(cls, path: Path) -> "SweepDirectory":
-        """Open a directory that a sweep has made before.
 
-        Raises:
-            InputValueError: If it is none.
-        """
-        access.check_no_links(path)
-        if not is_sweep(path):
+def has_begun(path: Path) -> bool:
+    """Tell whether a group's run has written its configuration; where not, make place for it.
+
+    Args:
+        path: The directory of the group's run.
+
+    Raises:
+        InputValueError: If something else is there.
+    """
+    if (path / "config.json").is_file():
+        return True
+    if path.is_symlink() or path.exists():
+        others = {other.name for other in path.iterdir()} - _EMPTY if path.is_dir() else {path.name}
+        if path.is_symlink() or others:
             raise checks.InputValueError(
-                f"{path} holds no sweep: it has no {SWEEP}; jaxq.Sweep makes one"
+                f"{path} is no run directory: it has no config.json, and holds something else; "
+                "move it away"
             )
-        return cls(path)
-
-    def write(self, groups: dict[str, dict[str, Any]], track: dict[str, Any]) -> None:
-        """Write what is trained, and who is told of it.
-
-        Args:
-            groups: The configurations as plain values by the groups' names, in the order of the queue.
-            track: What `Trackers.described` says.
-        """
-        content = {"format": _FORMAT, "track": track, "groups": groups}
-        access.replace(self.path / SWEEP, json.dumps(finite(content), indent=2) + "\n")
-
-    def read(self) -> dict[str, Any]:
-        """Return what `write` wrote.
-
-        Raises:
-            InputValueError: If it is not that any more.
-        """
-        file = self.path / SWEEP
-        content = object_of(file)
-        groups = content.get("groups")
-        if not isinstance(groups, dict) or not groups:
-            raise checks.InputValueError(f"{file} is not what a sweep wrote: it has no groups")
-        if content.get("format") != _FORMAT:
-            raise checks.InputValueError(
-                f"{file} has format {brief(content.get('format'))}, "
-                f"and this version of jaxq reads {_FORMAT}"
-            )
-        for name, described in groups.items():
-            check_name(name)
-            where = Path(f"{file}: {name}")
-            checked_description(where, mapping(where, described))
-        content["track"] = checked_tracking(file, content.get("track"))
-        return content
-
-    def run(self, name: str) -> RunDirectory:
-        """Return the directory of a group's run, whether there is one or not."""
-        return RunDirectory(self.path / name)
-
-    def begun(self, name: str) -> bool:
-        """Tell whether a group's run has written its configuration; where not, make place for it.
-
-        Raises:
-            InputValueError: If something else is there.
-        """
-        path = self.path / name
-        if (path / "config.json").is_file():
-            return True
-        if path.is_symlink() or path.exists():
-            others = {other.name for other in path.iterdir()} - _EMPTY if path.is_dir() else {name}
-            if path.is_symlink() or others:
-                raise checks.InputValueError(
-                    f"{path} is no run directory: it has no config.json, and holds something else; "
-                    "move it away"
-                )
-            access.remove(path)
-        return False
+        access.remove(path)
+    return False
 
 
 def with_runs(paths: list[Path]) -> list[tuple[Path, list[str]]]:
@@ -128,7 +98,7 @@ def with_runs(paths: list[Path]) -> list[tuple[Path, list[str]]]:
         if not is_sweep(path):
             found.append((path, []))
             continue
-        names = [*SweepDirectory.open(path).read()["groups"]]
+        names = [*read_queue(path)["groups"]]
         ready = [name for name in names if _has_results(path / name)]
         if not ready:
             raise checks.InputValueError(
