@@ -24,6 +24,7 @@ class Hyperparameter:
         high: The highest; every finite number with `inf`.
         open_low: Whether `low` itself is excluded.
         schedule_length: Whether it is a number of env steps over which something else changes.
+        meaning: What it stands for, in a few words.
 
     Example:
         >>> Hyperparameter(0.05, 0, 1, open_low=True).default
@@ -35,11 +36,18 @@ class Hyperparameter:
     high: float = math.inf
     open_low: bool = False
     schedule_length: bool = False
+    meaning: str = dataclasses.field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Check that the default is one number of the range."""
         checks.true_or_false("schedule_length", self.schedule_length)
         checks.one_number("default", self.default, self.low, self.high, open_low=self.open_low)
+
+    @property
+    def range(self) -> str:
+        """The values that it may have, as an interval."""
+        low = "(" if self.open_low or self.low == -math.inf else "["
+        return f"{low}{self.low:g}, {self.high:g}{')' if self.high == math.inf else ']'}"
 
     def check(self, name: str, value: Any) -> None:
         """Check every element of a number or array against the range.

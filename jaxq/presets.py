@@ -181,6 +181,21 @@ def preset(
     return Preset(steps, {name: value for name, value in found.items() if name not in keywords})
 
 
+def preset_origin(environment: str) -> str:
+    """Say where the preset of an environment comes from.
+
+    Example:
+        >>> preset_origin("Pong-misc")
+        'none of its own, so what was tuned for classic control'
+    """
+    if environment in _BY_ENVIRONMENT:
+        return f"tuned for {environment}"
+    family = environment.rpartition("-")[2]
+    if family in _BY_FAMILY:
+        return f"for all of {family}, as in its paper"
+    return "none of its own, so what was tuned for classic control"
+
+
 def _deep(
     environment: str, family: str, plan: _Plan, steps: int, trained: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def refused(words, capsys):
         "--out None": "--out takes a value, got None",
         "--sweep batch_size=32,32.0": "the sweep has batch_size=32 twice",
         "--sweep hidden_sizes=8x8,(8,8.0)": "twice",
-        "--steps 1e400": "error: Error parsing --steps",
+        "--steps 1e400": "--steps takes a whole number",
     }.items(),
 )
 def test_words_that_cannot_be_used(words, message, capsys):

@@ -89,7 +89,7 @@ def test_a_changed_config_of_a_run_keeps_the_rest(tmp_path):
         ("steps = ", "cannot be read"),
         ("steps = 5", "names no environment"),
         ('environment = "CartPole-v1"\nstep = 5', "'step' is no part"),
-        ('environment = "CartPole-v1"\nkeywords = 5', "keywords must be a table"),
+        ('environment = "CartPole-v1"\nkeywords = 5', "keywords must hold values by their names"),
         ('environment = "CartPole-v1"\n[sweep]\nlearning_rate = 0.1', "list of at least one value"),
         ('environment = "CartPole-v1"\nagents = 0\nsteps = -1', "2 mistakes"),
     ],
@@ -125,3 +125,18 @@ def test_all_mistakes_are_told_at_once():
 def test_one_mistake_is_told_as_it_is():
     with pytest.raises(jaxq.InputError, match=r"^agents must be at least 1"):
         jaxq.configure("CartPole-v1", agents=0)
+
+
+def test_an_error_carries_the_keywords_that_it_is_about():
+    with pytest.raises(jaxq.InputError) as caught:
+        jaxq.dqn(batch_size=20_000)
+    assert caught.value.keywords == ("batch_size", "buffer_size")
+    with pytest.raises(jaxq.InputError) as caught:
+        jaxq.configure("CartPole-v1", agents=0, keywords={"discount": 2.0, "n_step": 0})
+    assert [part.keywords for part in caught.value.parts] == [("agents",), ("n_step",), ("discount",)]
+
+
+def test_what_follows_from_a_mistake_is_no_other_mistake():
+    with pytest.raises(jaxq.InputError, match=r"^batch_size must not exceed buffer_size") as caught:
+        jaxq.configure("CartPole-v1", keywords={"batch_size": 20_000, "buffer_size": 50})
+    assert len(caught.value.parts) == 1

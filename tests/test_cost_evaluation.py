@@ -1,6 +1,8 @@
 """Costs of an evaluation: what a run writes, reads back and shows."""
 
+import html
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -11,6 +13,9 @@ from jaxq.checks import InputValueError
 from jaxq.cli import main
 from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.files.records import read_evaluation
+from jaxq.experiment.ranking import interval_text
+from jaxq.reports import read_run
+from jaxq.reports.costs import cost_rows, front, within_budgets
 
 NAMES = ("availability", "needless_action", "restart_limit")
 
@@ -98,3 +103,49 @@ def test_episodes_given_up_are_left_out_of_means_and_count_as_over_budget():
     assert costs.mean.tolist() == [[1.0], [4.0]]
     assert costs.shares_over_budget.tolist() == [[0.5], [1.0]]
     assert_allclose(costs.returns_within_budget(np.array([[7.0, np.nan], [8.0, 8.0]])), [7.0, np.nan])
+
+
+def test_the_report_shows_costs_and_what_return_they_buy(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    assert main(["report", str(copy), "--no-watch"]) == 0
+    text = (copy / "report" / "index.html").read_text()
+    found = read_run(copy)
+    for name in NAMES:
+        assert f"<td>{name}</td>" in text
+    rows = cost_rows(found, found.ranking[0].agents)
+    assert f"{rows[0].share_over:.0%}" in text
+    assert interval_text(rows[0].interval) in text
+    drawn = (copy / "report" / "cost_1.svg").read_text()
+    assert drawn.count("<title>agent ") == 4
+    assert "Pareto front" in drawn
+    assert within_budgets(found) in html.unescape(text)
+
+
+def test_rows_of_costs_are_the_evaluations(run):
+    found = read_run(run)
+    written = json.loads((run / "report" / "evaluation.json").read_text())["costs"]["availability"]
+    row, other, _ = cost_rows(found, slice(0, 2))
+    assert row.iqm == pytest.approx(jaxq.iqm(written["mean"][:2]))
+    assert (row.budget, other.budget) == ("0.5", "")
+    assert row.share_over == pytest.approx(np.mean(written["share_over_budget"][:2]))
+    assert row.within == sum(mean <= 0.5 for mean in written["mean"][:2])
+    assert cost_rows(found)[0].budget == "0.5 to 1e+06"
+
+
+def test_comparisons_have_costs_too(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "150")
+    copy = shutil.copytree(run, tmp_path / "copy")
+    capsys.readouterr()
+    assert main(["compare", str(run), str(copy), "--json"]) == 0
+    one, other = json.loads(capsys.readouterr().out)["runs"]
+    assert tuple(one["costs"]) == NAMES
+    assert one["costs"] == other["costs"]
+    assert one["costs"]["availability"]["budget"] == [0.5, 1e6]
+    assert "budget" not in one["costs"]["restart_limit"]
+    assert main(["compare", str(run), str(copy)]) == 0
+    assert "agents within" in capsys.readouterr().out
+
+
+def test_the_front_by_hand():
+    costs, returns = np.array([1.0, 2.0, 2.0, 3.0, 0.5]), np.array([1.0, 3.0, 2.0, 2.5, np.nan])
+    assert front(costs, returns).tolist() == [0, 1]

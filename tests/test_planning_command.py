@@ -150,7 +150,7 @@ def test_files_that_cannot_be_used(vectors, tmp_path, capsys, monkeypatch):
         "--horizon 0": "horizon must be at least 1",
         "--horizon 3 --samples 1": "samples must be at least 2",
         "--horizon 3 --rollouts some": "unknown rollouts",
-        "--horizon 3 --budget money": "NAME=NUMBER",
+        "--horizon 3 --budget money": "name=value",
         "--horizon 3 --budget money=1": "has none",
         "--horizon 3 --observation -": "leave out --horizon",
         "--seed -1": "seed must be at least 0",

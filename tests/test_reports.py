@@ -1,5 +1,6 @@
 """Reports on a run that was really made, and comparisons with copies of it."""
 
+import io
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
 
 from jaxq import cli
 from jaxq.experiment import Experiment, configure
@@ -24,7 +26,7 @@ SWEEP = {"learning_rate": [0.1, 0.9], "discount": [0.9, 0.99]}
 def original(tmp_path_factory):
     config = configure("FrozenLake-v1", "q_learning", agents=4, steps=20_000, sweep=SWEEP)
     out = tmp_path_factory.mktemp("runs") / "original"
-    Experiment(config, out).run()
+    Experiment(config, out).run(report=False)
     return out
 
 
@@ -64,6 +66,47 @@ class Page(HTMLParser):
 
     def handle_data(self, data):
         self.texts.append(data.strip())
+
+
+@pytest.fixture(scope="module")
+def small():
+    return configure("FrozenLake-v1", "q_learning", agents=2, steps=1_000, segments=2)
+
+
+def test_a_run_draws_its_report_at_its_end(small, tmp_path):
+    said = io.StringIO()
+    Experiment(small, tmp_path / "run").run(Console(file=said, width=200))
+    assert "q_learning on FrozenLake-v1" in written(tmp_path / "run" / "report")
+    lines = said.getvalue().splitlines()
+    assert lines.index("evaluating") < lines.index("drawing the report")
+    assert f"report: {tmp_path / 'run' / 'report' / 'index.html'}" in lines
+
+
+def test_a_run_without_a_report_is_asked_for_by_a_word(tmp_path, capsys):
+    words = "train FrozenLake-v1 --algorithm q_learning --agents 2 --steps 1000 --no-report --out"
+    assert cli.main([*words.split(), str(tmp_path / "run")]) == 0
+    assert "drawing" not in capsys.readouterr().out
+    assert [file.name for file in (tmp_path / "run" / "report").iterdir()] == ["evaluation.json"]
+
+
+def test_what_fails_while_reporting_loses_nothing(small, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("jaxq.reports.write_report", fail)
+    said = io.StringIO()
+    returns = Experiment(small, tmp_path / "run").run(Console(file=said, width=200))
+    assert "warning: the report was not drawn (no ink)" in said.getvalue()
+    evaluation = json.loads((tmp_path / "run" / "report" / "evaluation.json").read_text())
+    assert np.array_equal(evaluation["returns"], returns)
+
+
+def test_a_sweep_draws_a_report_on_all_groups(tmp_path):
+    words = "train FrozenLake-v1 --agents 4 --steps 1000 --sweep algorithm=q_learning,sarsa --out"
+    assert cli.main([*words.split(), str(tmp_path / "sweep")]) == 0
+    assert "2 runs" in Page(written(tmp_path / "sweep" / "report")).texts
+    for group in ("algorithm=q_learning", "algorithm=sarsa"):
+        assert (tmp_path / "sweep" / group / "report" / "index.html").exists()
 
 
 FIGURES = ("learning_curves", "performance_profiles", "throughput", "sweep", "parallel")
@@ -349,6 +392,22 @@ def test_an_episode_is_shown_if_it_is_a_picture(run):
     Image.new("RGB", (2, 2)).save(path)
     assert cli.main(["report", str(run)]) == 0
     assert "data:image/gif;base64," in written(run / "report")
+
+
+def test_large_episodes_are_left_out_so_that_a_page_stays_small(run):
+    path = run / "report" / "episode.gif"
+    Image.new("RGB", (2, 2)).save(path)
+    path.write_bytes(path.read_bytes() + bytes(1_500_000))
+    assert cli.main(["report", str(run)]) == 0
+    assert "image/gif" not in written(run / "report")
+    assert (run / "report" / "index.html").stat().st_size < 2_000_000
+
+
+def test_of_a_configuration_that_is_long_the_beginning_is_shown(run):
+    change(run / "config.json", sampled={"learning_rate": [0.123456] * 5_000})
+    assert cli.main(["report", str(run), "--no-watch"]) == 0
+    assert "characters)" in written(run / "report")
+    assert written(run / "report").count("0.123456") < 200
 
 
 def replace(name, text):

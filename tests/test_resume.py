@@ -21,10 +21,10 @@ import jaxq
 from jaxq import cli
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.configuring import extended
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.plan import describe, prepare
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.resuming import extended
 from jaxq.experiment.stored_arrays import DamagedError, read_manifest
 
 KILLS = 20

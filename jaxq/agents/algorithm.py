@@ -23,9 +23,9 @@ from jaxq.agents.update_schedule import Iteration, UpdateSchedule
 from jaxq.hparams import Hparams, Hyperparameter, validated
 from jaxq.types import Environment, PyTree, cost_shape
 
-DISCOUNT = Hyperparameter(0.99, 0, 1)
+DISCOUNT = Hyperparameter(0.99, 0, 1, meaning="what a reward is worth one step later")
 """gamma, what a reward one step later counts for."""
-INITIAL_VALUE = Hyperparameter(0.0)
+INITIAL_VALUE = Hyperparameter(0.0, meaning="value of every action before learning, in reward")
 """What actions are thought to be worth at first; more than can be had makes an agent try everything."""
 
 

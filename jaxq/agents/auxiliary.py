@@ -27,7 +27,9 @@ class Conservative:
         Kumar et al., Conservative Q-Learning, 2020, equation 4.
     """
 
-    leaves: ClassVar[Mapping[str, Hyperparameter]] = {"cql_alpha": Hyperparameter(0.1, 0)}
+    leaves: ClassVar[Mapping[str, Hyperparameter]] = {
+        "cql_alpha": Hyperparameter(0.1, 0, meaning="weight of the loss that keeps unseen actions low")
+    }
 
     def __call__(self, hparams: Hparams, q_tm1: jax.Array, a_tm1: jax.Array) -> jax.Array:
         """Return the weighted penalty, `[]`."""

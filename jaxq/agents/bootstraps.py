@@ -65,9 +65,13 @@ class Munchausen:
     """
 
     leaves: ClassVar[Mapping[str, Hyperparameter]] = {
-        "munchausen_scale": Hyperparameter(0.9, 0, 1),
-        "munchausen_clip": Hyperparameter(-1.0, -math.inf, 0),
-        "munchausen_temperature": Hyperparameter(0.03, 0, open_low=True),
+        "munchausen_scale": Hyperparameter(0.9, 0, 1, meaning="weight of the log-policy bonus"),
+        "munchausen_clip": Hyperparameter(
+            -1.0, -math.inf, 0, meaning="lowest that the scaled log-policy counts"
+        ),
+        "munchausen_temperature": Hyperparameter(
+            0.03, 0, open_low=True, meaning="temperature of the soft policy, in reward"
+        ),
     }
 
     def __call__(

@@ -73,8 +73,12 @@ class Budgets:
         The step size is in units of reward per cost, for each episode and each unit over the budget. It
         should be so small that values keep up with the prices.
         """
-        budgets = {f"{PREFIX}{name}": Hyperparameter(budget) for name, budget in self.starting}
-        return {**budgets, "multiplier_learning_rate": Hyperparameter(0.01, 0)}
+        budgets = {
+            f"{PREFIX}{name}": Hyperparameter(budget, meaning=f"mean {name} allowed per episode")
+            for name, budget in self.starting
+        }
+        step = Hyperparameter(0.01, 0, meaning="step size of the prices of costs")
+        return {**budgets, "multiplier_learning_rate": step}
 
     def bind(self, env: Environment, num_envs: int) -> "Multipliers":
         """Find the costs among those of an environment, of which an agent acts in so many.

@@ -93,7 +93,8 @@ def arguments(function: Any, slot: str, known: Iterable[str]) -> tuple[str, ...]
         got = "something else" if parameters is None else ", ".join(map(str, parameters))
         raise checks.InputTypeError(
             f"{slot} must be a function of any of {', '.join(known)}, got {name_of(function)} of {got}; "
-            f"for example def mine({known[-1]}): ..."
+            f"for example def mine({known[-1]}): ...",
+            keywords=[slot],
         )
     return tuple(p.name for p in needed)
 
@@ -108,5 +109,6 @@ def require(component: Any, slot: str, names: Iterable[str]) -> None:
     if missing:
         raise checks.InputTypeError(
             f"{slot} must have {', '.join(missing)}, got {name_of(component)} without; "
-            f"see the components of jaxq.agents for what fills the slot {slot}"
+            f"see the components of jaxq.agents for what fills the slot {slot}",
+            keywords=[slot],
         )

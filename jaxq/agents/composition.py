@@ -60,6 +60,16 @@ EXPLORATIONS = {
 }
 MEMORIES = ("replay", "window")
 
+SWITCHES = {
+    "memory": "Whether it learns from a replay or from windows of what it did last.",
+    "double": "Whether the online network chooses the action that the target network values.",
+    "munchausen": "Whether targets follow a soft policy, with a bonus for what it makes likely.",
+    "prioritized": "Whether transitions with large TD errors are drawn more often.",
+    "conservative": "Whether a loss keeps the values of actions low that the data does not have.",
+    "replay": "A replay of the user's own, or logged data.",
+}
+"""What keywords mean that choose components."""
+
 _ACTING = "agents that act while they learn", "replay=jaxq.DatasetReplay(data, share=0.5)"
 
 OWNERS = [

@@ -54,10 +54,15 @@ class EpsilonGreedy:
 
         Of a ladder, those of the first and of the last environment.
         """
-        ends = {"epsilon_start": Hyperparameter(1.0, 0, 1), "epsilon_end": Hyperparameter(0.05, 0, 1)}
+        start, end = "probability of a random action at first", "and when its schedule has ended"
+        ends = {
+            "epsilon_start": Hyperparameter(1.0, 0, 1, meaning=start),
+            "epsilon_end": Hyperparameter(0.05, 0, 1, meaning=end),
+        }
         if self.epsilon_schedule == "ladder":
             return ends
-        return {**ends, "epsilon_steps": Hyperparameter(10_000, 0, schedule_length=True)}
+        falls = "env steps over which it falls"
+        return {**ends, "epsilon_steps": Hyperparameter(10_000, 0, schedule_length=True, meaning=falls)}
 
     def bind(self, env: Environment) -> "EpsilonGreedy":
         """Return the exploration for an environment."""
@@ -135,9 +140,15 @@ class Boltzmann(EpsilonGreedy):
         """Those of epsilon, and the same for the temperature."""
         return {
             **super().leaves,
-            "temperature_start": Hyperparameter(1.0, 0, open_low=True),
-            "temperature_end": Hyperparameter(0.05, 0, open_low=True),
-            "temperature_steps": Hyperparameter(20_000, 0, schedule_length=True),
+            "temperature_start": Hyperparameter(
+                1.0, 0, open_low=True, meaning="temperature of the probabilities at first, in reward"
+            ),
+            "temperature_end": Hyperparameter(
+                0.05, 0, open_low=True, meaning="and when its schedule has ended"
+            ),
+            "temperature_steps": Hyperparameter(
+                20_000, 0, schedule_length=True, meaning="env steps over which it falls"
+            ),
         }
 
     def policy(
@@ -180,7 +191,8 @@ class UpperConfidenceBound(EpsilonGreedy):
     @property
     def leaves(self) -> Mapping[str, Hyperparameter]:
         """Those of epsilon, and the weight of the bonus."""
-        return {**super().leaves, "ucb_coefficient": Hyperparameter(1.0, 0)}
+        meaning = "weight of the bonus for actions seldom taken, in reward"
+        return {**super().leaves, "ucb_coefficient": Hyperparameter(1.0, 0, meaning=meaning)}
 
     def bind(self, env: Environment) -> "EpsilonGreedy":
         """Return the exploration that counts the observations of an environment."""

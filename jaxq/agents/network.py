@@ -15,6 +15,8 @@ from jaxq.networks import Head, Torso
 from jaxq.types import ObservationSpec
 
 COMPUTE_TYPES = ("float32", "bfloat16")
+MOST_LAYERS = 256
+"""More than anybody trains; with thousands, tracing the program takes minutes."""
 HIDDEN_SIZE = 64
 """Width of a head's hidden layers where no other width says."""
 
@@ -172,7 +174,9 @@ class EnsembleOf:
     """
 
     leaves: ClassVar[Mapping[str, Hyperparameter]] = {
-        "mask_probability": Hyperparameter(0.5, 0, 1, open_low=True)
+        "mask_probability": Hyperparameter(
+            0.5, 0, 1, open_low=True, meaning="probability that a member learns from a transition"
+        )
     }
 
     ensemble_size: int = 10
@@ -193,6 +197,12 @@ def _widths(hidden_sizes: Any) -> tuple[int, ...]:
     if not isinstance(hidden_sizes, tuple | list):
         raise checks.InputTypeError(
             f"hidden_sizes must be widths of layers, got {hidden_sizes!r}; hidden_sizes=(64, 64)",
+            keywords=["hidden_sizes"],
+        )
+    if len(hidden_sizes) > MOST_LAYERS:
+        raise checks.InputValueError(
+            f"hidden_sizes must be at most {MOST_LAYERS} widths, got {len(hidden_sizes)}; "
+            "for example hidden_sizes=(64, 64)",
             keywords=["hidden_sizes"],
         )
     return tuple(checks.whole_number("hidden_sizes", size) for size in hidden_sizes)

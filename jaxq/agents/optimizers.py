@@ -91,9 +91,13 @@ class Optimizer:
         it stays; gradients with a larger global norm are scaled down to `max_gradient_norm`.
         """
         return {
-            "learning_rate": Hyperparameter(1e-3, 0, open_low=True),
-            "learning_rate_steps": Hyperparameter(0, 0, schedule_length=True),
-            "max_gradient_norm": Hyperparameter(10.0, 0, open_low=True),
+            "learning_rate": Hyperparameter(1e-3, 0, open_low=True, meaning="step size at first"),
+            "learning_rate_steps": Hyperparameter(
+                0, 0, schedule_length=True, meaning="env steps over which it falls to zero; 0: it stays"
+            ),
+            "max_gradient_norm": Hyperparameter(
+                10.0, 0, open_low=True, meaning="global norm that longer gradients are scaled down to"
+            ),
             **declared_leaves(self.optimizer),
         }
 

@@ -124,7 +124,11 @@ class BatchConstrained(Scalar):
         0.3 as in its table 1.
     """
 
-    leaves: ClassVar[Mapping[str, Hyperparameter]] = {"bcq_threshold": Hyperparameter(0.3, 0, 1)}
+    leaves: ClassVar[Mapping[str, Hyperparameter]] = {
+        "bcq_threshold": Hyperparameter(
+            0.3, 0, 1, meaning="least probability in the data, relative to the likeliest action"
+        )
+    }
 
     def make_value(self) -> Value:
         """Return the maths."""

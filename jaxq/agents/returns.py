@@ -29,7 +29,9 @@ class NStep:
 class Lambda:
     """lambda-returns, geometrically weighted n-step returns, over a window."""
 
-    leaves: ClassVar[Mapping[str, Hyperparameter]] = {"lambda_": Hyperparameter(0.65, 0, 1)}
+    leaves: ClassVar[Mapping[str, Hyperparameter]] = {
+        "lambda_": Hyperparameter(0.65, 0, 1, meaning="weight of longer returns against shorter ones")
+    }
     is_lambda: ClassVar[bool] = True
     n_step: ClassVar[int] = 1
 

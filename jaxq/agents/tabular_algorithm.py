@@ -28,7 +28,9 @@ EXPLORATIONS = {
 class Traces:
     """Eligibility traces: a step also updates the greedy steps that led to it."""
 
-    leaves: ClassVar[Mapping[str, Hyperparameter]] = {"lambda_": Hyperparameter(0.9, 0, 1)}
+    leaves: ClassVar[Mapping[str, Hyperparameter]] = {
+        "lambda_": Hyperparameter(0.9, 0, 1, meaning="what is left of a trace after one step")
+    }
 
 
 OWNERS = [
@@ -96,8 +98,12 @@ class TabularQLearning:
     def leaves(self) -> dict[str, Hyperparameter]:
         """The hyperparameters: the table's own and those of its exploration."""
         own = {
-            "learning_rate": Hyperparameter(1.0, 0, open_low=True),
-            "visit_exponent": Hyperparameter(0.6, 0, 1),
+            "learning_rate": Hyperparameter(
+                1.0, 0, open_low=True, meaning="step size at the first visit of a state and action"
+            ),
+            "visit_exponent": Hyperparameter(
+                0.6, 0, 1, meaning="power of the number of visits that it is divided by"
+            ),
             "discount": DISCOUNT,
             "initial_value": INITIAL_VALUE,
         }

@@ -29,7 +29,9 @@ class TargetNetwork:
     """
 
     leaves: ClassVar[Mapping[str, Hyperparameter]] = {
-        "target_rate": Hyperparameter(0.05, 0, 1, open_low=True)
+        "target_rate": Hyperparameter(
+            0.05, 0, 1, open_low=True, meaning="part of the way that the target network moves per update"
+        )
     }
     is_online: ClassVar[bool] = False
 

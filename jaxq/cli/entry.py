@@ -1,45 +1,37 @@
 """The entry: words to a command, a command to an exit code."""
 
-import contextlib
-import dataclasses
+import argparse
 import errno
-import functools
 import io
-import operator
 import os
 import sys
-from collections.abc import Callable
 from importlib import metadata
-from typing import Annotated, Any
 
 import jax
-import tyro
 
 from jaxq import interruption
-from jaxq.checks import InputError, shortened
-from jaxq.cli import commands, logging_commands, planning, showing, training, viewing
-from jaxq.cli.messages import fail, in_options, one_line
+from jaxq.checks import InputError, one_of, shortened
+from jaxq.cli import logging_commands, planning, showing, training, viewing
+from jaxq.cli.messages import fail, in_options
 
-COMMANDS: dict[type, Callable] = {
-    commands.Train: training.train,
-    commands.Resume: training.resume,
-    commands.Evaluate: training.evaluate,
-    commands.Tune: training.tune,
-    commands.Report: showing.report,
-    commands.Compare: showing.compare_runs,
-    commands.View: viewing.view,
-    planning.Plan: planning.plan,
-    logging_commands.Collect: logging_commands.collect,
-    logging_commands.Ope: logging_commands.ope,
-    commands.Envs: showing.list_environments,
-    commands.Algorithms: showing.list_algorithms,
+COMMANDS = {
+    command.name: command
+    for command in (
+        training.train,
+        training.resume,
+        training.evaluate,
+        training.tune,
+        showing.report,
+        showing.compare,
+        viewing.view,
+        planning.plan,
+        logging_commands.collect,
+        logging_commands.ope,
+        showing.envs,
+        showing.algorithms,
+    )
 }
-_TAKES_A_VALUE = {
-    f"--{field.name.replace('_', '-')}"
-    for kind in (*COMMANDS, commands.Processes)
-    for field in dataclasses.fields(kind)
-    if field.name not in ("set", "sweep", "sample", "track", "lesson", "open")
-}
+_HELP = {"-h", "--help"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,13 +49,20 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments == ["--version"]:
         print(f"jaxq {metadata.version('jaxq')}")
         return 0
-    command = _parse(arguments or ["--help"])
-    if isinstance(command, int):
-        return command
+    if not arguments or arguments[0] in _HELP:
+        print(_help(), end="")
+        return 0
+    options: dict = {}
     try:
-        return COMMANDS[type(command)](command) or 0
+        command = COMMANDS[one_of("command", arguments[0], COMMANDS)]
+        if _HELP & {*arguments}:
+            print(command.help(), end="")
+            return 0
+        args = command.parse(arguments[1:])
+        options = vars(args)
+        return command.run(args) or 0
     except InputError as error:
-        return fail(in_options(str(error), vars(command)), 2)
+        return fail(in_options(str(error), options), 2)
     except OSError as error:
         # A name that no file can have is the user's mistake, and what the machine refused is not.
         code = 2 if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ) else 1
@@ -87,27 +86,11 @@ def _say_what_can_be_said() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _parse(arguments: list[str]) -> Any:
-    """Parse the words, or return the exit code where there is nothing to run."""
-    for option, value in zip(["", *arguments], [*arguments, ""], strict=True):
-        # To tyro it is the value of an option that is not given.
-        name = option if value == "None" and option in _TAKES_A_VALUE else value.removesuffix("=None")
-        if name in _TAKES_A_VALUE and name != value:
-            return fail(f"{name} takes a value, got None; leave it out for the default", 2)
-    kinds = functools.reduce(
-        operator.or_,
-        [Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())] for kind in COMMANDS],
+def _help() -> str:
+    parser = argparse.ArgumentParser(
+        prog="jaxq", description="Train populations of Q-learning agents in one compiled program."
     )
-    errors = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(errors):
-            return tyro.cli(
-                kinds,
-                prog="jaxq",
-                description="Train populations of Q-learning agents in one compiled program.",
-                args=arguments,
-            )
-    except SystemExit as exit:
-        if not exit.code:
-            return 0
-    return fail(shortened(one_line(errors.getvalue())), 2)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.summary)
+    return parser.format_help()

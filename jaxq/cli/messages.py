@@ -1,26 +1,18 @@
 """What is said when something goes wrong: one line on standard error."""
 
+import contextlib
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-
-def one_line(box: str) -> str:
-    """Take the message out of the frame that tyro draws, without the help that follows below it."""
-    message = []
-    for line in box.splitlines()[1:]:
-        text = line.strip("│╰╯╭╮─ \t")
-        if not text.strip("-") or not text:
-            if message:
-                break
-            continue
-        message.append(text)
-    return re.sub(r"\s+", " ", " ".join(message)).strip() or "see jaxq --help"
+from rich.console import Console
 
 
 def in_options(message: str, names: Iterable[str]) -> str:
     """Say keyword arguments that an error names as options of the command line."""
     message = re.sub(r"\bsweep=\{'(\w+)': \[([^]]*)\]\}", r"--sweep \1=\2", message)
+    if not names:
+        return message
     named = re.compile(rf"\b(example|leave out|use|or) ({'|'.join(names)})=('?)([\w.:/+-]+)\3")
 
     def option(found: re.Match) -> str:
@@ -40,3 +32,11 @@ def fail(message: str, code: int) -> int:
 def warn(message: str) -> None:
     """Say what the user should know of a result, beside it on standard error."""
     print(f"jaxq: warning: {' '.join(message.splitlines())}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def working(what: str) -> Iterator[None]:
+    """Say on a terminal what takes a while, as long as it does; a log has no need of it."""
+    console = Console(stderr=True)
+    with console.status(what) if console.is_terminal else contextlib.nullcontext():
+        yield

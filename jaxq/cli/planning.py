@@ -1,20 +1,20 @@
 """The command that plans: `jaxq plan`, what may be typed behind it, and the files it reads."""
 
-import dataclasses
 import json
 import sys
 import warnings
 import zipfile
 import zlib
+from argparse import Namespace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-import tyro
 from rich.console import Console
 
 from jaxq import checks
-from jaxq.cli.commands import Processes
+from jaxq.cli.arguments import TRUST_IMPORTS, command
+from jaxq.cli.assignments import parse_values
 from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
 from jaxq.planning.ranking import ROLLOUTS
@@ -28,66 +28,50 @@ _UNREADABLE = (
 _FORMS = "a JSON list, a JSON object with observation and legal_actions, or an .npz file with these"
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """Say what an agent would do next, best first, how sure it is, and what is illegal and why."""
+@command(TRUST_IMPORTS, agent="best", samples=256, rollouts="best", seed=0)
+def plan(args: Namespace) -> None:
+    """Say what an agent would do next, best first, how sure it is, and what is illegal and why.
 
-    directory: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DIR")]
-    """A run directory, or that of a saved agent."""
-    observation: Annotated[str | None, tyro.conf.arg(metavar="FILE.json|FILE.npz|-")] = None
-    """What the system looks like: a JSON list; an object {"observation": [...], "legal_actions":
-    [...]}; or an .npz file with arrays of these names; - reads JSON from standard input. Without it,
-    what the environment begins with."""
-    agent: Annotated[str, tyro.conf.arg(metavar="best|iqm|I")] = "best"
-    """Which agent of the run."""
-    horizon: Annotated[int | None, tyro.conf.arg(metavar="K")] = None
-    """Roll the policy out in the simulator over K steps; not with --observation, which does not tell all
-    of the simulator's state."""
-    samples: Annotated[int, tyro.conf.arg(metavar="N")] = 256
-    """Rollouts of each action."""
-    rollouts: Annotated[str, tyro.conf.arg(metavar="best|all")] = "best"
-    """Roll out the best action, or every legal one."""
-    budget: Annotated[
-        tuple[str, ...], tyro.conf.arg(metavar="NAME=NUMBER"), tyro.conf.UseAppendAction
-    ] = ()
-    """Most that a cost may come to within the horizon; may be given several times."""
-    seed: Annotated[int, tyro.conf.arg(metavar="S")] = 0
-    """Seed of the environment's beginning and of the rollouts."""
-    json: bool = False
-    """Print one JSON object: what stood in the table, and more digits."""
-    trust_imports: bool = False
-    """Import what the directory names by import path, which runs those modules."""
-
-
-def plan(command: Plan) -> None:
-    """Print what to do next."""
-    checks.one_of("rollouts", command.rollouts, ROLLOUTS)
-    budgets = _budgets(command.budget)
-    given = {} if command.observation is None else read_observation(command.observation)
-    if given and command.horizon is not None:
+    DIR: A run directory, or that of a saved agent.
+    --observation FILE.json|FILE.npz|-: What the system looks like: a JSON list; an object
+        {"observation": [...], "legal_actions": [...]}; or an .npz file with arrays of these names; -
+        reads JSON from standard input. Without it, what the environment begins with.
+    --agent best|iqm|I: Which agent of the run.
+    --horizon K: Roll the policy out in the simulator over K steps; not with --observation, which does
+        not tell all of the simulator's state.
+    --samples N: Rollouts of each action.
+    --rollouts best|all: Roll out the best action, or every legal one.
+    --budget NAME=NUMBER*: Most that a cost may come to within the horizon; may be given several times.
+    --seed S: Seed of the environment's beginning and of the rollouts.
+    --json: Print one JSON object: what stood in the table, and more digits.
+    """
+    checks.one_of("rollouts", args.rollouts, ROLLOUTS)
+    budgets = parse_values("--budget", args.budget) or None
+    given = {} if args.observation is None else read_observation(args.observation)
+    if given and args.horizon is not None:
         raise checks.InputTypeError(
             "a rollout begins in a state of the simulator, which an observation does not tell; leave "
             "out --horizon, or --observation to plan for an episode that begins"
         )
-    prepare(Processes())
+    prepare()
     import jax
 
     from jaxq.experiment import load
 
-    is_number = command.agent.isdecimal() and len(command.agent) < len(str(checks.INT32_MAX))
-    which = int(command.agent) if is_number else command.agent
+    is_number = args.agent.isdecimal() and len(args.agent) < len(str(checks.INT32_MAX))
+    which = int(args.agent) if is_number else args.agent
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", UserWarning)
-        agent = load(command.directory, which, trust_imports=command.trust_imports)
+        agent = load(args.dir, which, trust_imports=args.trust_imports)
     for warning in found:
         warn(str(warning.message))
-    reset_key, key = jax.random.split(jax.random.key(checks.whole_number("seed", command.seed, 0)))
+    reset_key, key = jax.random.split(jax.random.key(checks.whole_number("seed", args.seed, 0)))
     if not given:
         reset = jax.jit(agent.env.reset)
         given["env_state"], given["observation"] = reset(reset_key, agent.env_params)
-    asked = {"horizon": command.horizon, "samples": command.samples, "rollouts": command.rollouts}
+    asked = {"horizon": args.horizon, "samples": args.samples, "rollouts": args.rollouts}
     planned = agent.plan(**given, **asked, key=key, budgets=budgets)
-    if command.json:
+    if args.json:
         print(planned.to_json())
     else:
         Console().print(planned)
@@ -163,16 +147,3 @@ def _mask(values: np.ndarray) -> np.ndarray:
     """Return legal actions as bool; files write them as zeros and ones too."""
     is_mask = values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all()
     return values.astype(bool) if is_mask else values
-
-
-def _budgets(words: tuple[str, ...]) -> dict[str, float] | None:
-    budgets = {}
-    for word in words:
-        name, _, number = word.partition("=")
-        try:
-            budgets[name] = float(number)
-        except ValueError:
-            raise checks.InputValueError(
-                f"a budget is NAME=NUMBER, got {word!r}; for example --budget availability=3"
-            ) from None
-    return budgets or None

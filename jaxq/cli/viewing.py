@@ -1,27 +1,37 @@
 """The command `jaxq view`."""
 
 import webbrowser
+from argparse import Namespace
 from pathlib import Path
 
 from jaxq.checks import InputValueError, whole_number
-from jaxq.cli.commands import Processes, View
+from jaxq.cli.arguments import TRUST_IMPORTS, command
 from jaxq.cli.training import prepare
-from jaxq.experiment.files import access
 
 
-def view(command: View) -> None:
-    """Write the page of a run or of the lesson."""
-    if command.lesson == (command.directory is not None):
+@command(TRUST_IMPORTS, out=Path("view.html"), seed=0, open=True)
+def view(args: Namespace) -> None:
+    """Write an interactive page of a run or of a lesson: one HTML file that opens without a network.
+
+    DIR?: A run directory, of a run that may still go on.
+    --lesson: Train a table and a DQN on a small grid world, in seconds, and show how they learn.
+    --out FILE: The file to write; one that is there is replaced.
+    --seed S: Seed of the lesson's training.
+    --open: Open the page where there is a browser.
+    """
+    if args.lesson == (args.dir is not None):
         raise InputValueError("view needs a run directory or --lesson; jaxq view --lesson")
-    whole_number("seed", command.seed, minimum=0)
+    whole_number("seed", args.seed, minimum=0)
     # Before anything is trained or played.
-    _check_file(command.out)
-    prepare(Processes())
-    page = _lesson(command.seed) if command.lesson else _run(command)
-    access.replace(command.out, page)
-    print(f"written to {command.out}")
-    if command.open:
-        _open(command.out)
+    _check_file(args.out)
+    prepare()
+    page = _lesson(args.seed) if args.lesson else _run(args.dir, args.trust_imports)
+    from jaxq.experiment.files import access
+
+    access.replace(args.out, page)
+    print(f"written to {args.out}")
+    if args.open:
+        _open(args.out)
 
 
 def _lesson(seed: int) -> str:
@@ -31,11 +41,11 @@ def _lesson(seed: int) -> str:
     return view_page(train_lesson(seed))
 
 
-def _run(command: View) -> str:
+def _run(directory: Path, trust_imports: bool) -> str:
     from jaxq.view import run_data, view_page
 
     print("playing the agents of the run", flush=True)
-    data = run_data(command.directory, command.trust_imports)
+    data = run_data(directory, trust_imports)
     for note in data["notes"]:
         print(f"note: {note}")
     return view_page(data, title=f"{data['algorithm']} on {data['environment']}")

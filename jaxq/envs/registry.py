@@ -10,6 +10,7 @@ from gymnax.environments import spaces
 from jaxq import checks
 from jaxq.envs import grids, toy_text
 from jaxq.envs.adapter import GymnaxEnvironment, from_gymnax
+from jaxq.envs.catalogue import KNOWN
 from jaxq.envs.incident import environment as incident
 from jaxq.envs.incident.table import incident_table
 from jaxq.envs.table import TableEnvironment, from_table
@@ -36,13 +37,19 @@ class EnvironmentInfo(NamedTuple):
         id: What `make` takes.
         actions: Number of actions, or `None` where they are continuous or unknown.
         observation: Shape and type of an observation, in words.
-        note: Why it cannot be used, or what it needs; empty where there is nothing to say.
+        note: Why it cannot be used or learned, or what it needs; empty where there is nothing to say.
+        about: What there is to do.
+        random: Mean return of random legal actions, where it was measured.
+        best: The largest mean return that there can be, where it is known.
     """
 
     id: str
     actions: int | None
     observation: str
     note: str
+    about: str = ""
+    random: float | None = None
+    best: float | None = None
 
 
 def make(
@@ -92,13 +99,21 @@ def make(
 
 def listing() -> list[EnvironmentInfo]:
     """Describe every registered environment, those that cannot be used with the reason."""
-    return [_describe(id) for id in ids()]
+    return [_with_what_is_known(_describe(id)) for id in ids()]
 
 
 def ids() -> list[str]:
     """List every name that `make` knows."""
     # What gymnax has registered under a name is what the name stands for.
     return list(dict.fromkeys([*gymnax.registered_envs, *toy_text.ids(), *_TABLES, _INCIDENT]))
+
+
+def _with_what_is_known(info: EnvironmentInfo) -> EnvironmentInfo:
+    known = KNOWN.get(info.id)
+    if known is None:
+        return info
+    note = "; ".join(text for text in (info.note, known.hopeless) if text)
+    return info._replace(note=note, about=known.about, random=known.random, best=known.best)
 
 
 @in_32_bits()

@@ -10,9 +10,8 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
-from jaxq.experiment.imports import checked_imports
 from jaxq.experiment.logged_data import recipe_keywords
-from jaxq.experiment.objects import check_algorithm
+from jaxq.experiment.objects import check_algorithm, check_imports
 from jaxq.experiment.sampling import EXAMPLE, Distribution
 from jaxq.types import Environment
 
@@ -31,7 +30,7 @@ _Minutes = Annotated[float, functools.partial(checks.one_number, low=0, high=mat
 _Chunk = Annotated[int | None, _optional_whole_number]
 _OnDivergence = Annotated[str, functools.partial(checks.one_of, choices=ON_DIVERGENCE)]
 _Algorithm = Annotated[str | Algorithm | Agent, check_algorithm]
-_Imports = Annotated[dict[str, str], checked_imports]
+_Imports = Annotated[dict[str, str], check_imports]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,37 +7,20 @@ from typing import Any
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
-from jaxq.experiment.config import FIELDS, Config
-from jaxq.experiment.configuring import check_apart, checked
+from jaxq.experiment.config import FIELDS, TABLES, Config
+from jaxq.experiment.configuring import check_apart, check_tables, checked
 from jaxq.experiment.files.access import decoded
 from jaxq.experiment.files.json_values import brief, json_of
 from jaxq.experiment.files.records import checked_description
 from jaxq.experiment.groups import ALL, split
-from jaxq.experiment.imports import checked_imports, imported
-from jaxq.experiment.objects import name_of
-from jaxq.experiment.sampling import EXAMPLE
+from jaxq.experiment.objects import WHATS, check_imports, imported, name_of
 from jaxq.types import Environment
 
 # What `config.json` holds besides the configuration: what came of it, and where it was run.
-_MADE = {
-    "settings",
-    "hparams",
-    "sampled",
-    "command",
-    "started",
-    "python",
-    "versions",
-    "devices",
-    "track",
-    "resumed",
-}
-_EXAMPLES = {"keywords": "0.001", "sweep": "[0.001, 0.01]", "sample": f'"{EXAMPLE}"'}
-_WHAT = {"environment", "algorithm"}
-_NEEDED = [
-    field.name
-    for field in dataclasses.fields(Config)
-    if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-]
+_RESULTS = (
+    "settings hparams sampled command started python versions devices track resumed only_in_python"
+)
+_NEEDED = ("environment", "algorithm", "agents", "steps", "seed", "keywords", "sweep")
 
 
 def read_config(path: Path, given: dict[str, Any]) -> Config:
@@ -85,16 +68,17 @@ def read_groups(path: Path, given: dict[str, Any], *, trust_imports: bool = Fals
     if "versions" in found:
         config = config_of(found, str(path), trust_imports=trust_imports)
         return _changed(config, given)
-    known = [name for name in FIELDS if name not in ("imports", "offline_digest")]
-    unknown = [name for name in found if name not in known]
+    own = [name for name in FIELDS if name not in ("imports", "offline_digest")]
+    unknown = [name for name in found if name not in own]
     if unknown:
         raise checks.InputValueError(
             f"{path}: {', '.join(map(repr, unknown))} is no part of a configuration; "
-            f"there are {', '.join(known)}"
+            f"there are {', '.join(own)}"
         )
+    tables = {name: found.get(name, {}) for name in TABLES}
+    check_tables(**tables)
     merged = {**found, **given}
-    for name in ("keywords", "sweep", "sample"):
-        merged[name] = {**_table(path, name, found), **given.get(name, {})}
+    merged |= {name: {**table, **given.get(name, {})} for name, table in tables.items()}
     if not {"environment", "offline"} & {*merged, *merged["sweep"]}:
         raise checks.InputValueError(
             f'{path} names no environment; add the line environment = "CartPole-v1"'
@@ -104,21 +88,21 @@ def read_groups(path: Path, given: dict[str, Any], *, trust_imports: bool = Fals
 
 def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
     """Return the configuration of a run with what is given now in the place of what was then."""
-    tables = {name: given.get(name, {}) for name in _EXAMPLES}
-    imports = {**config.imports, **given.get("imports", {})}
-    fields = {"agents": config.agents, **given, "imports": imports}
-    if all(isinstance(table, dict) for table in tables.values()):
-        new = {name for table in tables.values() for name in table}
-        for name, table in tables.items():
-            then = getattr(config, name)
-            fields[name] = {key: then[key] for key in then if key not in new} | table
-        errors = checks.ErrorCollector()
-        check_apart(errors, "set", tables["keywords"], "swept", tables["sweep"])
-        check_apart(errors, "set", tables["keywords"], "sampled", tables["sample"])
-        errors.report()
-    if {*given} & {"environment", "algorithm", "agents", *_EXAMPLES}:
+    tables = {name: given.get(name, {}) for name in TABLES}
+    check_tables(**tables)
+    errors = checks.ErrorCollector()
+    check_apart(errors, "set", tables["keywords"], "swept", tables["sweep"])
+    check_apart(errors, "set", tables["keywords"], "sampled", tables["sample"])
+    errors.report()
+    new = set().union(*tables.values())
+    for name, table in tables.items():
+        then = getattr(config, name)
+        tables[name] = {key: then[key] for key in then if key not in new} | table
+    if {*given} & {"agents", *WHATS, *TABLES}:
         # It was chosen for another population.
         config = dataclasses.replace(config, chunk=None)
+    imports = {**config.imports, **given.get("imports", {})}
+    fields = {"agents": config.agents, **given, **tables, "imports": imports}
     return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))
 
 
@@ -144,45 +128,41 @@ def config_of(
     Raises:
         InputValueError: If it is not whole, or holds what was given in Python and is not given again.
     """
-    missing = [name for name in _NEEDED if name not in described]
-    unknown = [name for name in described if name not in {*FIELDS, *_MADE, "only_in_python"}]
-    if missing or unknown:
-        reasons = [f"it has no {name}" for name in missing] + [f"{name} is unknown" for name in unknown]
+    reasons = [f"it has no {name}" for name in _NEEDED if name not in described]
+    others = {*FIELDS, *_RESULTS.split()}
+    reasons += [f"{name} is unknown" for name in described if name not in others]
+    if reasons:
         raise checks.InputValueError(f"{where} is not one that a run wrote: {', '.join(reasons)}")
     only = checked_description(Path(where), described).get("only_in_python", [])
-    paths = checked_imports(where, described.get("imports", {}))
+    paths = described.get("imports", {})
+    check_imports(f"{where}: imports", paths)
     given = {"environment": environment, "algorithm": algorithm}
     given = {name: value for name, value in given.items() if value is not None}
     if trust_imports:
         found = {name: imported(name, path) for name, path in paths.items() if name in only}
         given = {**found, **given}
-    lacking = [name for name in only if name not in given]
-    if lacking:
-        raise _lacking(lacking, paths, call.format(_asked_for(only)))
-    own = _checked_own(described, {name: given.pop(name) for name in _WHAT & {*given}})
-    fields = {name: described[name] for name in FIELDS if name in described}
-    return checked(Config(**{**fields, **own, "keywords": {**described["keywords"], **given}}))
-
-
-def _checked_own(described: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return environment and algorithm as they are given, if they have the names of the run's own."""
+    if not {*only} <= given.keys():
+        raise _lacking(
+            [name for name in only if name not in given], paths, call.format(_asked_for(only))
+        )
+    own = {name: given.pop(name) for name in WHATS if name in given}
     for name, value in own.items():
         if name_of(value) != described[name]:
             raise checks.InputValueError(
                 f"{name} must be the run's own, which is called {brief(described[name])}, "
                 f"got {name_of(value)!r}"
             )
-    return own
+    fields = {name: described[name] for name in FIELDS if name in described}
+    return checked(Config(**{**fields, **own, "keywords": {**described["keywords"], **given}}))
 
 
 def _lacking(names: list[str], paths: dict[str, str], call: str) -> checks.InputValueError:
     """Return the error for what a file does not hold."""
-    where = ", ".join(f"{name} from {brief(paths[name])}" for name in names if name in paths)
     if all(name in paths for name in names):
+        where = ", ".join(f"{name} from {brief(paths[name])}" for name in names)
         return checks.InputValueError(
             f"this was made with an import of {where}, which would run that module; "
-            "if you trust the directory, use trust_imports=True; "
-            f"or {call}"
+            f"if you trust the directory, use trust_imports=True; or {call}"
         )
     return checks.InputValueError(
         f"{', '.join(names)} was given in Python and cannot be read back from a file; "
@@ -191,10 +171,9 @@ def _lacking(names: list[str], paths: dict[str, str], call: str) -> checks.Input
 
 
 def _asked_for(only_in_python: list[str]) -> str:
-    """Say which keywords give what a file cannot hold."""
-    if {*only_in_python} <= _WHAT:
-        return ", ".join(f"{name}={name}" for name in only_in_python)
-    return "config=config"
+    """Say which arguments give what a file cannot hold."""
+    asked = ", ".join(f"{name}={name}" for name in only_in_python)
+    return asked if {*only_in_python} <= WHATS.keys() else "config=config"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -211,13 +190,3 @@ def _read(path: Path) -> dict[str, Any]:
             f"configuration {path} must hold names and values, got {brief(found)}"
         )
     return found
-
-
-def _table(path: Path, name: str, found: dict[str, Any]) -> dict[str, Any]:
-    table = found.get(name, {})
-    if not isinstance(table, dict):
-        raise checks.InputValueError(
-            f"{path}: {name} must be a table, got {table!r}; for example [{name}] and below it "
-            f"learning_rate = {_EXAMPLES[name]}"
-        )
-    return table

@@ -1,5 +1,6 @@
 """Configuring: what the user left open filled in, and all of it checked before anything is compiled."""
 
+import dataclasses
 import inspect
 import math
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
+from jaxq.agents.keywords import RENAMED
 from jaxq.experiment.config import FIELDS, TABLES, Config
 from jaxq.experiment.logged_data import LOG, check_logged, read_logged, recipe_keywords
 from jaxq.experiment.objects import (
@@ -17,7 +19,7 @@ from jaxq.experiment.objects import (
     name_of,
 )
 from jaxq.experiment.sampling import Distribution
-from jaxq.hparams import Hparams, check_may_vary, leaf_number
+from jaxq.hparams import Hparams, check_may_vary, leaf_number, schedules
 from jaxq.presets import preset
 from jaxq.types import Environment
 
@@ -166,7 +168,8 @@ def _hparams(config: Config, errors: checks.ErrorCollector) -> Hparams | None:
             if not told.intersection(error.keywords):
                 errors.add(error)
             told.update(error.keywords)
-            wrong = [name for name in error.keywords if name in keywords][:1]
+            given = {RENAMED.get(name, name): name for name in keywords}
+            wrong = [given[name] for name in error.keywords if name in given][:1]
             if not wrong:
                 return None
             keywords = {name: value for name, value in keywords.items() if name not in wrong}
@@ -185,6 +188,47 @@ def _check_varied(config: Config, hparams: Hparams, errors: checks.ErrorCollecto
             distribution = Distribution.read(name, text)
             leaf_number(name, distribution.low, hparams.declared[name])
             leaf_number(name, distribution.high, hparams.declared[name])
+
+
+def checked_kind(config: Any) -> Config:
+    """Return a configuration.
+
+    Raises:
+        InputTypeError: If it is none.
+    """
+    if not isinstance(config, Config):
+        raise checks.InputTypeError(
+            f"config must come from jaxq.configure, got {type(config).__name__}; "
+            'for example jaxq.configure("CartPole-v1", "dqn")'
+        )
+    return config
+
+
+def extended(config: Config, steps: int | None) -> Config:
+    """Let a run be of another length, and its schedules with it: each keeps its share of the run.
+
+    Those of an algorithm that is an object are as the object says.
+
+    Args:
+        config: The configuration.
+        steps: Env steps of each agent in all; as many as before if `None`.
+    """
+    if steps is None or checks.whole_number("steps", steps) == config.steps:
+        return config
+
+    def stretched(length: float) -> float:
+        return length * steps / config.steps
+
+    hparams = make_algorithm(config.algorithm, config.recipe_keywords).hparams
+    keywords, sweep, sample = dict(config.keywords), dict(config.sweep), dict(config.sample)
+    for name in schedules(hparams):
+        if name in sweep:
+            sweep[name] = [stretched(value) for value in sweep[name]]
+        elif name in sample:
+            sample[name] = Distribution.read(name, sample[name]).times(stretched(1.0))
+        elif isinstance(config.algorithm, str):
+            keywords[name] = stretched(getattr(hparams, name))
+    return dataclasses.replace(config, steps=steps, keywords=keywords, sweep=sweep, sample=sample)
 
 
 def check_tables(keywords: Any, sweep: Any, sample: Any) -> None:

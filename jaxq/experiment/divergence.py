@@ -33,7 +33,7 @@ class DivergenceError(Exception):
     def __init__(self, agents: list[int], steps: int) -> None:
         super().__init__(
             f"agents {agents} have diverged after {steps:,} steps; try a smaller learning_rate, "
-            "or --on-divergence freeze"
+            "or on_divergence='freeze'"
         )
         self.agents = agents
         self.steps = steps
@@ -55,6 +55,10 @@ class DivergenceMonitor(Callback):
         def reinitialize(diverged: jax.Array, agent: AgentState) -> AgentState:
             return _reinitialized(trainer, diverged, agent)
 
+        def largest(agent: AgentState) -> jax.Array:
+            return trainer.agent.largest_value(agent.hparams, agent.actors.max_abs_reward.max())
+
+        self._largest = jax.jit(jax.vmap(largest, in_axes=(AGENT_AXES,)))
         self._find = jax.jit(jax.vmap(find, in_axes=(AGENT_AXES, 0)))
         self._reinitialize = jax.jit(
             jax.vmap(reinitialize, in_axes=(0, AGENT_AXES), out_axes=AGENT_AXES)
@@ -82,7 +86,8 @@ class DivergenceMonitor(Callback):
         # The memory of all agents before the segment.
         run.before = None
         agents = np.flatnonzero(before | diverged).tolist()
-        run.progress = dataclasses.replace(progress, diverged=agents)
+        largest = self.largest_values(run.state)
+        run.progress = dataclasses.replace(progress, diverged=agents, largest_values=largest)
 
     def diverged(self, state: AgentState, metrics: Metrics) -> np.ndarray:
         """Return which agents have diverged over a segment, bool `[N]`.
@@ -95,6 +100,10 @@ class DivergenceMonitor(Callback):
             metrics: Its metrics, leaves `[N]`.
         """
         return gathered(self._find(state, metrics))
+
+    def largest_values(self, state: AgentState) -> np.ndarray:
+        """Return the largest absolute value that actions of each agent can have, `[N]`."""
+        return gathered(self._largest(state))
 
     def frozen(self, diverged: np.ndarray, before: AgentState, after: AgentState) -> AgentState:
         """Set diverged agents, bool `[N]`, back to their states before the segment."""

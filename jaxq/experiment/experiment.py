@@ -20,6 +20,7 @@ from jaxq.experiment.callbacks import Callback, Run, UserCallbacks, checked_call
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.configuring import checked_kind, extended
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.display import ConsoleLogger, Display, evaluation_tables
 from jaxq.experiment.distributed import broadcast_from_primary, gathered, is_primary
@@ -28,9 +29,11 @@ from jaxq.experiment.evaluating import Evaluated, evaluate
 from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.halving import Halving
 from jaxq.experiment.logged_data import LOG
-from jaxq.experiment.plan import describe, prepare
+from jaxq.experiment.overestimation import ValueMonitor
+from jaxq.experiment.plan import check_steps_done, describe, prepare
+from jaxq.experiment.preset_notice import preset_notice
 from jaxq.experiment.progress import Progress
-from jaxq.experiment.resuming import check_steps_done, checked_kind, extended
+from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, stop_requests, train
 from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
@@ -143,7 +146,7 @@ class Experiment:
         return experiment
 
     @in_32_bits()
-    def run(self, console: Console | None = None) -> np.ndarray:
+    def run(self, console: Console | None = None, *, report: bool = True) -> np.ndarray:
         """Train, evaluate and report.
 
         A run that a callback stops is evaluated and reported like one that came to its end, and can be
@@ -151,6 +154,7 @@ class Experiment:
 
         Args:
             console: Where progress is shown; nowhere if not given.
+            report: Whether to draw `report/index.html` at the end; what fails there is a warning.
 
         Returns:
             Undiscounted returns of the final evaluation, `[N, episodes]`.
@@ -176,7 +180,8 @@ class Experiment:
             checkpointer = Checkpointer(checkpoints, log.warn, request, users)
             callbacks = [DivergenceMonitor(run.population), Halving()]
             if is_primary():
-                callbacks += [MetricsWriter(self.directory), self._trackers, display]
+                callbacks += [MetricsWriter(self.directory), ValueMonitor(log.warn)]
+                callbacks += [self._trackers, display]
             callbacks += [users, checkpointer]
             for callback in callbacks:
                 callback.on_start(run)
@@ -189,11 +194,13 @@ class Experiment:
                 raise
             self.stopped = run.stopped
             log.warn(checkpoints.wait())
-            self._finish(log, run, checkpoints.at(run.steps))
+            self._finish(log, run, checkpoints.at(run.steps), report)
         return run.returns
 
     def _begin(self, log: ConsoleLogger) -> Run:
         """Initialize the population, and write the configuration."""
+        if notice := preset_notice(self.config):
+            log.say(notice)
         if is_primary():
             described = describe(self._plan)
             self.directory.write_config(described | {"track": self._trackers.described}, sys.argv)
@@ -246,44 +253,43 @@ class Experiment:
             log.say(f"the final checkpoint takes {readable(size)} and is not tracked: {checkpoint}")
         return paths
 
-    def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None) -> None:
-        """Evaluate, write the report, and print the result."""
-        progress = run.progress
+    def _finish(self, log: ConsoleLogger, run: Run, checkpoint: Path | None, report: bool) -> None:
+        """Evaluate, print the result, and write the report."""
         if run.stopped is not None:
             again = f"jaxq resume {shlex.quote(str(self.directory.path))}"
             log.say(f"stopped after {run.steps:,} steps: {run.stopped}; go on with: {again}")
+        log.say("evaluating")
         evaluated = evaluate(self._plan, run, self.config.evaluation_episodes)
         run.returns = evaluated.returns
+        evaluation = self._write_evaluation(run, evaluated) if is_primary() else {}
+        self._show(log, run, evaluated)
         if is_primary():
-            evaluation = self._report(run, evaluated)
+            if report:
+                write_own_report(self.directory.path, log)
             self._trackers.finish(evaluation, self._artifacts(log, checkpoint))
+        log.say(
+            f"trained {self.config.agents} agents in {run.progress.seconds:.1f} s after compilation; "
+            f"written to {self.directory.path}"
+        )
+
+    def _show(self, log: ConsoleLogger, run: Run, evaluated: Evaluated) -> None:
+        """Print the evaluation, and what the reader should know of it."""
         if self.config.environment == LOG:
             log.say("not evaluated, as a log cannot be played; off-policy evaluation: jaxq ope")
         else:
             log.console.print(*evaluation_tables(evaluated))
             for reason in evaluated.warnings:
                 log.warn(reason)
-        if progress.diverged:
-            log.warn(f"agents {progress.diverged} have diverged")
-        log.say(
-            f"trained {self.config.agents} agents in {progress.seconds:.1f} s after compilation; "
-            f"written to {self.directory.path}"
-        )
+        if run.progress.diverged:
+            log.warn(f"agents {run.progress.diverged} have diverged")
 
-    def _report(self, run: Run, evaluated: Evaluated) -> dict[str, Any]:
-        progress = run.progress
+    def _write_evaluation(self, run: Run, evaluated: Evaluated) -> dict[str, Any]:
+        """Write `evaluation.json`, with which a run counts as finished."""
         evaluation = {
             "steps": run.steps,
             **evaluated.summary(),
-            "training_seconds": progress.seconds,
-            "diverged": progress.diverged,
+            "training_seconds": run.progress.seconds,
+            "diverged": run.progress.diverged,
         }
-        # A run that is stopped before its first segment has no curve.
-        if progress.seconds:
-            # Imported here: reports are about what runs have written, and come after them.
-            from jaxq.reports import draw_learning_curve
-
-            draw_learning_curve(self.directory.path)
-        # Last, as a run that has it counts as finished.
         self.directory.write_evaluation(evaluation)
         return evaluation

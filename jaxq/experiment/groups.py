@@ -10,6 +10,7 @@ from jaxq import checks
 from jaxq.agents import is_leaf_name
 from jaxq.experiment.config import Config
 from jaxq.experiment.configuring import check_apart, check_multiple, configure
+from jaxq.experiment.objects import WHATS
 
 T = TypeVar("T")
 
@@ -17,7 +18,6 @@ ALL = "all"
 """The name of the only group where nothing static is swept."""
 
 MOST_GROUPS = 1_000
-_WHAT = ("environment", "algorithm")
 _NOT_SAFE = re.compile(r"[^\w.=,+-]", re.ASCII)
 _SAFE = re.compile(r"\w[\w.=,+-]*", re.ASCII)
 _LONGEST_NAME = 120
@@ -81,14 +81,17 @@ def split(fields: dict[str, Any], make: Callable[..., Config] = configure) -> di
     varied, keywords = static(fields.get("sweep")), fields.get("keywords", {})
     if not varied or not isinstance(keywords, dict):
         return {ALL: make(**fields)}
+    numbers = {name: len(values) for name, values in fields["sweep"].items()}
     leaves = {name: values for name, values in fields["sweep"].items() if name not in varied}
     errors = checks.ErrorCollector()
-    _check_varied(varied, [*keywords, *(name for name in _WHAT if name in fields)], errors)
+    _check_varied(varied, [*keywords, *(name for name in WHATS if name in fields)], errors)
     group = {**fields, "sweep": leaves}
     if "agents" in fields:
         del group["agents"]
         with errors.collect():
-            group["agents"] = _share(fields["agents"], fields["sweep"], varied)
+            agents = checks.whole_number("agents", fields["agents"])
+            check_multiple(agents, math.prod(numbers.values()))
+            group["agents"] = agents // math.prod(numbers[name] for name in varied)
     groups = {name: _with(group, chosen) for name, chosen in _named(varied).items()}
     with errors.collect():
         configs = each(groups, lambda _, group: make(**group))
@@ -125,7 +128,7 @@ def each(groups: dict[str, Any], function: Callable[[str, Any], T]) -> dict[str,
     errors = checks.ErrorCollector()
     for (kind, text), names in found.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        errors.found.append(kind(text if len(names) == len(groups) else f"{names[0]}{more}: {text}"))
+        errors.add(kind(text if len(names) == len(groups) else f"{names[0]}{more}: {text}"))
     errors.report()
     return done
 
@@ -155,9 +158,8 @@ def _check_varied(varied: dict[str, list[Any]], given: list[str], errors: checks
     for name, values in varied.items():
         same = [_comparable(value) for value in values]
         twice = [value for value, key in zip(values, same, strict=True) if same.count(key) > 1]
-        with errors.collect():
-            if twice:
-                raise checks.InputValueError(f"the sweep has {name}={twice[0]!r} twice; give it once")
+        if twice:
+            errors.add(checks.InputValueError(f"the sweep has {name}={twice[0]!r} twice; give it once"))
 
 
 def _comparable(value: Any) -> Any:
@@ -166,13 +168,6 @@ def _comparable(value: Any) -> Any:
         return [_comparable(part) for part in value]
     # True is 1 to Python.
     return (type(value), value) if isinstance(value, bool) else value
-
-
-def _share(agents: Any, sweep: dict[str, list[Any]], varied: dict[str, list[Any]]) -> int:
-    """Return how many of the agents each group gets."""
-    agents = checks.whole_number("agents", agents)
-    check_multiple(agents, math.prod(len(values) for values in sweep.values()))
-    return agents // math.prod(len(values) for values in varied.values())
 
 
 def _named(varied: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
@@ -189,7 +184,7 @@ def _named(varied: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
 
 def _with(group: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     """Put a combination of values where each of them belongs."""
-    own = {name: value for name, value in chosen.items() if name in _WHAT}
+    own = {name: value for name, value in chosen.items() if name in WHATS}
     settings = {name: value for name, value in chosen.items() if name not in own}
     keywords = {**group.get("keywords", {}), **settings}
     return {**group, **own, "keywords": keywords, "sweep": {**group["sweep"]}}

@@ -14,11 +14,11 @@ from jaxq.engine.memory_use import num_bytes
 from jaxq.engine.state import describe
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.configuring import checked_kind
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.evaluating import instead, newest
 from jaxq.experiment.loaded_agent import LoadedAgent
 from jaxq.experiment.plan import trainer_of
-from jaxq.experiment.resuming import checked_kind
 from jaxq.experiment.saved_agent import (
     NAME,
     Learned,

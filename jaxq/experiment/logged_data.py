@@ -15,8 +15,6 @@ from jaxq.types import Environment
 LOG = "log"
 """The environment of a configuration that has data alone."""
 
-_DIGITS = 64
-
 
 def read_logged(path: Any) -> tuple[Dataset, str]:
     """Read logged data, and the SHA-256 digest of its file.

@@ -6,11 +6,12 @@ from typing import Any
 
 from jaxq import checks
 from jaxq.engine import Population, Trainer
+from jaxq.experiment.checkpoints import newest_steps
 from jaxq.experiment.config import Config
+from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.halving import check_memory, check_rungs
 from jaxq.experiment.logged_data import environment_of
-from jaxq.experiment.objects import make_algorithm, name_of
-from jaxq.experiment.plain import is_plain, plain, plain_settings
+from jaxq.experiment.objects import is_plain, make_algorithm, name_of, plain, plain_settings
 from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, check_may_vary, names, validated
 
@@ -76,6 +77,24 @@ def _population(trainer: Trainer, config: Config) -> Population:
         with contextlib.suppress(checks.InputValueError):
             return Population(trainer, config.agents, chunk=found)
     return Population(trainer, config.agents, chunk=config.chunk)
+
+
+def check_steps_done(plan: Plan, directory: RunDirectory) -> None:
+    """Check that a run is not to end before where it has come to.
+
+    Args:
+        plan: How it is to go on.
+        directory: Where it is written.
+
+    Raises:
+        InputValueError: If more steps are done, beyond those that fill up the last iteration.
+    """
+    done, steps = newest_steps(directory.checkpoints), plan.config.steps
+    if done - steps >= plan.population.trainer.iteration_steps:
+        raise checks.InputValueError(
+            f"steps must be at least the {done} that each agent has done, got {steps}; "
+            f"to train on, for example steps={2 * done}"
+        )
 
 
 def segment_steps(config: Config, trainer: Trainer) -> int:

@@ -26,6 +26,8 @@ class Progress:
         metrics: Each agent's metrics over the segment, leaves `[N]`.
         diverged: Agents that have diverged so far.
         stopped: Agents that train no further, as they were halved away.
+        largest_values: The largest absolute value that actions of each agent can have, `[N]`; NaN or
+            infinity where nothing bounds it, `None` where that is not known.
     """
 
     steps: int
@@ -35,6 +37,7 @@ class Progress:
     metrics: Metrics | CostMetrics
     diverged: list[int] = dataclasses.field(default_factory=list)
     stopped: list[int] = dataclasses.field(default_factory=list)
+    largest_values: np.ndarray | None = None
 
     @property
     def iqm(self) -> float:
@@ -57,7 +60,8 @@ class Progress:
 
     def row(self) -> dict[str, Any]:
         """Return the progress as one line of `metrics.jsonl`."""
-        columns = self.metrics._asdict().items()
+        columns, largest = self.metrics._asdict().items(), self.largest_values
+        bounds = {} if largest is None else {"largest_values": np.asarray(largest, np.float64).tolist()}
         return {
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
@@ -67,6 +71,7 @@ class Progress:
             "without_return": self.without_return,
             "diverged": self.diverged,
             "stopped": self.stopped,
+            **bounds,
             "agents": {name: np.asarray(column, np.float64).tolist() for name, column in columns},
         }
 
@@ -78,8 +83,11 @@ class Progress:
         names = ["steps", "seconds", "steps_per_second"]
         _, *speed = numbers_of(where, f"[{', '.join(names)}]", [row.get(name) for name in names], 3)
         lists = [agents_of(where, row, name, num_agents) for name in ("diverged", "stopped")]
+        largest = row.get("largest_values")
+        if largest is not None:
+            largest = numbers_of(where, "largest_values", largest, num_agents)
         returns = updated_returns(metrics, np.full(num_agents, np.nan))
-        return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists)
+        return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists, largest)
 
     def after(self, before: np.ndarray) -> "Progress":
         """Return the progress with the returns `[N]` before the segment filled in."""

@@ -13,13 +13,14 @@ from rich.console import Console
 from jaxq import checks
 from jaxq.experiment.config import Config
 from jaxq.experiment.config_file import config_of
+from jaxq.experiment.configuring import extended
 from jaxq.experiment.directory import SWEEP, RunDirectory, checked_path
 from jaxq.experiment.display import ConsoleLogger, sweep_table
 from jaxq.experiment.divergence import DivergenceError
 from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.groups import check_name, each
-from jaxq.experiment.plan import prepare, written
-from jaxq.experiment.resuming import check_steps_done, extended
+from jaxq.experiment.plan import check_steps_done, prepare, written
+from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.runner import StoppedError, StopRequest, stop_requests
 from jaxq.experiment.sweep_directory import SweepDirectory
 from jaxq.experiment.tracking import Tracker, Trackers
@@ -62,8 +63,7 @@ class Sweep:
         track: Sequence[str | Tracker] = (),
         track_agents: bool = False,
     ) -> None:
-        self._track, self._track_agents = track, track_agents
-        self._tracked = Trackers(track, track_agents).described
+        self._set_track(track, track_agents)
         path = checked_path(directory)
         self.groups = _checked(groups)
         self.directory = SweepDirectory.create(path)
@@ -98,24 +98,26 @@ class Sweep:
         sweep.directory = SweepDirectory.open(checked_path(directory))
         content = sweep.directory.read()
         if groups is None:
-            groups = each(content["groups"], lambda _, described: _read(described, trust_imports))
+            how = {"call": "jaxq.Sweep.resume(directory, groups=groups)", "trust_imports": trust_imports}
+            groups = each(content["groups"], lambda _, described: config_of(described, SWEEP, **how))
         elif not isinstance(groups, dict) or [*groups] != [*content["groups"]]:
             raise checks.InputValueError(
                 f"groups must be those of the sweep by their names, {', '.join(content['groups'])}, "
                 f"got {', '.join(map(str, groups)) if isinstance(groups, dict) else repr(groups)}"
             )
-        sweep._track = content["track"]["names"] if track is None else track
-        sweep._track_agents = content["track"]["agents"]
-        sweep._tracked = Trackers(sweep._track, sweep._track_agents).described
+        sweep._set_track(
+            content["track"]["names"] if track is None else track, content["track"]["agents"]
+        )
         groups = {name: extended(config, steps) for name, config in groups.items()}
         sweep.groups = _checked(groups, sweep.directory)
         return sweep
 
-    def run(self, console: Console | None = None) -> dict[str, np.ndarray]:
+    def run(self, console: Console | None = None, *, report: bool = True) -> dict[str, np.ndarray]:
         """Train, evaluate and report on one group after another.
 
         Args:
             console: Where progress is shown; nowhere if not given.
+            report: Whether to draw the report of each group, and of all of them at the end.
 
         Returns:
             Undiscounted returns of each group's final evaluation, `[N, episodes]`.
@@ -133,7 +135,7 @@ class Sweep:
             for name in self.groups:
                 self._begin(log, name, request)
                 try:
-                    returns[name] = self._returns(name, console)
+                    returns[name] = self._returns(name, console, report)
                 except StoppedError as stopped:
                     reached = f"{stopped.reached} of {name}"
                     raise StoppedError(stopped.number, reached, self.directory.path) from None
@@ -141,15 +143,23 @@ class Sweep:
                     # The device may be too small for one group, and not for the next.
                     failed[name] = str(error).partition("\n")[0]
                     log.warn(f"{name} failed: {failed[name]}")
-                _release()
+                # The next group needs the memory.
+                gc.collect()
+                jax.clear_caches()
         table, said = sweep_table(self.groups, returns)
         log.console.print(table)
         if said:
             log.say(said)
+        if report and returns:
+            write_own_report(self.directory.path, log)
         log.say(f"written to {self.directory.path}")
         if failed:
             raise SweepError(failed, returns)
         return returns
+
+    def _set_track(self, track: Sequence[str | Tracker], track_agents: bool) -> None:
+        self._track, self._track_agents = track, track_agents
+        self._tracked = Trackers(track, track_agents).described
 
     def _write(self) -> None:
         described = {name: written(config) for name, config in self.groups.items()}
@@ -162,17 +172,13 @@ class Sweep:
             raise StoppedError(request.number, f"{place} of {number} groups", self.directory.path)
         log.say(f"group {place + 1} of {number}: {name}")
 
-    def _returns(self, name: str, console: Console | None) -> np.ndarray:
-        """Return what a group came to, when it is trained and evaluated."""
-        before = self._evaluated(name)
-        return self._experiment(name).run(console) if before is None else before
-
-    def _evaluated(self, name: str) -> np.ndarray | None:
-        """Return the final evaluation of a group that has come to its end."""
+    def _returns(self, name: str, console: Console | None, report: bool) -> np.ndarray:
+        """Return what a group comes to: its final evaluation, trained for unless it has ended before."""
         config = self.groups[name]
         evaluation = self.directory.run(name).read_evaluation(config.agents)
-        ended = evaluation is not None and evaluation.steps >= config.steps
-        return evaluation.returns.astype(np.float32) if ended else None
+        if evaluation is not None and evaluation.steps >= config.steps:
+            return evaluation.returns.astype(np.float32)
+        return self._experiment(name).run(console, report=report)
 
     def _experiment(self, name: str) -> Experiment:
         config, path = self.groups[name], self.directory.run(name).path
@@ -226,19 +232,3 @@ def _checked(groups: dict[str, Config], begun: SweepDirectory | None = None) -> 
         return dataclasses.replace(config, chunk=plan.population.chunk)
 
     return each(groups, check)
-
-
-def _read(described: dict[str, Any], trust_imports: bool) -> Config:
-    paths = described.get("imports", {})
-    if {*described.get("only_in_python", [])} - {*(paths if isinstance(paths, dict) else ())}:
-        raise checks.InputValueError(
-            f"{', '.join(described['only_in_python'])} was given in Python and cannot be read back from "
-            "a file; use jaxq.Sweep.resume(directory, groups=groups) with the same configurations"
-        )
-    return config_of(described, SWEEP, trust_imports=trust_imports)
-
-
-def _release() -> None:
-    """Give back the memory of a group that has ended before the next one needs it."""
-    gc.collect()
-    jax.clear_caches()

@@ -16,7 +16,7 @@ from jaxq.engine.devices import num_workers
 from jaxq.experiment.distributed import broadcast_from_primary, is_primary
 from jaxq.experiment.files import access
 from jaxq.experiment.files.json_values import json_of
-from jaxq.experiment.plain import plain_settings
+from jaxq.experiment.objects import plain_settings
 from jaxq.experiment.programs import machine_directory, machine_path
 
 SECONDS = 1.0

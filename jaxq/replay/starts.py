@@ -18,9 +18,15 @@ LARGEST = 1e12
 """Larger TD errors count as this one, so that the sum of all priorities stays finite."""
 
 PRIORITY_LEAVES = {
-    "priority_exponent": Hyperparameter(0.6, 0, 1),
-    "importance_start": Hyperparameter(0.4, 0, 1),
-    "importance_steps": Hyperparameter(100_000, 0, schedule_length=True),
+    "priority_exponent": Hyperparameter(
+        0.6, 0, 1, meaning="power of TD errors in priorities; 0: uniform"
+    ),
+    "importance_start": Hyperparameter(
+        0.4, 0, 1, meaning="power of the importance weights at first; it rises to 1"
+    ),
+    "importance_steps": Hyperparameter(
+        100_000, 0, schedule_length=True, meaning="env steps over which it rises"
+    ),
 }
 """How much priorities count in the draw (alpha), in [0, 1]; and how much of its bias is corrected at env
 step 0, from where that rises linearly to 1 over so many env steps of the agent."""

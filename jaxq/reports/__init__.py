@@ -1,7 +1,7 @@
 """Reports: what run directories hold, as figures, tables and a page."""
 
 from jaxq.reports.comparing import as_json, compare, notes, tables
-from jaxq.reports.report import draw_learning_curve, report_directory, write_report
+from jaxq.reports.report import report_directory, write_report
 from jaxq.reports.runs import Run, read_run, read_runs
 from jaxq.reports.watching import record
 
@@ -9,7 +9,6 @@ __all__ = [
     "Run",
     "as_json",
     "compare",
-    "draw_learning_curve",
     "notes",
     "read_run",
     "read_runs",

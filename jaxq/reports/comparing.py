@@ -11,6 +11,7 @@ from rich.table import Table
 
 from jaxq import statistics
 from jaxq.experiment.ranking import interval_text, number
+from jaxq.reports.costs import cost_rows
 from jaxq.reports.runs import Run
 from jaxq.statistics import Interval
 
@@ -71,7 +72,10 @@ def compare(runs: list[Run], *, all_pairs: bool = False) -> list[Pair]:
 
 def notes(runs: list[Run]) -> list[str]:
     """Say what the reader of a comparison should know."""
-    said = [f"{run.name}: {note}" if len(runs) > 1 else note for run in runs for note in run.notes]
+    said = []
+    for note in dict.fromkeys(note for run in runs for note in run.notes):
+        names = [run.name for run in runs if note in run.notes]
+        said.append(note if len(names) == len(runs) else f"{', '.join(names)}: {note}")
     environments = dict.fromkeys(run.config.environment for run in runs)
     if len(environments) > 1:
         said.append(
@@ -95,7 +99,7 @@ def warnings(runs: list[Run]) -> list[str]:
 
 
 def tables(runs: list[Run], pairs: list[Pair]) -> list[Table]:
-    """Make the tables that the terminal shows: one of runs, one of pairs."""
+    """Make the tables that the terminal shows: of runs, of pairs, and of costs if there are any."""
     of_runs = Table("", "run", "environment", "algorithm", box=None, padding=(0, 1, 0, 0))
     of_runs.columns[1].overflow = "fold"
     for name in ("N", "IQM", "95% interval"):
@@ -111,7 +115,19 @@ def tables(runs: list[Run], pairs: list[Pair]) -> list[Table]:
     for pair in pairs:
         names = f"{places[id(pair.run)]} over {places[id(pair.over)]}"
         of_pairs.add_row(names, *map(escape, cells(pair)[2:]))
-    return [of_runs, of_pairs]
+    return [of_runs, of_pairs, *_cost_tables(runs)]
+
+
+def _cost_tables(runs: list[Run]) -> list[Table]:
+    """Make the table of what the runs' episodes cost, where any has costs."""
+    table = Table("", "cost", box=None, padding=(0, 1, 0, 0))
+    for name in ("IQM per episode", "95% interval", "budget", "agents within", "episodes over"):
+        table.add_column(name, justify="right")
+    for place, run in enumerate(runs, start=1):
+        for row in cost_rows(run):
+            texts = row.cost, number(row.iqm), interval_text(row.interval), *row.cells
+            table.add_row(str(place), *map(escape, texts))
+    return [table] if table.row_count else []
 
 
 def row(scores: np.ndarray) -> list[str]:
@@ -148,6 +164,7 @@ def as_json(runs: list[Run], pairs: list[Pair]) -> dict[str, Any]:
                 "agents": int(np.isfinite(run.scores).sum()),
                 "iqm": _plain(statistics.iqm(run.scores)),
                 "interval": [_plain(end) for end in statistics.bootstrap_interval(run.scores)],
+                **_costs(run),
             }
             for run in runs
         ],
@@ -189,6 +206,11 @@ def _pair(run: Run, over: Run) -> Pair:
 
 def _leaves_out(interval: Interval, value: float) -> bool:
     return interval.low > value or interval.high < value
+
+
+def _costs(run: Run) -> dict[str, Any]:
+    rows = cost_rows(run)
+    return {"costs": {row.cost: row.plain() for row in rows}} if rows else {}
 
 
 def _plain(value: float) -> float | None:

@@ -7,14 +7,16 @@ import numpy as np
 from jaxq import checks
 from jaxq.experiment.files import access
 from jaxq.experiment.ranking import outcome, ranked
-from jaxq.reports import comparing, curves, figures, page, report_tables, sweeps
+from jaxq.reports import comparing, costs, curves, figures, page, report_tables, sweeps
 from jaxq.reports.page import Html
 from jaxq.reports.plot import Figure
-from jaxq.reports.runs import Run, read_run
+from jaxq.reports.runs import Run
 
 # Of more runs than this not all pairs are shown, but all with the first.
 _MOST_OF_ALL_PAIRS = 5
-_MOST_EPISODE_BYTES = 1_200_000
+_MOST_COSTS = 3
+# Of all episodes together; written as text they take a third more.
+_MOST_EPISODE_BYTES = 1_000_000
 _PARALLEL = "Every agent over what varies, the stronger the higher its score."
 
 
@@ -31,7 +33,7 @@ def report_directory(paths: list[Path], out: Path | None) -> Path:
     """
     if out is None and len(paths) > 1:
         raise checks.InputValueError(
-            f"a report on {len(paths)} runs needs a directory of its own; for example --out report"
+            f"a report on {len(paths)} runs needs a directory of its own; for example out='report'"
         )
     directory = paths[0] / "report" if out is None else out
     try:
@@ -40,10 +42,10 @@ def report_directory(paths: list[Path], out: Path | None) -> Path:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise checks.InputValueError(
-            f"output directory {directory} cannot be written ({reason}); choose another --out"
+            f"output directory {directory} cannot be written ({reason}); choose another directory"
         ) from None
     if occupied:
-        raise checks.InputValueError(f"output directory {out} is not empty; choose another --out")
+        raise checks.InputValueError(f"output directory {out} is not empty; choose another directory")
     return directory
 
 
@@ -70,17 +72,13 @@ def write_report(runs: list[Run], directory: Path) -> Path:
     return path
 
 
-def draw_learning_curve(directory: Path) -> None:
-    """Draw the learning curve of a run to its `report/learning_curves.svg`."""
-    _Report([read_run(directory)], directory / "report").curves()
-
-
 class _Report:
     """A report that is being written."""
 
     def __init__(self, runs: list[Run], directory: Path) -> None:
         self._runs = runs
         self._directory = directory
+        self._episode_bytes = _MOST_EPISODE_BYTES
         several = len(runs) > 1
         self._ranking = ranked((run.name * several, run.config, run.scores) for run in runs)
 
@@ -97,14 +95,18 @@ class _Report:
             f"scores are of {run.scored_by}."
             for run in runs
         )
+        kept = [(run.name, costs.within_budgets(run)) for run in runs]
+        budgets = [f"{name}: {text}" if len(runs) > 1 else text for name, text in kept if text]
         lead = Html(f'<p class="lead">{page.escaped(said)}</p>')
-        return [lead, *map(page.paragraph, facts), *map(page.note, comparing.notes(runs))]
+        return [lead, *map(page.paragraph, [*facts, *budgets]), *map(page.note, comparing.notes(runs))]
 
     def compared(self) -> list[Html]:
         """Return what puts the runs, or the combinations of one, side by side."""
         runs, sections = self._runs, [page.section("Scores", *self._scores())]
         if any(run.history is not None for run in runs):
-            sections.append(page.section("Learning curves", *self.curves()))
+            sections.append(page.section("Learning curves", *self._curves()))
+        if any(run.costs is not None for run in runs):
+            sections.append(page.section("Costs", *self._costs()))
         if len(runs) > 1:
             sections.append(page.section("Probability of improvement", *self._improvement()))
         return sections
@@ -145,8 +147,7 @@ class _Report:
             return [table]
         return [table, page.panel(page.pair(*shown) if len(shown) > 1 else shown[0])]
 
-    def curves(self) -> list[Html]:
-        """Return the learning curves, those of one run by its combinations."""
+    def _curves(self) -> list[Html]:
         caption = f"Interquartile mean over agents of the return while training, with {self._bands}."
         if len(self._ranking) > curves.MOST_CURVES:
             caption += f" The best {curves.MOST_CURVES} of {len(self._ranking)} combinations."
@@ -158,6 +159,23 @@ class _Report:
     def _bands(self) -> str:
         many = len(self._ranking) > curves.MOST_BANDS
         return "the 95% bootstrap band of the best" if many else "95% bootstrap bands"
+
+    def _costs(self) -> list[Html]:
+        """Show what episodes cost, and of costs with budgets what return they buy."""
+        parts = [report_tables.costs(self._runs, self._ranking)]
+        budgeted = [
+            name
+            for run in self._runs
+            if run.costs is not None
+            for name, has_budget in zip(run.costs.names, run.costs.budgeted, strict=True)
+            if has_budget
+        ]
+        for number, cost in enumerate([*dict.fromkeys(budgeted)][:_MOST_COSTS], start=1):
+            spent = costs.spent_on(cost, self._runs, self._ranking)
+            drawn = costs.return_against_cost(spent, self._ranking)
+            caption = f"Return of every agent against its mean {cost} per episode."
+            parts.append(page.panel(self._figure(f"cost_{number}", drawn, caption)))
+        return parts
 
     def _improvement(self) -> list[Html]:
         pairs = comparing.compare(self._runs, all_pairs=len(self._runs) <= _MOST_OF_ALL_PAIRS)
@@ -195,10 +213,11 @@ class _Report:
 
     def _episode(self, run: Run) -> list[Html]:
         path = run.path / "report" / "episode.gif"
-        if not path.is_file() or path.stat().st_size > _MOST_EPISODE_BYTES:
+        if not path.is_file() or path.stat().st_size > self._episode_bytes:
             return []
         with access.open_to_read(path) as stream:
-            content = stream.read(_MOST_EPISODE_BYTES)
+            content = stream.read(self._episode_bytes)
+        self._episode_bytes -= len(content)
         if not content.startswith(b"GIF8"):
             return []
         shown = page.image(content, "The best agent plays greedily.", "gif")

@@ -8,11 +8,13 @@ import numpy as np
 from jaxq import statistics
 from jaxq.experiment.ranking import Ranked, interval_text, number
 from jaxq.reports import page
+from jaxq.reports.costs import cost_rows
 from jaxq.reports.page import Html
 from jaxq.reports.runs import Run
 
 _SUMMARY = ["N", "IQM", "95% interval", "", "mean", "median", "best", "worst"]
 
+_LONGEST = 1_000
 # What a setting is that chooses nothing: a part of the recipe that is left out.
 _OFF = (None, False, [], {}, "{}", "")
 
@@ -31,6 +33,18 @@ def scores(runs: list[Run], rows: list[Ranked]) -> Html:
         values = [f"{row.values[name]:g}" if name in row.values else "" for name in names]
         cells.append([*[of(row) for of in columns.values()], *values, *_summary(row, low, high)])
     return page.table([*columns, *names, *_SUMMARY], cells, best=len(rows) > 1)
+
+
+def costs(runs: list[Run], rows: list[Ranked]) -> Html:
+    """Make the table of what episodes cost, in the order of the ranking."""
+    by_name = {run.name if len(runs) > 1 else "": run for run in runs}
+    cells = [
+        [row.name, found.cost, number(found.iqm), interval_text(found.interval), *found.cells]
+        for row in rows
+        for found in cost_rows(by_name[row.group], row.agents)
+    ]
+    header = ["", "cost", "IQM per episode", "95% interval", "budget", "agents within", "episodes over"]
+    return page.table(header, cells)
 
 
 def steps(run: Run) -> str:
@@ -92,7 +106,7 @@ def throughput(runs: list[Run]) -> Html:
 def configuration(run: Run) -> Html:
     """Make the table of all that `config.json` holds."""
     return page.table(
-        ["name", "value"], [(name, plain_text(value)) for name, value in run.written.items()]
+        ["name", "value"], [(name, _cut(plain_text(value))) for name, value in run.written.items()]
     )
 
 
@@ -104,6 +118,11 @@ def plain_text(value: Any) -> str:
         return value if isinstance(value, str) else json.dumps(value)
     except RecursionError:
         return "..."
+
+
+def _cut(text: str) -> str:
+    """Leave out the end of a long text, such as what each of many agents has drawn."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}… ({len(text):,} characters)"
 
 
 def _part(run: Run, name: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from jaxq.experiment.files.records import (
     read_evaluation,
     read_metrics,
 )
+from jaxq.experiment.overestimation import warning
 from jaxq.experiment.ranking import Ranked, ranked
 from jaxq.experiment.sampling import Distribution
 from jaxq.experiment.sweep_directory import with_runs
@@ -180,6 +181,9 @@ def _read(path: Path) -> Run:
             f"Curves leave out agents that have ended no episode yet: {without[0]} of {config.agents} "
             f"at the first point, {without[-1]} at the last."
         )
+    if recorded.rows and recorded.rows[-1].largest_values is not None:
+        said = warning(recorded.rows[-1].metrics.q_value, recorded.rows[-1].largest_values)
+        notes += [f"At the end of training {said}."] if said else []
     name = printable(path.resolve().name or str(path))[:LONGEST]
     costs = None if evaluation is None else evaluation.costs
     agents = sorted(diverged), sorted(stopped)

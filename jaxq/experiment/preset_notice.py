@@ -1,0 +1,40 @@
+"""What a run took from a preset, in one line."""
+
+from jaxq.agents import TABULAR
+from jaxq.experiment.config import Config
+from jaxq.experiment.logged_data import LOG
+from jaxq.experiment.objects import is_algorithm, is_environment, name_of
+from jaxq.presets import preset, preset_origin
+
+
+def preset_notice(config: Config) -> str | None:
+    """Say which preset was taken, for which environment it was tuned, and what it sets.
+
+    Args:
+        config: What is trained.
+
+    Returns:
+        A line; `None` where nothing was taken, as for an algorithm that is given as an object.
+    """
+    if is_algorithm(config.algorithm) or config.environment == LOG:
+        return None
+    own = is_environment(config.environment)
+    environment = name_of(config.environment) if own else config.environment
+    found = preset(environment, config.steps, config.algorithm, {}).keywords
+    taken = {name: value for name, value in found.items() if config.keywords.get(name) == value}
+    if not taken:
+        return None
+    origin = preset_origin(environment)
+    if config.algorithm in TABULAR:
+        origin = "a share of the run, for tables on any environment"
+    settings = " ".join(f"{name}={_written(value)}" for name, value in taken.items())
+    return f"preset ({origin}): {settings}"
+
+
+def _written(value: object) -> str:
+    """Write a value as `--set` takes it."""
+    if isinstance(value, tuple | list):
+        return "x".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
