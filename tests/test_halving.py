@@ -268,10 +268,10 @@ def test_a_checkpoint_keeps_who_has_stopped():
 @pytest.mark.parametrize(
     ("others", "words"),
     [
-        ({"halvings": 3}, "--halvings 2"),
-        ({"halvings": 2, "segments": 3}, "--halvings 1"),
-        ({"halvings": 2_000_000_000}, "--halvings 2"),
-        ({"halvings": 1, "agents": 1}, "--halvings 0"),
+        ({"halvings": 3}, "halvings=2"),
+        ({"halvings": 2, "segments": 3}, "halvings=1"),
+        ({"halvings": 2_000_000_000}, "halvings=2"),
+        ({"halvings": 1, "agents": 1}, "halvings=0"),
         ({"halvings": -1}, "halvings must be at least 0"),
         ({"halvings": 0.5}, "halvings must be a whole number"),
         ({"halvings": 3, "on_divergence": "panic"}, "2 mistakes"),

@@ -11,7 +11,7 @@ ROOT = Path(jaxq.__file__).parent
 # Each layer may import those before it; inside a layer, what stands to the left.
 LAYERS = [
     ["interruption", "precision", "checks", "types", "hparams", "statistics", "cost_statistics"],
-    ["kernels", "dataset_checks", "dataset"],
+    ["kernels", "dataset_checks", "dataset_minari", "dataset"],
     ["learning", "envs", "networks", "replay"],
     ["agents", "presets", "dynamic_programming", "constrained_mdps"],
     ["engine"],
