@@ -260,7 +260,7 @@ def test_a_subset_keeps_every_bit():
 
 def test_a_checkpoint_keeps_who_has_stopped():
     facts = {"returns": [None, 1.0], "seconds": 1.0, "diverged": [], "stopped": [1]}
-    progress = Progress.restored(100, facts)
+    progress = Progress.restored(2, {"steps": 100, **facts})
     assert progress.facts() == facts
     assert progress.mask(progress.stopped).tolist() == [False, True]
 

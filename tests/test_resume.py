@@ -24,7 +24,7 @@ from jaxq.experiment.config_file import config_of
 from jaxq.experiment.configuring import extended
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.plan import describe, prepare
-from jaxq.experiment.progress import check_facts
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.stored_arrays import DamagedError, read_manifest
 
 KILLS = 20
@@ -191,7 +191,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(short, copied,
 def test_a_manifest_that_does_not_say_all_is_damage(short, copied, capsys):
     plan, newest = prepare(short[0]), copied / "checkpoints" / "0000002000"
     whole = read_manifest(newest)
-    check_facts(plan.config.agents, whole)
+    Progress.restored(plan.config.agents, whole)
     for name, value in [
         ("returns", [1.0]),
         ("returns", ["1", 1.0, 1.0, 1.0]),
@@ -202,10 +202,13 @@ def test_a_manifest_that_does_not_say_all_is_damage(short, copied, capsys):
         ("stopped", [True]),
     ]:
         with pytest.raises(DamagedError):
-            check_facts(plan.config.agents, whole | {name: value})
+            Progress.restored(plan.config.agents, whole | {name: value})
     edit(newest, lambda described: described.pop("returns"))
     assert cli.main(["resume", str(copied)]) == 0
-    assert "0000002000 cannot be used: it does not hold returns" in capsys.readouterr().err
+    assert (
+        "0000002000 cannot be used: manifest.json: returns must be a list of 4 numbers"
+        in capsys.readouterr().err
+    )
     same(final_state(copied), final_state(short[1]))
 
 

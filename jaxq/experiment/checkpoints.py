@@ -116,7 +116,7 @@ class Checkpoints:
     def restore(
         self,
         like: AgentState | dict[str, PyTree],
-        check: Callable[[dict[str, Any]], None] | None = None,
+        check: Callable[[dict[str, Any]], Any] | None = None,
     ) -> Saved | None:
         """Read the newest undamaged checkpoint, or return `None` if none was ever written.
 

@@ -19,7 +19,7 @@ from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.distributed import gathered
 from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.plan import Plan, prepare
-from jaxq.experiment.progress import Progress, check_facts
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.stored_arrays import DamagedError
 from jaxq.statistics import bootstrap_interval, caveats, iqm
 
@@ -138,7 +138,7 @@ def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tu
     opened = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(opened.read_config(), trust_imports=trust_imports))
     saved = newest(opened, plan.config, plan.population.template)
-    progress = Progress.restored(int(saved.state.steps), saved.facts)
+    progress = Progress.restored(plan.config.agents, saved.facts)
     run = Run(plan.config, opened.path, plan.population, saved.state, progress)
     return plan, run, tuple(saved.passed_over)
 
@@ -147,7 +147,7 @@ def newest(run: RunDirectory, config: Config, like: Any) -> Saved:
     """Read the newest usable checkpoint of a run, as `Checkpoints.restore` does."""
     checkpoints = Checkpoints(run.checkpoints)
     try:
-        saved = checkpoints.restore(like, functools.partial(check_facts, config.agents))
+        saved = checkpoints.restore(like, functools.partial(Progress.restored, config.agents))
     finally:
         checkpoints.close()
     if saved is None:

@@ -32,7 +32,7 @@ from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.overestimation import ValueMonitor
 from jaxq.experiment.plan import check_steps_done, describe, prepare
 from jaxq.experiment.preset_notice import preset_notice
-from jaxq.experiment.progress import Progress, check_facts
+from jaxq.experiment.progress import Progress
 from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, stop_requests, train
 from jaxq.experiment.tracking import Tracker, Trackers
@@ -210,8 +210,8 @@ class Experiment:
     def _resume(self, log: ConsoleLogger, checkpoints: Checkpoints) -> Run:
         """Restore the population from the newest usable checkpoint, and record that the run resumes."""
         population = self._plan.population
-        check = functools.partial(check_facts, self.config.agents)
-        saved = checkpoints.restore(population.template, check)
+        restored = functools.partial(Progress.restored, self.config.agents)
+        saved = checkpoints.restore(population.template, restored)
         if saved is None:
             log.warn("there is no checkpoint yet: this begins anew")
             state, progress = begin(self._plan), None
@@ -219,7 +219,7 @@ class Experiment:
             for reason in saved.passed_over:
                 log.alert(reason)
             state = self._rescheduled(log, saved.state)
-            progress = Progress.restored(int(state.steps), saved.facts)
+            progress = restored(saved.facts)
         run = Run(self.config, self.directory.path, population, state, progress)
         log.say(f"going on from {run.steps:,} of {self.config.steps:,} steps")
         if is_primary():

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from jaxq import checks
 from jaxq.engine import CostMetrics, Metrics
 from jaxq.experiment.files.json_values import agents_of, mapping, numbers_of, rows_of, steps_of
-from jaxq.experiment.stored_arrays import DamagedError
+from jaxq.experiment.stored_arrays import MANIFEST, DamagedError
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 
@@ -101,11 +100,23 @@ class Progress:
         return {"returns": returns, "seconds": self.seconds, **lists}
 
     @classmethod
-    def restored(cls, steps: int, facts: dict[str, Any]) -> "Progress":
-        """Inverse of `facts`; metrics are NaN."""
-        returns = np.array(facts["returns"], float)
-        lists = facts["diverged"], facts["stopped"]
-        return cls(steps, facts["seconds"], np.nan, returns, _no_metrics(returns.size), *lists)
+    def restored(cls, num_agents: int, facts: dict[str, Any]) -> "Progress":
+        """Inverse of `facts`, with the steps, for N agents; metrics are NaN.
+
+        Raises:
+            DamagedError: If the facts are something else.
+        """
+        where = Path(MANIFEST)
+        try:
+            returns = numbers_of(where, "returns", facts.get("returns"), num_agents)
+            (seconds,) = numbers_of(where, "[seconds]", [facts.get("seconds")], 1).tolist()
+            lists = [agents_of(where, facts, name, num_agents) for name in ("diverged", "stopped")]
+            steps = steps_of(where, facts)
+        except checks.InputValueError as error:
+            raise DamagedError(str(error)) from None
+        if not np.isfinite(seconds):
+            raise DamagedError(f"{MANIFEST}: seconds must be a number")
+        return cls(steps, seconds, np.nan, returns, _no_metrics(num_agents), *lists)
 
     @classmethod
     def begin(cls, steps: int, num_agents: int) -> "Progress":
@@ -118,28 +129,6 @@ def updated_returns(metrics: Metrics | CostMetrics, before: np.ndarray) -> np.nd
     """Return each agent's mean return over the episodes it finished last, `[N]`, after a segment."""
     ended = (metrics.episodes > 0) & np.isfinite(metrics.episode_return)
     return np.where(ended, metrics.episode_return, before)
-
-
-def check_facts(num_agents: int, facts: dict[str, Any]) -> None:
-    """Raise `DamagedError` if values out of a file are not what `Progress.facts` returns of N agents."""
-
-    def is_number(value: Any) -> bool:
-        return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-    def are_agents(numbers: Any) -> bool:
-        return isinstance(numbers, list) and all(
-            type(number) is int and 0 <= number < num_agents for number in numbers
-        )
-
-    returns = facts.get("returns")
-    if not isinstance(returns, list) or len(returns) != num_agents:
-        raise DamagedError(f"it does not hold returns of {num_agents} agents")
-    if not all(value is None or is_number(value) for value in returns):
-        raise DamagedError("its returns are no numbers")
-    if not is_number(facts.get("seconds")):
-        raise DamagedError("it does not say how many seconds it took")
-    if not all(are_agents(facts.get(name)) for name in ("diverged", "stopped")):
-        raise DamagedError("it does not say which agents have diverged or stopped")
 
 
 def _metrics(where: Path, agents: dict[str, Any], num_agents: int) -> Metrics | CostMetrics:
