@@ -128,28 +128,33 @@ def omniscient_actions(table: IncidentTable) -> np.ndarray:
     return np.append(act(jax.tree.map(jnp.asarray, table.states)), 0)
 
 
-def contenders(seeds: int, steps: int) -> dict[str, Callable[[], np.ndarray]]:
-    """Return what measures each of the rows, in their order."""
+def baselines(seeds: int) -> dict[str, Callable[[], np.ndarray]]:
+    """Return what measures those who learn nothing."""
     params = jax.tree.map(jnp.asarray, incident_params(SERVICES))
-
-    def rules(player: Any) -> Callable[[], np.ndarray]:
-        return lambda: played(lambda _: player, jnp.zeros(seeds), seeds)
-
-    def online(recipe: str, *others: Any, **keywords: Any) -> Callable[[], np.ndarray]:
-        return lambda: trained(recipe, seeds, steps, *others, **keywords)
-
-    rows = {name: rules(baseline(policy)) for name, policy in POLICIES.items()}
-    rows["dqn"] = online("dqn")
-    rows[f"dqn, {FRAMES} frames"] = online("dqn", FRAMES)
-    rows["rainbow"] = online("rainbow")
-    rows["r2d2"] = online("r2d2")
-    rows["constrained_dqn"] = online("constrained_dqn", budgets=BUDGET)
+    players = {name: baseline(policy) for name, policy in POLICIES.items()}
     for rule, epsilon in LOGS.items():
-        rows[f"log of {rule}, {epsilon:.0%} random"] = rules(behaviour(POLICIES[rule], epsilon))
+        players[f"log of {rule}, {epsilon:.0%} random"] = behaviour(POLICIES[rule], epsilon)
+    players["omniscient repairer"] = baseline(omniscient_repairer(params), knows_state=True)
+    return {name: functools.partial(rules, player, seeds) for name, player in players.items()}
+
+
+def rules(player: Any, seeds: int) -> np.ndarray:
+    return played(lambda _: player, jnp.zeros(seeds), seeds)
+
+
+def contenders(seeds: int, steps: int) -> dict[str, Callable[[], np.ndarray]]:
+    """Return what measures each of the rows."""
+    online = functools.partial(trained, seeds=seeds, steps=steps)
+    rows = baselines(seeds)
+    rows["dqn"] = functools.partial(online, "dqn")
+    rows[f"dqn, {FRAMES} frames"] = functools.partial(online, "dqn", frames=FRAMES)
+    rows["rainbow"] = functools.partial(online, "rainbow")
+    rows["r2d2"] = functools.partial(online, "r2d2")
+    rows["constrained_dqn"] = functools.partial(online, "constrained_dqn", budgets=BUDGET)
+    for rule in LOGS:
         for recipe in OFFLINE:
             row = functools.partial(offline, recipe, rule, seeds, steps)
             rows[f"{recipe}, from the log of {rule}"] = row
-    rows["omniscient repairer"] = rules(baseline(omniscient_repairer(params), knows_state=True))
     return rows
 
 
@@ -159,7 +164,7 @@ def measure(options: argparse.Namespace, measures: dict[str, Callable[[], Any]])
     names = list(measures) if options.only is None else options.only
     for name in [name for name in names if options.only is not None or name not in kept]:
         began = time.perf_counter()
-        kept[name] = np.asarray(measures[name]()).tolist()
+        kept[name] = {"steps": options.steps, "seeds": np.asarray(measures[name]()).tolist()}
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
         if options.write:
             KEPT.write_text(json.dumps(kept) + "\n")
@@ -190,23 +195,24 @@ def main() -> None:
     measures["small"] = lambda: small(options.seeds, options.table_steps)
     kept = measure(options, measures)
     table = [
-        "| policy | " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |",
-        "| --- |" + " ---: |" * len(COLUMNS),
+        "| policy | env steps | " + " | ".join(name.replace("_", " ") for name in COLUMNS) + " |",
+        "| --- |" + " ---: |" * (1 + len(COLUMNS)),
     ]
     for name in [name for name in measures if name in kept and name != "small"]:
-        cells = " | ".join(cell(np.array(column)) for column in zip(*kept[name], strict=True))
-        table.append(f"| {name} | {cells} |")
+        cells = " | ".join(cell(np.array(column)) for column in zip(*kept[name]["seeds"], strict=True))
+        steps = "" if name in baselines(options.seeds) else f"{kept[name]['steps']:,}"
+        table.append(f"| {name} | {steps} | {cells} |")
     if "constrained_dqn" in kept:
-        table += ["", budget_line(np.array(kept["constrained_dqn"]))]
-    table += ["", *kept.get("small", [])]
+        table += ["", budget_line(np.array(kept["constrained_dqn"]["seeds"]))]
+    table += ["", *kept.get("small", {}).get("seeds", [])]
     method = [
         f"`Incident-v0` with {SERVICES} services: means over whole episodes of at most {LIMIT} steps,",
         f"{EPISODES} for each of {options.seeds} seeds, with the 95% interval of the mean over seeds.",
         "Costs are steps of an episode in which each was 1, the price is summed over an episode, and",
         "steps to recovery are those of episodes that recovered.",
-        f"Deep agents were trained for {options.steps:,} env steps each, with hidden layers of",
-        f"{DEEP['hidden_sizes']} and discount {DISCOUNT}; they act greedily among legal actions.",
-        "Logs hold as many env steps; offline agents learn from them as often, without acting.",
+        f"Agents have hidden layers of {DEEP['hidden_sizes']}, discount {DISCOUNT}, and act greedily.",
+        "Logs hold as many env steps as agents were trained for; those that learn from one never act in",
+        "the meantime. Rows with illegal actions were measured before agents kept to legal ones.",
     ]
     measured_with = [versions("jaxq", "jax", "flax", "gymnax")]
     report(__file__, "Incidents", method, measured_with, table, options.write)
