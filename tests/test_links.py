@@ -71,6 +71,7 @@ def test_a_link_is_refused_by_name_and_what_it_leads_to_stays(run, outside, name
 
 
 def test_a_pipe_is_not_waited_for(run, capsys):
+    (run / "report" / "index.html").unlink(missing_ok=True)
     os.mkfifo(run / "report" / "index.html")
     assert cli.main(["report", str(run)]) == 2
     assert "index.html is no plain file" in capsys.readouterr().err
