@@ -42,6 +42,8 @@ FRAMES, DISCOUNT = 4, 0.97
 KEPT = RESULTS / "incident.json"  # means of each seed
 DEEP = {"hidden_sizes": (64, 64), "learning_rate": 1e-3, "discount": DISCOUNT}
 BUDGET = {"needless_action": 1.0}  # of an episode, on average
+# Exploration costs many times the budget: a price that rises fast with it takes long to come down.
+PRICE_STEP = 1e-4
 LOGS = {"runbook": 0.2, "random legal": 1.0}  # by whom, and with which share of random actions
 OFFLINE = ("behaviour_cloning", "conservative_dqn", "bcq")
 
@@ -150,7 +152,8 @@ def contenders(seeds: int, steps: int) -> dict[str, Callable[[], np.ndarray]]:
     rows[f"dqn, {FRAMES} frames"] = functools.partial(online, "dqn", frames=FRAMES)
     rows["rainbow"] = functools.partial(online, "rainbow")
     rows["r2d2"] = functools.partial(online, "r2d2")
-    rows["constrained_dqn"] = functools.partial(online, "constrained_dqn", budgets=BUDGET)
+    budget = {"budgets": BUDGET, "multiplier_learning_rate": PRICE_STEP}
+    rows["constrained_dqn"] = functools.partial(online, "constrained_dqn", **budget)
     for rule in LOGS:
         for recipe in OFFLINE:
             row = functools.partial(offline, recipe, rule, seeds, steps)
