@@ -146,7 +146,7 @@ class Multipliers:
             hparams: The agent's hyperparameters.
             newest: An iteration's transitions, leaves `[T, E, ...]`.
         """
-        budget = jnp.stack([getattr(hparams, f"budget_{name}") for name in self.names])
+        budget = jnp.stack([getattr(hparams, f"{PREFIX}{name}") for name in self.names])
         rate = hparams.multiplier_learning_rate
 
         def step(held: tuple, row: tuple) -> tuple[tuple, None]:

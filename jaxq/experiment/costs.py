@@ -1,12 +1,62 @@
 """What the episodes of an evaluation cost, beside what the agents' budgets allow."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxq.agents.budgets import PREFIX
 from jaxq.cost_statistics import mean_cost, return_within_budget, share_over_budget
 from jaxq.hparams import Hparams, leaves_of
-from jaxq.statistics import bootstrap_interval, iqm
+from jaxq.statistics import Interval, bootstrap_interval, iqm
+
+
+class CostRow(NamedTuple):
+    """One cost of the greedy episodes of some agents.
+
+    Attributes:
+        cost: Its name.
+        iqm: Interquartile mean over agents of the mean cost per episode.
+        interval: Its 95% bootstrap interval.
+        budgets: The lowest and the highest budget of the agents; NaN for none.
+        within: How many agents keep within their budgets in the mean.
+        agents: How many agents there are.
+        share_over: Share of all episodes that cost more than their agent's budget; NaN without one.
+    """
+
+    cost: str
+    iqm: float
+    interval: Interval
+    budgets: tuple[float, float]
+    within: int
+    agents: int
+    share_over: float
+
+    @property
+    def budget(self) -> str:
+        """The budget in words; empty for none."""
+        low, high = self.budgets
+        if math.isnan(low):
+            return ""
+        return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+    @property
+    def cells(self) -> list[str]:
+        """Budget, agents within it and share of episodes over it, in words."""
+        if not self.budget:
+            return ["", "", ""]
+        return [self.budget, f"{self.within} of {self.agents}", f"{self.share_over:.0%}"]
+
+    def plain(self) -> dict[str, Any]:
+        """Return it as plain values; NaN where there is no value."""
+        values = {"iqm": self.iqm, "interval": [*self.interval]}
+        if not self.budget:
+            return values
+        return values | {
+            "budget": [*self.budgets],
+            "agents_within_budget": self.within,
+            "share_over_budget": self.share_over,
+        }
 
 
 class EpisodeCosts(NamedTuple):
@@ -53,6 +103,17 @@ class EpisodeCosts(NamedTuple):
         """Return the costs of some of the agents."""
         return EpisodeCosts(self.names, self.costs[agents], self.budgets[agents])
 
+    def rows(self) -> list[CostRow]:
+        """Sum up each cost over the agents."""
+        mean, shares, rows = self.mean, self.shares_over_budget, []
+        for k, name in enumerate(self.names):
+            budgets = self.budgets[:, k]
+            ends = (float(budgets.min()), float(budgets.max())) if self.budgeted[k] else (math.nan,) * 2
+            within = int(np.count_nonzero(mean[:, k] <= budgets))
+            score = iqm(mean[:, k]), bootstrap_interval(mean[:, k])
+            rows.append(CostRow(name, *score, ends, within, len(mean), float(shares[:, k].mean())))
+        return rows
+
     def summary(self, returns: np.ndarray) -> dict[str, Any]:
         """Return the costs as plain values, by their names; NaN where there is no value.
 
@@ -88,5 +149,5 @@ def budgets_of(names: tuple[str, ...], hparams: Hparams, num_agents: int) -> np.
     """
     leaves = leaves_of(hparams)
     none = np.full(num_agents, np.nan)
-    budgets = [np.asarray(leaves.get(f"budget_{name}", none), np.float64) for name in names]
+    budgets = [np.asarray(leaves.get(f"{PREFIX}{name}", none), np.float64) for name in names]
     return np.stack(budgets, axis=1) if names else np.zeros((num_agents, 0))

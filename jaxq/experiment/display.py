@@ -170,16 +170,10 @@ def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Tab
     _add_columns(table, ["budget", "agents within", "episodes over"], no_wrap=False)
     size = config.agents // len(config.combinations)
     for number, combination in enumerate(config.combinations):
-        part = costs.of_agents(slice(number * size, (number + 1) * size))
-        mean, shares = part.mean, part.shares_over_budget
-        for k, name in enumerate(part.names):
-            cells = [name, _scored(mean[:, k], digits=2), "", "", ""]
-            if part.budgeted[k]:
-                low, high = part.budgets[:, k].min(), part.budgets[:, k].max()
-                within = np.count_nonzero(mean[:, k] <= part.budgets[:, k])
-                cells[2] = f"{low:g}" if low == high else f"{low:g} to {high:g}"
-                cells[3:] = f"{within} of {size}", f"{shares[:, k].mean():.0%}"
-            table.add_row(*[f"{value:g}" for value in combination.values()], *cells)
+        values = [f"{value:g}" for value in combination.values()]
+        for row in costs.of_agents(slice(number * size, (number + 1) * size)).rows():
+            score = with_interval(row.iqm, row.interval, digits=2)
+            table.add_row(*values, row.cost, score, *row.cells)
     if costs.budgeted.any():
         within = costs.returns_within_budget(returns)
         kept = within[np.isfinite(within)]

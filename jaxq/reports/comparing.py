@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxq import statistics
+from jaxq.experiment.directory import finite
 from jaxq.experiment.ranking import interval_text, number
 from jaxq.reports.costs import cost_rows
 from jaxq.reports.runs import Run
@@ -210,7 +211,7 @@ def _leaves_out(interval: Interval, value: float) -> bool:
 
 def _costs(run: Run) -> dict[str, Any]:
     rows = cost_rows(run)
-    return {"costs": {row.cost: row.plain() for row in rows}} if rows else {}
+    return {"costs": finite({row.cost: row.plain() for row in rows})} if rows else {}
 
 
 def _plain(value: float) -> float | None:

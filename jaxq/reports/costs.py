@@ -1,81 +1,21 @@
 """What episodes cost, beside the agents' budgets: a table's rows, and return against cost."""
 
-import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxq import statistics
+from jaxq.experiment.costs import CostRow
 from jaxq.experiment.ranking import Ranked, interval_text, number
 from jaxq.reports.plot import COLORS, Figure, Plot, axis, color
 from jaxq.reports.runs import Run
-from jaxq.statistics import Interval
 
 _MOST_BUDGETS = 6
 
 
-class CostRow(NamedTuple):
-    """One cost of the greedy episodes of some agents.
-
-    Attributes:
-        cost: Its name.
-        iqm: Interquartile mean over agents of the mean cost per episode.
-        interval: Its 95% bootstrap interval.
-        budgets: The lowest and the highest budget of the agents; NaN for none.
-        within: How many agents keep within their budgets in the mean.
-        agents: How many agents there are.
-        share_over: Share of all episodes that cost more than their agent's budget; NaN without one.
-    """
-
-    cost: str
-    iqm: float
-    interval: Interval
-    budgets: tuple[float, float]
-    within: int
-    agents: int
-    share_over: float
-
-    @property
-    def budget(self) -> str:
-        """The budget in words; empty for none."""
-        low, high = self.budgets
-        if math.isnan(low):
-            return ""
-        return f"{low:g}" if low == high else f"{low:g} to {high:g}"
-
-    @property
-    def cells(self) -> list[str]:
-        """Budget, agents within it and share of episodes over it, in words."""
-        if not self.budget:
-            return ["", "", ""]
-        return [self.budget, f"{self.within} of {self.agents}", f"{self.share_over:.0%}"]
-
-    def plain(self) -> dict[str, Any]:
-        """Return it as plain values, null for what there is not."""
-        values = {"iqm": _plain(self.iqm), "interval": [_plain(end) for end in self.interval]}
-        if not self.budget:
-            return values
-        return values | {
-            "budget": [*self.budgets],
-            "agents_within_budget": self.within,
-            "share_over_budget": _plain(self.share_over),
-        }
-
-
 def cost_rows(run: Run, agents: slice = slice(None)) -> list[CostRow]:
     """Sum up every cost of some agents of a run; none where the environment has no costs."""
-    if run.costs is None:
-        return []
-    part = run.costs.of_agents(agents)
-    mean, shares = part.mean, part.shares_over_budget
-    rows = []
-    for k, name in enumerate(part.names):
-        budgets = part.budgets[:, k]
-        ends = (float(budgets.min()), float(budgets.max())) if part.budgeted[k] else (math.nan,) * 2
-        within = int(np.count_nonzero(mean[:, k] <= budgets))
-        summed = statistics.iqm(mean[:, k]), statistics.bootstrap_interval(mean[:, k])
-        rows.append(CostRow(name, *summed, ends, within, len(mean), float(shares[:, k].mean())))
-    return rows
+    return [] if run.costs is None else run.costs.of_agents(agents).rows()
 
 
 def within_budgets(run: Run) -> str | None:
@@ -173,7 +113,3 @@ def return_against_cost(spent: Spent, ranking: list[Ranked]) -> Figure:
     if shown.size:
         plot.name("budget dashed", "budgets")
     return plot.drawn()
-
-
-def _plain(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
