@@ -6,6 +6,7 @@ import pytest
 
 import jaxq
 from jaxq import cli
+from jaxq.cli.assignments import parse_lists
 from jaxq.cli.entry import COMMANDS
 from jaxq.cli.messages import in_options
 from jaxq.experiment import Config
@@ -73,3 +74,11 @@ def test_errors_of_the_library_name_options_on_the_command_line():
         "for example batch_size=32": "for example batch_size=32",
     }.items():
         assert in_options(said, names) == shown
+
+
+def test_commas_inside_brackets_part_no_values():
+    words = ["hidden_sizes=(64,64),[32,32]", "budgets={'wear': 1, 'noise': 2},{'wear': 3}"]
+    assert parse_lists("--sweep", words) == {
+        "hidden_sizes": [(64, 64), [32, 32]],
+        "budgets": [{"wear": 1, "noise": 2}, {"wear": 3}],
+    }

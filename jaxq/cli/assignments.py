@@ -9,7 +9,7 @@ from jaxq.checks import InputValueError
 # Widths of layers where commas part values: 64x64, but not the hexadecimal 0x40.
 _WIDTHS = re.compile(r"[1-9]\d{0,9}(x[1-9]\d{0,9})+", re.ASCII)
 # Not inside brackets.
-_COMMA = re.compile(r",(?![^(\[]*[)\]])")
+_COMMA = re.compile(r",(?![^(\[{]*[)\]}])")
 _EXAMPLES = {"--sample": "learning_rate=loguniform:1e-4:1e-2", "--budget": "availability=3"}
 
 
