@@ -221,24 +221,25 @@ def checked_learner(learner: Any, template: PyTree, lead: tuple[int, ...] = ()) 
             f"learner must be what an agent of this algorithm has learned, got {describe(learner)}; "
             "for example learner=state.learner"
         )
-    wanted = jax.tree.leaves_with_path(template)
-    leaves = jax.tree.leaves(learner)
-    for axes in ((), lead):
-        if all(
-            jnp.shape(leaf) == axes + want.shape and jnp.result_type(leaf) == want.dtype
-            for leaf, (_, want) in zip(leaves, wanted, strict=True)
-        ):
-            spread = [jnp.broadcast_to(leaf, lead + jnp.shape(leaf)[len(axes) :]) for leaf in leaves]
-            return jax.tree.unflatten(jax.tree.structure(template), spread)
+    leaves, wanted = jax.tree.leaves_with_path(learner), jax.tree.leaves(template)
+
+    def others(axes: tuple[int, ...]) -> list[tuple]:
+        """List the leaves that are not as the template has them behind some leading axes."""
+        return [
+            (path, leaf)
+            for (path, leaf), want in zip(leaves, wanted, strict=True)
+            if jnp.shape(leaf) != axes + want.shape or jnp.result_type(leaf) != want.dtype
+        ]
+
+    if not others(()):
+        return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, lead + jnp.shape(leaf)), learner)
+    if not others(lead):
+        return learner
     agents = f"of one agent or of {lead[0]}" if lead else "of one agent"
-    place, got = next(
-        (jax.tree_util.keystr(path), jnp.shape(leaf))
-        for leaf, (path, want) in zip(leaves, wanted, strict=True)
-        if jnp.shape(leaf) != lead + want.shape or jnp.result_type(leaf) != want.dtype
-    )
+    path, leaf = others(lead)[0]
     raise checks.InputValueError(
-        f"learner must be {agents} with the same network and optimizer, got {place[1:]} of shape "
-        f"{list(got)}"
+        f"learner must be {agents} with the same network and optimizer, got "
+        f"{jax.tree_util.keystr(path)[1:]} of shape {list(jnp.shape(leaf))}"
     )
 
 
