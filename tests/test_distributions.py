@@ -154,3 +154,16 @@ def test_shapes_are_checked_when_tracing():
     with pytest.raises(AssertionError):
         quantile_huber_loss(two, three, two, 1.0)
     assert_array_equal(quantile_huber_loss(two, two, three, 1.0), 0)
+
+
+@pytest.mark.parametrize(
+    "pairwise",
+    [
+        lambda atoms: categorical_projection(atoms, jax.nn.softmax(atoms), jnp.arange(51.0)),
+        lambda atoms: jax.grad(quantile_huber_loss)(atoms, quantile_midpoints(51), 2 * atoms, 1.0),
+    ],
+)
+def test_pairs_stand_behind_a_barrier_on_gpus(pairwise):
+    # Without it XLA fuses what comes before into tiles of rows x 51 x 51, and compiles for minutes.
+    program = jax.jit(jax.vmap(pairwise)).trace(jnp.zeros((8, 51))).lower(lowering_platforms=("cuda",))
+    assert program.as_text().count("optimization_barrier") >= 2

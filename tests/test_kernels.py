@@ -235,7 +235,10 @@ def test_scans_and_shards_give_what_the_reference_gives(name):
         assert_allclose(way(kernel), way(reference), rtol=1e-5, atol=2e-5)
 
 
-EVERYWHERE = {"product", "patches", "random_index", "unrolled_threefry", "perceptron", "argmax"}
+EVERYWHERE = {
+    *("product", "patches", "random_index", "unrolled_threefry"),
+    *("perceptron", "argmax", "materialized"),
+}
 """Kernels of all backends, of whose products the gradient alone is dispatched, and those of GPUs."""
 
 

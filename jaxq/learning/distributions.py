@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import optax
 
 from jaxq import checks
+from jaxq.kernels.materialized import materialized
 
 
 def categorical_projection(atoms_from: jax.Array, probs: jax.Array, atoms_to: jax.Array) -> jax.Array:
@@ -39,6 +40,7 @@ def categorical_projection(atoms_from: jax.Array, probs: jax.Array, atoms_to: ja
     """
     chex.assert_rank([atoms_from, probs, atoms_to], 1)
     chex.assert_equal_shape([atoms_from, probs])
+    atoms_from, probs = materialized(atoms_from), materialized(probs)
     # The grid with one more atom on either side. Every atom's share is computed from the grid's own
     # gaps, not from their mean, so an atom on the grid keeps all but one rounding of its probability;
     # with one spacing for all, 8e-6 would leak to its neighbours at 51 atoms.
@@ -121,6 +123,7 @@ def quantile_huber_loss(
     """
     chex.assert_rank([q_tm1, taus, targets], 1)
     chex.assert_equal_shape([q_tm1, taus])
+    q_tm1, targets = materialized(q_tm1), materialized(targets)
     error = targets[None, :] - q_tm1[:, None]
     weight = jnp.abs(taus[:, None] - (error < 0).astype(error.dtype))
     penalty = optax.losses.huber_loss(error, delta=kappa) / kappa if kappa else jnp.abs(error)
