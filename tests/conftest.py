@@ -28,8 +28,10 @@ with warnings.catch_warnings():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Compile with few optimizations, which takes half the time, but where a test asks for all."""
-    jax.config.update("jax_disable_most_optimizations", not item.get_closest_marker("optimized"))
+    """Compile with few optimizations, in a quarter of the time, but where a test asks for all."""
+    few = not item.get_closest_marker("optimized")
+    jax.config.update("jax_disable_most_optimizations", few)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(few)  # for processes that the test starts
 
 
 @pytest.fixture(scope="module", autouse=True)

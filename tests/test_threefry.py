@@ -14,6 +14,8 @@ KEYS = {
 }
 
 
+pytestmark = pytest.mark.optimized  # With few optimizations keys are left as they are.
+
 mine = unrolled_threefry
 
 

@@ -18,6 +18,8 @@ _PARITY = 0x1BD11BDA
 def unrolled_threefry(key: jax.Array) -> jax.Array:
     """Return a key that draws the same numbers faster, or the key itself if it is not JAX's default.
 
+    With `jax_disable_most_optimizations` it is the key itself too: the loop compiles faster.
+
     Args:
         key: PRNG keys, typed or raw.
 
@@ -27,8 +29,8 @@ def unrolled_threefry(key: jax.Array) -> jax.Array:
     References:
         Salmon et al., Parallel Random Numbers: As Easy as 1, 2, 3, 2011, section 3.3 (threefry).
     """
-    # Without it JAX numbers what it draws in another way.
-    if not jax.config.jax_threefry_partitionable:
+    # If not partitionable, JAX numbers what it draws in another way.
+    if not jax.config.jax_threefry_partitionable or jax.config.read("jax_disable_most_optimizations"):
         return key
     if str(jax.random.key_impl(key)) not in ("threefry2x32", "fry"):
         return key
