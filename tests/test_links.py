@@ -8,7 +8,7 @@ import pytest
 import jaxq
 from jaxq import cli
 from jaxq.experiment.checkpoints import Checkpoints
-from jaxq.experiment.files import access
+from jaxq.storage import access
 
 SECRET = "somebody else's"
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxq import checks
-from jaxq.experiment.files import access
-from jaxq.experiment.files.json_values import names_of, object_of
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking.logged import (
+from jaxq.progress import Progress
+from jaxq.storage import access
+from jaxq.storage.json_values import names_of, object_of
+from jaxq.tracking.logged import (
     Row,
     agent_hparams,
     code_version,
