@@ -139,7 +139,8 @@ class RunDirectory:
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Append a line of metrics; non-finite numbers are written as null."""
         self._check_present()
-        access.append(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False) + "\n")
+        with access.open_to_append(self.path / "metrics.jsonl") as stream:
+            stream.write(json.dumps(finite(row), allow_nan=False).encode() + b"\n")
 
     def read_metrics(self, num_agents: int) -> RecordedMetrics:
         """Read the metrics of N agents."""

@@ -179,7 +179,7 @@ def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Tab
     if costs.budgeted.any():
         within = costs.returns_within_budget(returns)
         kept = within[np.isfinite(within)]
-        score = _scored(kept) if kept.size else "none"
+        score = with_interval(iqm(kept), bootstrap_interval(kept)) if kept.size else "none"
         table.caption = f"return of the {kept.size} agents within all budgets: {score}"
     return table
 
@@ -215,11 +215,6 @@ def best_agent(config: Config, returns: np.ndarray) -> str:
 def _add_columns(table: Table, names: list[str], no_wrap: bool = True) -> None:
     for name in names:
         table.add_column(name.replace("[", "\\["), justify="right", no_wrap=no_wrap)
-
-
-def _scored(scores: np.ndarray, digits: int = 1) -> str:
-    """IQM of scores with its interval."""
-    return with_interval(iqm(scores), bootstrap_interval(scores), digits)
 
 
 def with_interval(value: float, interval: Interval, digits: int = 1) -> str:
