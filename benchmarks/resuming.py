@@ -13,12 +13,13 @@ import numpy as np
 from report import option_parser, report, spread, versions
 
 import jaxq
-from jaxq.experiment import Progress, Run
+from jaxq.callbacks import Run
 from jaxq.experiment.checkpoints import Checkpoints
-from jaxq.experiment.divergence import DivergenceMonitor
+from jaxq.experiment.impossible_values import DivergenceMonitor
 from jaxq.experiment.plan import prepare
-from jaxq.experiment.programs import enable_compilation_cache
 from jaxq.experiment.runner import begin, train
+from jaxq.progress import Progress
+from jaxq.storage.machine_cache import enable_compilation_cache
 
 
 def run(plan: object, directory: Path | None) -> tuple[float, list[float]]:

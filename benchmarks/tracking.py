@@ -35,14 +35,15 @@ def train(case: str, agents: int, steps: int) -> dict[str, float]:
     """Train once in this process, as `jaxq train` does; seconds of training, and of ending after it."""
     import time
 
-    from jaxq.experiment import Run, configure
+    from jaxq.callbacks import Run
+    from jaxq.configuration import configure
     from jaxq.experiment.directory import RunDirectory
-    from jaxq.experiment.divergence import DivergenceMonitor
+    from jaxq.experiment.impossible_values import DivergenceMonitor
     from jaxq.experiment.plan import describe, prepare
-    from jaxq.experiment.programs import enable_compilation_cache
     from jaxq.experiment.runner import MetricsWriter, begin
     from jaxq.experiment.runner import train as train_run
-    from jaxq.experiment.tracking import Trackers
+    from jaxq.storage.machine_cache import enable_compilation_cache
+    from jaxq.tracking import Trackers
 
     enable_compilation_cache()
     names, each = CASES[case]

@@ -84,21 +84,18 @@ from jaxq.statistics import (
 from jaxq.types import TimeStep, Transition
 
 if TYPE_CHECKING:
+    from jaxq.callbacks import Callback
+    from jaxq.configuration import Config, configure, configure_sweep
     from jaxq.experiment import (
-        Callback,
-        Config,
         DivergenceError,
         Experiment,
-        LoadedAgent,
         StoppedError,
         Sweep,
         SweepError,
         Tuning,
-        configure,
-        configure_sweep,
-        load,
         tune,
     )
+    from jaxq.trained import LoadedAgent, load
 
 __version__ = "0.1.0"
 
@@ -188,24 +185,24 @@ __all__ = [
 ]
 
 # Imported at first use: what draws and writes takes a while to import.
-_EXPERIMENT = (
-    "Callback",
-    "Config",
-    "DivergenceError",
-    "Experiment",
-    "LoadedAgent",
-    "StoppedError",
-    "Sweep",
-    "SweepError",
-    "Tuning",
-    "configure",
-    "configure_sweep",
-    "load",
-    "tune",
-)
+_LATER = {
+    "callbacks": ("Callback",),
+    "configuration": ("Config", "configure", "configure_sweep"),
+    "experiment": (
+        "DivergenceError",
+        "Experiment",
+        "StoppedError",
+        "Sweep",
+        "SweepError",
+        "Tuning",
+        "tune",
+    ),
+    "trained": ("LoadedAgent", "load"),
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _EXPERIMENT:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("jaxq.experiment"), name)
+    for module, names in _LATER.items():
+        if name in names:
+            return getattr(importlib.import_module(f"jaxq.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

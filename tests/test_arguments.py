@@ -9,7 +9,7 @@ from jaxq import cli
 from jaxq.cli.assignments import parse_lists
 from jaxq.cli.entry import COMMANDS
 from jaxq.cli.messages import in_options
-from jaxq.experiment import Config
+from jaxq.configuration import Config
 
 
 def parsed(words):

@@ -11,8 +11,8 @@ import jaxq
 from jaxq import cli
 from jaxq.agents import ALGORITHMS
 from jaxq.agents.catalogue import keywords_of
+from jaxq.configuration.preset_notice import preset_notice
 from jaxq.envs.catalogue import KNOWN
-from jaxq.experiment.preset_notice import preset_notice
 
 ROOT = Path(__file__).parents[1]
 

@@ -13,7 +13,7 @@ from test_contract import same
 
 import jaxq
 from jaxq.experiment.checkpoints import Checkpoints
-from jaxq.experiment.stored_arrays import DamagedError, read_manifest, write_manifest
+from jaxq.storage.stored_arrays import DamagedError, read_manifest, write_manifest
 
 
 @pytest.fixture(scope="module")

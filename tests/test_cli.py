@@ -8,7 +8,7 @@ import jax
 import pytest
 
 from jaxq import cli
-from jaxq.experiment.programs import enable_compilation_cache
+from jaxq.storage.machine_cache import enable_compilation_cache
 
 
 def run(*arguments, cache):

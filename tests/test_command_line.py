@@ -11,7 +11,7 @@ import pytest
 
 import jaxq
 from jaxq import cli, interruption
-from jaxq.experiment.progress import Progress
+from jaxq.progress import Progress
 
 LONG = "9" * 100_000
 TOO_LONG = "x" * 300

@@ -7,7 +7,7 @@ import pytest
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment import read_config
+from jaxq.configuration import read_config
 
 
 def write(path, text):

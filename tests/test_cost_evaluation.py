@@ -12,8 +12,8 @@ import jaxq
 from jaxq.checks import InputValueError
 from jaxq.cli import main
 from jaxq.experiment.costs import EpisodeCosts
-from jaxq.experiment.files.records import read_evaluation
 from jaxq.experiment.ranking import interval_text
+from jaxq.experiment.records import read_evaluation
 from jaxq.reports import read_run
 from jaxq.reports.costs import cost_rows, front, within_budgets
 

@@ -13,16 +13,16 @@ from test_resume import final_state, rows
 
 import jaxq
 from jaxq import cli
+from jaxq.configuration.config_file import config_of
 from jaxq.engine import Metrics
-from jaxq.experiment.config_file import config_of
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.display import Display
-from jaxq.experiment.divergence import DivergenceMonitor
+from jaxq.experiment.impossible_values import DivergenceMonitor
 from jaxq.experiment.plan import prepare
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.stored_arrays import read_manifest
+from jaxq.progress import Progress
 from jaxq.reports.curves import mean_label
 from jaxq.reports.runs import read_run
+from jaxq.storage.stored_arrays import read_manifest
 
 pytestmark = pytest.mark.optimized
 

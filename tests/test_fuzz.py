@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import jaxq
 from jaxq import cli
 from jaxq.agents import ALGORITHMS, leaf_names
-from jaxq.experiment.groups import check_name
+from jaxq.configuration.groups import check_name
 
 STATIC = ["algorithm", "environment", "hidden_sizes", "batch_size", "optimizer", "double"]
 NAMES = [

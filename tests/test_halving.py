@@ -15,12 +15,13 @@ from test_resume import final_state
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment import Run, read_config
-from jaxq.experiment.divergence import DivergenceMonitor
+from jaxq.callbacks import Run
+from jaxq.configuration import read_config
 from jaxq.experiment.halving import ActiveSubset, Halving, check_rungs, halved, num_active, steps_left
+from jaxq.experiment.impossible_values import DivergenceMonitor
 from jaxq.experiment.plan import prepare
-from jaxq.experiment.progress import Progress
 from jaxq.experiment.runner import begin, train
+from jaxq.progress import Progress
 from jaxq.reports import read_run
 
 DEEP = {

@@ -7,7 +7,7 @@ import pytest
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment.objects import imported, is_import_path
+from jaxq.configuration.objects import imported, is_import_path
 
 MODULE = """
 import pathlib

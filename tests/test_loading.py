@@ -13,8 +13,8 @@ import jaxq
 from jaxq.agents.protocol import first_input, next_input
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.evaluating import evaluate_directory
-from jaxq.experiment.loading import _chosen
 from jaxq.experiment.plan import trainer_of
+from jaxq.trained.loading import _chosen
 
 KEY = jax.random.key(7)
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment.overestimation import impossible, warning
+from jaxq.experiment.impossible_values import impossible, warning
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def test_a_run_writes_the_largest_possible_value(config, tmp_path):
 
 
 def test_a_run_warns_once(config, tmp_path, monkeypatch):
-    monkeypatch.setattr("jaxq.experiment.overestimation._MARGIN", 0.0)
+    monkeypatch.setattr("jaxq.experiment.impossible_values.WARNING_MARGIN", 0.0)
     said = io.StringIO()
     # As if nothing were possible: the first value that is not zero is too much.
     jaxq.Experiment(config, tmp_path / "run").run(Console(file=said, width=200), report=False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxq
-from jaxq.experiment.groups import split
+from jaxq.configuration.groups import split
 
 KEY = jax.random.key(0)
 # Two states; the second action pays, and ends the episode in the second state.

@@ -2,7 +2,7 @@
 
 import os
 
-from jaxq.experiment.programs import prune
+from jaxq.storage.machine_cache import prune
 
 
 def test_of_too_many_programs_those_used_last_stay(tmp_path):

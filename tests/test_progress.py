@@ -8,8 +8,8 @@ import pytest
 
 import jaxq
 from jaxq.engine import CostMetrics, Metrics
-from jaxq.experiment.directory import finite
-from jaxq.experiment.progress import Progress
+from jaxq.progress import Progress
+from jaxq.storage.json_values import finite
 
 COLUMNS = np.arange(24.0).reshape(8, 3)
 COSTS = np.array([[0.0, 1.0], [np.nan, np.nan], [2.0, 0.5]])

@@ -14,7 +14,8 @@ from PIL import Image
 from rich.console import Console
 
 from jaxq import cli
-from jaxq.experiment import Experiment, configure
+from jaxq.configuration import configure
+from jaxq.experiment import Experiment
 from jaxq.experiment.ranking import outcome
 from jaxq.reports import page, read_run
 from jaxq.reports.curves import SHORT_FIRST

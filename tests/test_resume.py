@@ -19,13 +19,13 @@ from test_contract import same
 
 import jaxq
 from jaxq import cli
+from jaxq.configuration.config_file import config_of
+from jaxq.configuration.configuring import extended
 from jaxq.experiment.checkpoints import Checkpoints
-from jaxq.experiment.config_file import config_of
-from jaxq.experiment.configuring import extended
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.plan import describe, prepare
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.stored_arrays import DamagedError, read_manifest
+from jaxq.progress import Progress
+from jaxq.storage.stored_arrays import DamagedError, read_manifest
 
 KILLS = 20
 WORDS = (

@@ -10,10 +10,10 @@ import scipy.stats
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment import read_config
+from jaxq.configuration import read_config
 from jaxq.experiment.plan import describe, prepare
-from jaxq.experiment.tracking.logged import agent_hparams
 from jaxq.reports import read_run
+from jaxq.tracking.logged import agent_hparams
 
 RATES = "loguniform:1e-3:1"
 SAMPLE = {"learning_rate": RATES, "epsilon_end": "uniform:0.1:0.5"}

@@ -12,7 +12,7 @@ from test_resume import returns as evaluated
 
 import jaxq
 from jaxq import cli
-from jaxq.experiment import read_config, read_groups
+from jaxq.configuration import read_config, read_groups
 from jaxq.experiment.directory import RunDirectory
 
 TABLES = (

@@ -16,12 +16,13 @@ from rich.console import Console
 from tracked import events, hparams, items, of_kind, scalars, wandb_records
 
 from jaxq import InputError, cli
+from jaxq.configuration import configure
 from jaxq.engine import Metrics
-from jaxq.experiment import Experiment, configure
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking import Trackers
-from jaxq.experiment.tracking.logged import code_version, segment_rows
-from jaxq.experiment.tracking.trackers import BackgroundTracker
+from jaxq.experiment import Experiment
+from jaxq.progress import Progress
+from jaxq.tracking import Trackers
+from jaxq.tracking.logged import code_version, segment_rows
+from jaxq.tracking.trackers import BackgroundTracker
 
 RATES = [1e-3, 1e-2]
 NAMES = [name for name in ("wandb", "mlflow") if importlib.util.find_spec(name)]

@@ -56,7 +56,7 @@ def plan(args: Namespace) -> None:
     prepare()
     import jax
 
-    from jaxq.experiment import load
+    from jaxq.trained import load
 
     is_number = args.agent.isdecimal() and len(args.agent) < len(str(checks.INT32_MAX))
     which = int(args.agent) if is_number else args.agent

@@ -66,10 +66,11 @@ def train(args: Namespace) -> int:
     """
     with working("importing JAX and the engine"):
         prepare(args)
-        from jaxq.experiment import Experiment, Sweep, read_groups
+        from jaxq.configuration import read_groups
+        from jaxq.experiment import Experiment, Sweep
+    from jaxq.configuration.groups import ALL, split
+    from jaxq.configuration.objects import WHATS, name_of, with_imports
     from jaxq.experiment.directory import default_path
-    from jaxq.experiment.groups import ALL, split
-    from jaxq.experiment.objects import WHATS, name_of, with_imports
 
     given = {
         "environment": args.env,
@@ -105,7 +106,7 @@ def resume(args: Namespace) -> int:
     """
     prepare(args)
     from jaxq.experiment import Experiment, Sweep
-    from jaxq.experiment.sweep_directory import is_sweep
+    from jaxq.experiment.directory import is_sweep
 
     kind = Sweep if is_sweep(args.dir) else Experiment
     experiment = kind.resume(args.dir, steps=args.steps, trust_imports=args.trust_imports)
@@ -128,7 +129,7 @@ def prepare(args: Namespace | None = None) -> None:
     """Set JAX up for a command that computes, in several processes if its values say so."""
     # Imported here because drawing takes a while to import, which --help has no need of.
     from jaxq.experiment.distributed import join
-    from jaxq.experiment.programs import enable_compilation_cache
+    from jaxq.storage.machine_cache import enable_compilation_cache
 
     enable_compilation_cache()
     if args is not None:
@@ -151,10 +152,10 @@ def evaluate(args: Namespace) -> int:
     --strict: Fail if the newest checkpoint cannot be used, instead of going back to an older one.
     """
     prepare()
-    from jaxq.experiment.directory import finite
     from jaxq.experiment.display import evaluation_tables
     from jaxq.experiment.evaluating import evaluate_directory
-    from jaxq.experiment.stored_arrays import DamagedError
+    from jaxq.storage.json_values import finite
+    from jaxq.storage.stored_arrays import DamagedError
 
     kinds = {"strict": args.strict, "trust_imports": args.trust_imports}
     try:
@@ -181,10 +182,10 @@ def tune(args: Namespace) -> None:
     --seconds SECONDS: How long one measurement takes; there are three of each size.
     """
     prepare()
-    from jaxq.experiment import configure
+    from jaxq.configuration import configure
+    from jaxq.configuration.objects import with_imports
     from jaxq.experiment import tuning as tuned
     from jaxq.experiment.display import tuning_table
-    from jaxq.experiment.objects import with_imports
     from jaxq.experiment.plan import prepare as plan
 
     given = {"environment": args.env, "algorithm": args.algorithm, "agents": args.agents}

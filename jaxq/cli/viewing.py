@@ -26,7 +26,7 @@ def view(args: Namespace) -> None:
     _check_file(args.out)
     prepare()
     page = _lesson(args.seed) if args.lesson else _run(args.dir, args.trust_imports)
-    from jaxq.experiment.files import access
+    from jaxq.storage import access
 
     access.replace(args.out, page)
     print(f"written to {args.out}")

@@ -21,8 +21,8 @@ import numpy as np
 from jaxq import checks
 from jaxq.engine import AgentState
 from jaxq.experiment.distributed import barrier, is_primary
-from jaxq.experiment.files import access
-from jaxq.experiment.stored_arrays import (
+from jaxq.storage import access
+from jaxq.storage.stored_arrays import (
     DamagedError,
     checkpointer,
     plain,

@@ -143,11 +143,11 @@ def budgets_of(names: tuple[str, ...], hparams: Hparams, num_agents: int) -> np.
     """Return each agent's budget of each cost, `[N, K]`; NaN where there is none.
 
     Args:
-        names: Names of the K costs.
+        names: Names of the K costs, at least one.
         hparams: The agents' hyperparameters, leaves `[N]`.
         num_agents: Number of agents N.
     """
     leaves = leaves_of(hparams)
     none = np.full(num_agents, np.nan)
     budgets = [np.asarray(leaves.get(f"{PREFIX}{name}", none), np.float64) for name in names]
-    return np.stack(budgets, axis=1) if names else np.zeros((num_agents, 0))
+    return np.stack(budgets, axis=1)

@@ -1,10 +1,9 @@
-"""The run directory: configuration, metrics, checkpoints and report of a run."""
+"""Directories: of a run, and of a sweep, which has a file of its groups beside their run directories."""
 
 import contextlib
 import datetime
 import errno
 import json
-import math
 import os
 import platform
 from collections.abc import Iterator
@@ -15,17 +14,23 @@ from typing import Any
 import jax
 
 from jaxq import checks
-from jaxq.experiment.files import access
-from jaxq.experiment.files.records import (
+from jaxq.configuration.config_file import checked_description, checked_tracking, read_description
+from jaxq.configuration.groups import check_name
+from jaxq.experiment.records import (
     RecordedEvaluation,
     RecordedMetrics,
-    read_description,
     read_evaluation,
     read_metrics,
 )
+from jaxq.storage import access
+from jaxq.storage.json_values import check_format, finite, mapping, object_of, write_json
 
 SWEEP = "sweep.json"
 """File that marks the directory of a sweep."""
+
+_SWEEP_FORMAT = 1
+# What a run that was ended before it wrote its configuration may have left.
+_EMPTY = {"report", ".lock", "config.json.new"}
 
 # What is different in a run that was made longer.
 _STRETCHED = ("steps", "keywords", "sweep", "sample", "sampled", "hparams")
@@ -72,7 +77,7 @@ class RunDirectory:
     def open(cls, path: Path) -> "RunDirectory":
         """Open an existing run directory."""
         access.check_no_links(path)
-        if (path / SWEEP).is_file():
+        if is_sweep(path):
             runs = ", ".join(str(file.parent) for file in sorted(path.glob("*/config.json")))
             raise checks.InputValueError(
                 f"{path} holds a sweep of several runs; give one of them: {runs or 'none has begun yet'}"
@@ -117,7 +122,7 @@ class RunDirectory:
             "versions": {name: metadata.version(name) for name in _PACKAGES},
             "devices": {"kind": device.device_kind, "number": jax.device_count()},
         }
-        _replace(self.path / "config.json", described)
+        write_json(self.path / "config.json", described)
 
     def read_config(self) -> dict[str, Any]:
         """Inverse of `write_config`, checked."""
@@ -129,12 +134,13 @@ class RunDirectory:
         resumed = {"at": resumed_at, "time": _now(), "command": command}
         config |= {name: described[name] for name in _STRETCHED}
         config |= {"resumed": [*config.get("resumed", []), resumed]}
-        _replace(self.path / "config.json", config)
+        write_json(self.path / "config.json", config)
 
     def append_metrics(self, row: dict[str, Any]) -> None:
         """Append a line of metrics; non-finite numbers are written as null."""
         self._check_present()
-        access.append(self.path / "metrics.jsonl", json.dumps(finite(row), allow_nan=False) + "\n")
+        with access.open_to_append(self.path / "metrics.jsonl") as stream:
+            stream.write(json.dumps(finite(row), allow_nan=False).encode() + b"\n")
 
     def read_metrics(self, num_agents: int) -> RecordedMetrics:
         """Read the metrics of N agents."""
@@ -148,7 +154,7 @@ class RunDirectory:
 
     def write_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Write the final evaluation."""
-        _replace(self.path / "report" / "evaluation.json", evaluation)
+        write_json(self.path / "report" / "evaluation.json", evaluation)
 
     def read_evaluation(self, num_agents: int) -> RecordedEvaluation | None:
         """Read the final evaluation; `None` if there is none or it is unreadable."""
@@ -182,16 +188,97 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _replace(path: Path, value: dict[str, Any]) -> None:
-    access.replace(path, json.dumps(finite(value), indent=2) + "\n")
+def is_sweep(path: Path) -> bool:
+    """Tell whether a directory is that of a sweep."""
+    return (path / SWEEP).is_file()
 
 
-def finite(value: Any) -> Any:
-    """Replace NaN and infinity, which JSON lacks, by null."""
-    if isinstance(value, dict):
-        return {key: finite(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+def write_queue(path: Path, groups: dict[str, dict[str, Any]], track: dict[str, Any]) -> None:
+    """Write what is trained in a directory, and who is told of it.
+
+    Args:
+        path: The directory.
+        groups: The configurations as plain values by the groups' names, in the order of the queue.
+        track: What `Trackers.described` says.
+    """
+    write_json(path / SWEEP, {"format": _SWEEP_FORMAT, "track": track, "groups": groups})
+
+
+def read_queue(path: Path) -> dict[str, Any]:
+    """Return what `write_queue` wrote to a directory.
+
+    Raises:
+        InputValueError: If nothing was written, or it is not that any more.
+    """
+    access.check_no_links(path)
+    if not is_sweep(path):
+        raise checks.InputValueError(f"{path} holds no sweep: it has no {SWEEP}; jaxq.Sweep makes one")
+    file = path / SWEEP
+    content = object_of(file)
+    groups = content.get("groups")
+    if not isinstance(groups, dict) or not groups:
+        raise checks.InputValueError(f"{file} is not what a sweep wrote: it has no groups")
+    check_format(file, content, _SWEEP_FORMAT)
+    for name, described in groups.items():
+        check_name(name)
+        where = Path(f"{file}: {name}")
+        checked_description(where, mapping(where, described))
+    content["track"] = checked_tracking(file, content.get("track"))
+    return content
+
+
+def has_begun(path: Path) -> bool:
+    """Tell whether a group's run has written its configuration; where not, make place for it.
+
+    Args:
+        path: The directory of the group's run.
+
+    Raises:
+        InputValueError: If something else is there.
+    """
+    if (path / "config.json").is_file():
+        return True
+    if path.is_symlink() or path.exists():
+        others = {other.name for other in path.iterdir()} - _EMPTY if path.is_dir() else {path.name}
+        if path.is_symlink() or others:
+            raise checks.InputValueError(
+                f"{path} is no run directory: it has no config.json, and holds something else; "
+                "move it away"
+            )
+        access.remove(path)
+    return False
+
+
+def with_runs(paths: list[Path]) -> list[tuple[Path, list[str]]]:
+    """Put the runs of a sweep that have results in the place of its directory.
+
+    Args:
+        paths: Directories of runs, and of sweeps.
+
+    Returns:
+        Directories of runs, each with what the reader should know of the sweep that it is of.
+
+    Raises:
+        InputValueError: If no run of a sweep has results yet, or what it holds cannot be read.
+    """
+    found: list[tuple[Path, list[str]]] = []
+    for path in paths:
+        if not is_sweep(path):
+            found.append((path, []))
+            continue
+        names = [*read_queue(path)["groups"]]
+        ready = [name for name in names if _has_results(path / name)]
+        if not ready:
+            raise checks.InputValueError(
+                f"{path} holds no results yet, of {len(names)} groups; wait for the first segment to end"
+            )
+        left_out = [name for name in names if name not in ready]
+        note = f"Of the sweep's {len(names)} groups {len(left_out)} have no results yet"
+        notes = [f"{note}: {', '.join(left_out)}."] if left_out else []
+        found += [(path / name, notes if name == ready[0] else []) for name in ready]
+    return found
+
+
+def _has_results(path: Path) -> bool:
+    files = path / "metrics.jsonl", path / "report" / "evaluation.json"
+    return any(file.is_file() and file.stat().st_size for file in files)

@@ -1,6 +1,8 @@
-"""Console output of a run: live progress, then tables of the final evaluation."""
+"""Console output of a run: live progress, tables of the final evaluation, and where the report is."""
 
 import datetime
+import shlex
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console, Group
@@ -10,14 +12,14 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from jaxq.experiment.callbacks import Callback, Run
-from jaxq.experiment.config import Config
+from jaxq.callbacks import Callback, Run
+from jaxq.configuration.config import Config
 from jaxq.experiment.costs import EpisodeCosts
 from jaxq.experiment.evaluating import Evaluated
 from jaxq.experiment.halving import steps_left
-from jaxq.experiment.progress import Progress
 from jaxq.experiment.ranking import Ranked, outcome, ranked
 from jaxq.experiment.tuning import Tuning
+from jaxq.progress import Progress
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 _MOST_NAMED = 16
@@ -177,7 +179,7 @@ def _cost_table(config: Config, returns: np.ndarray, costs: EpisodeCosts) -> Tab
     if costs.budgeted.any():
         within = costs.returns_within_budget(returns)
         kept = within[np.isfinite(within)]
-        score = _scored(kept) if kept.size else "none"
+        score = with_interval(iqm(kept), bootstrap_interval(kept)) if kept.size else "none"
         table.caption = f"return of the {kept.size} agents within all budgets: {score}"
     return table
 
@@ -215,11 +217,6 @@ def _add_columns(table: Table, names: list[str], no_wrap: bool = True) -> None:
         table.add_column(name.replace("[", "\\["), justify="right", no_wrap=no_wrap)
 
 
-def _scored(scores: np.ndarray, digits: int = 1) -> str:
-    """IQM of scores with its interval."""
-    return with_interval(iqm(scores), bootstrap_interval(scores), digits)
-
-
 def with_interval(value: float, interval: Interval, digits: int = 1) -> str:
     """A value, followed by its interval if it has one."""
     if np.isnan(value):
@@ -250,3 +247,24 @@ def tuning_table(tuning: Tuning) -> Table:
         notes = ["fastest"] * (chunk == tuning.best) + ["default"] * (chunk == tuning.default)
         table.add_row(str(chunk), f"{speed:,.0f}", ", ".join(notes))
     return table
+
+
+def write_own_report(directory: Path, log: ConsoleLogger) -> None:
+    """Draw the report of what a directory holds; whatever fails ends in a warning, never in an error.
+
+    Args:
+        directory: The directory of a run or of a sweep, with results.
+        log: Who says what is done.
+    """
+    log.say("drawing the report")
+    try:
+        # Imported here: reports are about what runs have written, and come after them.
+        from jaxq.reports import read_runs, write_report
+
+        page = write_report(read_runs([directory]), directory / "report")
+    except Exception as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        again = f"jaxq report {shlex.quote(str(directory))}"
+        log.warn(f"the report was not drawn ({reason}), and nothing else is lost; again with: {again}")
+    else:
+        log.say(f"report: {page}")

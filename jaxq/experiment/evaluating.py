@@ -8,20 +8,20 @@ import jax
 import numpy as np
 
 from jaxq import checks
+from jaxq.callbacks import Run
 from jaxq.checks import INT32_MAX
+from jaxq.configuration.config import Config
+from jaxq.configuration.config_file import config_of
+from jaxq.configuration.logged_data import LOG
 from jaxq.envs import LoggedEnvironment
-from jaxq.experiment.callbacks import Run
 from jaxq.experiment.checkpoints import Checkpoints, Saved, checkpoint_name, newest_steps
-from jaxq.experiment.config import Config
-from jaxq.experiment.config_file import config_of
 from jaxq.experiment.costs import EpisodeCosts, budgets_of
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.distributed import gathered
-from jaxq.experiment.logged_data import LOG
 from jaxq.experiment.plan import Plan, prepare
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.stored_arrays import DamagedError
+from jaxq.progress import Progress
 from jaxq.statistics import bootstrap_interval, caveats, iqm
+from jaxq.storage.stored_arrays import DamagedError
 
 
 class Evaluated(NamedTuple):

@@ -14,30 +14,27 @@ import numpy as np
 from rich.console import Console
 
 from jaxq.agents import Agent, Algorithm
+from jaxq.callbacks import Callback, Run, UserCallbacks, checked_callbacks
+from jaxq.configuration.config import Config
+from jaxq.configuration.config_file import checked_tracking, config_of
+from jaxq.configuration.configuring import checked_kind, extended
+from jaxq.configuration.logged_data import LOG
+from jaxq.configuration.preset_notice import preset_notice
 from jaxq.engine import AgentState
 from jaxq.engine.memory_use import readable
-from jaxq.experiment.callbacks import Callback, Run, UserCallbacks, checked_callbacks
 from jaxq.experiment.checkpoints import Checkpoints
-from jaxq.experiment.config import Config
-from jaxq.experiment.config_file import config_of
-from jaxq.experiment.configuring import checked_kind, extended
 from jaxq.experiment.directory import RunDirectory, checked_path
-from jaxq.experiment.display import ConsoleLogger, Display, evaluation_tables
+from jaxq.experiment.display import ConsoleLogger, Display, evaluation_tables, write_own_report
 from jaxq.experiment.distributed import broadcast_from_primary, gathered, is_primary
-from jaxq.experiment.divergence import DivergenceError, DivergenceMonitor
 from jaxq.experiment.evaluating import Evaluated, evaluate
-from jaxq.experiment.files.records import checked_tracking
 from jaxq.experiment.halving import Halving
-from jaxq.experiment.logged_data import LOG
-from jaxq.experiment.overestimation import ValueMonitor
+from jaxq.experiment.impossible_values import DivergenceError, DivergenceMonitor, ValueMonitor
 from jaxq.experiment.plan import check_steps_done, describe, prepare
-from jaxq.experiment.preset_notice import preset_notice
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.reporting import write_own_report
 from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, stop_requests, train
-from jaxq.experiment.tracking import Tracker, Trackers
 from jaxq.hparams import schedules
 from jaxq.precision import in_32_bits
+from jaxq.progress import Progress
+from jaxq.tracking import Tracker, Trackers
 from jaxq.types import Environment
 
 MOST_TRACKED = 2**30

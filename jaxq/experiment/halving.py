@@ -18,13 +18,13 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxq import checks
+from jaxq.callbacks import Callback, Run
+from jaxq.configuration.config import Config
 from jaxq.engine import AgentState, Metrics, Population
 from jaxq.engine.devices import memory_limit
 from jaxq.engine.memory_use import check_fits
 from jaxq.engine.spreading import default_chunk
-from jaxq.experiment.callbacks import Callback, Run
-from jaxq.experiment.config import Config
-from jaxq.experiment.progress import Progress
+from jaxq.progress import Progress
 
 
 def num_active(config: Config, steps: int) -> int:

@@ -5,13 +5,14 @@ import dataclasses
 from typing import Any
 
 from jaxq import checks
+from jaxq.configuration.config import Config
+from jaxq.configuration.config_file import written
+from jaxq.configuration.logged_data import environment_of
+from jaxq.configuration.objects import make_algorithm, plain_settings
 from jaxq.engine import Population, Trainer
 from jaxq.experiment.checkpoints import newest_steps
-from jaxq.experiment.config import Config
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.halving import check_memory, check_rungs
-from jaxq.experiment.logged_data import environment_of
-from jaxq.experiment.objects import is_plain, make_algorithm, name_of, plain, plain_settings
 from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, check_may_vary, names, validated
 
@@ -117,17 +118,3 @@ def describe(plan: Plan) -> dict[str, Any]:
         "sampled": {name: values.tolist() for name, values in plan.config.sampled.items()},
     }
     return {**described, "settings": plain_settings(recipe), "hparams": leaves}
-
-
-def written(config: Config) -> dict[str, Any]:
-    """Return a configuration as plain values, of which `config_of` makes one again."""
-    whats = {**config.keywords, "environment": config.environment, "algorithm": config.algorithm}
-    only = [name for name, value in whats.items() if not is_plain(value)]
-    return {
-        **{field.name: getattr(config, field.name) for field in dataclasses.fields(config)},
-        "environment": name_of(config.environment),
-        "algorithm": name_of(config.algorithm),
-        "keywords": {name: plain(value) for name, value in config.keywords.items()},
-        "only_in_python": only,
-        "imports": {name: path for name, path in config.imports.items() if name in only},
-    }

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxq.experiment.config import Config
-from jaxq.experiment.objects import name_of
+from jaxq.configuration.config import Config
+from jaxq.configuration.objects import name_of
 from jaxq.statistics import Interval, bootstrap_interval, iqm
 
 # More than these are counted, not named.

@@ -12,14 +12,14 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from jaxq.callbacks import Callback, Run, UserCallbacks
 from jaxq.engine import AgentState
-from jaxq.experiment.callbacks import Callback, Run, UserCallbacks
 from jaxq.experiment.checkpoints import Checkpoints
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.distributed import all_reduce_max, gathered
 from jaxq.experiment.halving import ActiveSubset
 from jaxq.experiment.plan import Plan, segment_steps
-from jaxq.experiment.progress import Progress, updated_returns
+from jaxq.progress import Progress, updated_returns
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ELSEWHERE = "a callback stopped it in another process of this run"

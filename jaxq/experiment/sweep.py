@@ -11,19 +11,24 @@ import numpy as np
 from rich.console import Console
 
 from jaxq import checks
-from jaxq.experiment.config import Config
-from jaxq.experiment.config_file import config_of
-from jaxq.experiment.configuring import extended
-from jaxq.experiment.directory import SWEEP, RunDirectory, checked_path
-from jaxq.experiment.display import ConsoleLogger, sweep_table
-from jaxq.experiment.divergence import DivergenceError
+from jaxq.configuration.config import Config
+from jaxq.configuration.config_file import config_of, written
+from jaxq.configuration.configuring import extended
+from jaxq.configuration.groups import check_name, each
+from jaxq.experiment.directory import (
+    SWEEP,
+    RunDirectory,
+    checked_path,
+    has_begun,
+    read_queue,
+    write_queue,
+)
+from jaxq.experiment.display import ConsoleLogger, sweep_table, write_own_report
 from jaxq.experiment.experiment import Experiment
-from jaxq.experiment.groups import check_name, each
-from jaxq.experiment.plan import check_steps_done, prepare, written
-from jaxq.experiment.reporting import write_own_report
+from jaxq.experiment.impossible_values import DivergenceError
+from jaxq.experiment.plan import check_steps_done, prepare
 from jaxq.experiment.runner import StoppedError, StopRequest, stop_requests
-from jaxq.experiment.sweep_directory import has_begun, read_queue, write_queue
-from jaxq.experiment.tracking import Tracker, Trackers
+from jaxq.tracking import Tracker, Trackers
 
 
 class Sweep:

@@ -11,13 +11,13 @@ from importlib import metadata
 import jax
 
 from jaxq import checks
+from jaxq.configuration.objects import plain_settings
 from jaxq.engine import AgentState, Population, Trainer
 from jaxq.engine.devices import num_workers
 from jaxq.experiment.distributed import broadcast_from_primary, is_primary
-from jaxq.experiment.files import access
-from jaxq.experiment.files.json_values import json_of
-from jaxq.experiment.objects import plain_settings
-from jaxq.experiment.programs import machine_directory, machine_path
+from jaxq.storage import access
+from jaxq.storage.json_values import json_of
+from jaxq.storage.machine_cache import machine_directory, machine_path
 
 SECONDS = 1.0
 REPEATS = 3

@@ -10,11 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from jaxq import statistics
-from jaxq.experiment.directory import finite
 from jaxq.experiment.ranking import interval_text, number
 from jaxq.reports.costs import cost_rows
 from jaxq.reports.runs import Run
 from jaxq.statistics import Interval
+from jaxq.storage.json_values import finite
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from jaxq import checks
-from jaxq.experiment.files import access
 from jaxq.experiment.ranking import outcome, ranked
 from jaxq.reports import comparing, costs, curves, figures, page, report_tables, sweeps
 from jaxq.reports.page import Html
 from jaxq.reports.plot import Figure
 from jaxq.reports.runs import Run
+from jaxq.storage import access
 
 # Of more runs than this not all pairs are shown, but all with the first.
 _MOST_OF_ALL_PAIRS = 5

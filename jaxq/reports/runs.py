@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 
 from jaxq import checks
-from jaxq.experiment.config import Config
+from jaxq.configuration.config import Config
+from jaxq.configuration.config_file import read_description
+from jaxq.configuration.sampling import Distribution
 from jaxq.experiment.costs import EpisodeCosts
-from jaxq.experiment.files import access
-from jaxq.experiment.files.json_values import LONGEST, brief, mapping, numbers_of, printable
-from jaxq.experiment.files.records import (
+from jaxq.experiment.directory import with_runs
+from jaxq.experiment.impossible_values import warning
+from jaxq.experiment.ranking import Ranked, ranked
+from jaxq.experiment.records import (
     RecordedMetrics,
-    read_description,
     read_evaluation,
     read_metrics,
 )
-from jaxq.experiment.overestimation import warning
-from jaxq.experiment.ranking import Ranked, ranked
-from jaxq.experiment.sampling import Distribution
-from jaxq.experiment.sweep_directory import with_runs
+from jaxq.storage import access
+from jaxq.storage.json_values import LONGEST, brief, mapping, numbers_of, printable
 
 
 @dataclasses.dataclass(frozen=True)

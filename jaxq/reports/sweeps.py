@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxq.configuration.sampling import Distribution
 from jaxq.experiment.ranking import number
-from jaxq.experiment.sampling import Distribution
 from jaxq.reports.plot import (
     HEIGHT,
     WIDTH,

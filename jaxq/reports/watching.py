@@ -13,9 +13,9 @@ from jaxq.agents.protocol import first_input, next_input
 from jaxq.engine import AgentState, Trainer
 from jaxq.engine.state import check_key, check_state
 from jaxq.experiment.evaluating import evaluate, instead, trained
-from jaxq.experiment.files import access
 from jaxq.precision import in_32_bits
 from jaxq.reports.drawings import painter
+from jaxq.storage import access
 
 _LAST_MILLISECONDS = 1_000
 

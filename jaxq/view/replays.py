@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from jaxq.experiment.loading import LoadedPopulation
 from jaxq.replay.protocol import ReplayState
 from jaxq.replay.ring import TERMINATED, TRUNCATED
+from jaxq.trained.loading import LoadedPopulation
 from jaxq.view.numbers import evenly, numbers
 
 POINTS = 400

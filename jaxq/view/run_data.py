@@ -10,11 +10,11 @@ import numpy as np
 
 from jaxq.checks import InputValueError
 from jaxq.envs import LoggedEnvironment
-from jaxq.experiment.loading import LoadedPopulation, load_population
 from jaxq.hparams import leaves_of
 from jaxq.reports.drawings import painter
 from jaxq.reports.runs import Run, read_run
 from jaxq.statistics import bootstrap_interval, iqm
+from jaxq.trained.loading import LoadedPopulation, load_population
 from jaxq.view.episodes import Episodes, Player
 from jaxq.view.numbers import evenly, number, numbers
 from jaxq.view.replays import replay_data

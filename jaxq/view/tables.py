@@ -9,9 +9,9 @@ import numpy as np
 import jaxq
 from jaxq.agents.protocol import first_input
 from jaxq.envs.table import TableEnvironment
-from jaxq.experiment.loading import LoadedPopulation
 from jaxq.hparams import leaves_of
 from jaxq.precision import in_32_bits
+from jaxq.trained.loading import LoadedPopulation
 from jaxq.view.episodes import has_values
 from jaxq.view.numbers import numbers
 

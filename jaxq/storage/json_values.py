@@ -1,9 +1,10 @@
-"""Validation of untrusted JSON: the expected value, or one clear line.
+"""JSON: what is read is not trusted, and is the expected value or one clear line.
 
-All functions are told where a value stands, and raise `InputValueError` that names the place.
+All that read are told where a value stands, and raise `InputValueError` that names the place.
 """
 
 import json
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxq import checks
-from jaxq.experiment.files.access import read_text
+from jaxq.storage.access import read_text, replace
 
 DEEPEST = 32
 """Deepest nesting that is read; what a run writes has fewer than ten levels."""
@@ -23,6 +24,22 @@ LONGEST = 60
 def object_of(file: Path) -> dict[str, Any]:
     """Read a file that holds one JSON object."""
     return mapping(file, json_of(file, read_text(file)))
+
+
+def write_json(file: Path, value: dict[str, Any]) -> None:
+    """Write a file atomically, with null for what is not finite."""
+    replace(file, json.dumps(finite(value), indent=2) + "\n")
+
+
+def finite(value: Any) -> Any:
+    """Replace NaN and infinity, which JSON lacks, by null."""
+    if isinstance(value, dict):
+        return {key: finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(part) for part in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def json_of(where: Path, text: str | bytes) -> Any:
@@ -50,6 +67,14 @@ def mapping(where: Path, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise checks.InputValueError(f"{where}: expected names with values, got {brief(value)}")
     return value
+
+
+def check_format(file: Path, content: dict[str, Any], known: int) -> None:
+    """Check that what a file holds is of the format that this version reads."""
+    if content.get("format") != known:
+        raise checks.InputValueError(
+            f"{file} has format {brief(content.get('format'))}, and this version of jaxq reads {known}"
+        )
 
 
 def numbers_of(where: Path, name: str, values: Any, length: int | None = None) -> np.ndarray:

@@ -10,9 +10,9 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
-from jaxq.experiment.logged_data import recipe_keywords
-from jaxq.experiment.objects import check_algorithm, check_imports
-from jaxq.experiment.sampling import EXAMPLE, Distribution
+from jaxq.configuration.logged_data import recipe_keywords
+from jaxq.configuration.objects import check_algorithm, check_imports
+from jaxq.configuration.sampling import EXAMPLE, Distribution
 from jaxq.types import Environment
 
 ON_DIVERGENCE = ("freeze", "restart", "stop")

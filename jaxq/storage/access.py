@@ -52,12 +52,6 @@ def open_to_read(file: Path) -> Iterator[BinaryIO]:
         yield stream
 
 
-def append(file: Path, content: str | bytes) -> None:
-    """Add to a plain file, or make one."""
-    with open_to_append(file) as stream:
-        stream.write(content.encode() if isinstance(content, str) else content)
-
-
 def open_to_append(file: Path) -> BinaryIO:
     """Open a plain file to add to it, or make one."""
     return os.fdopen(_open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxq.experiment.config import Config
-from jaxq.experiment.progress import Progress
+from jaxq.configuration.config import Config
+from jaxq.progress import Progress
 
 Row = dict[str, float]
 

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxq.experiment.files.access import read_text
-from jaxq.experiment.files.json_values import json_of
+from jaxq.storage.access import read_text
+from jaxq.storage.json_values import json_of
 from jaxq.types import PyTree
 
 MANIFEST = "manifest.json"

@@ -8,19 +8,19 @@ import jax.numpy as jnp
 
 from jaxq import checks
 from jaxq.agents.protocol import PolicyInput
+from jaxq.configuration.config import Config
+from jaxq.configuration.objects import name_of
 from jaxq.engine import Trainer, evaluation
 from jaxq.engine.devices import first_device, memory_limit
 from jaxq.engine.memory_use import check_episodes_fit, num_bytes
 from jaxq.engine.programs import Program
 from jaxq.engine.state import check_key, checked_observation, describe
-from jaxq.experiment.config import Config
-from jaxq.experiment.objects import name_of
-from jaxq.experiment.saved_agent import Learned, Origin, write_agent
 from jaxq.hparams import Hparams
 from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.planning import Plan, plan_of
 from jaxq.planning.arguments import checked_one_observation
 from jaxq.precision import in_32_bits
+from jaxq.trained.saved_agent import Learned, Origin, write_agent
 from jaxq.types import Environment, PyTree
 
 

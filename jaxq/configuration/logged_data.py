@@ -7,9 +7,8 @@ from typing import Any
 
 from jaxq import checks, dataset, envs
 from jaxq.dataset import Dataset
-from jaxq.experiment.files.json_values import brief
-from jaxq.experiment.objects import make_environment
 from jaxq.replay import DatasetReplay
+from jaxq.storage.json_values import brief
 from jaxq.types import Environment
 
 LOG = "log"
@@ -80,4 +79,4 @@ def environment_of(environment: str | Environment, offline: str | None) -> Envir
     """Make a configuration's environment: of data alone, what its log says."""
     if environment == LOG and offline is not None:
         return envs.from_dataset(read_logged(offline)[0])
-    return make_environment(environment)
+    return envs.make(environment) if isinstance(environment, str) else environment

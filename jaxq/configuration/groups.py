@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from jaxq import checks
 from jaxq.agents import is_leaf_name
-from jaxq.experiment.config import Config
-from jaxq.experiment.configuring import check_apart, check_multiple, configure
-from jaxq.experiment.objects import WHATS
+from jaxq.configuration.config import Config
+from jaxq.configuration.configuring import check_apart, check_multiple, configure
+from jaxq.configuration.objects import WHATS
 
 T = TypeVar("T")
 
@@ -175,7 +175,7 @@ def _named(varied: dict[str, list[Any]]) -> dict[str, dict[str, Any]]:
     named: dict[str, dict[str, Any]] = {}
     for values in itertools.product(*varied.values()):
         chosen = dict(zip(varied, values, strict=True))
-        text = ",".join(f"{name}={_label(value)}" for name, value in chosen.items())
+        text = ",".join(f"{name}={label(value)}" for name, value in chosen.items())
         text = _NOT_SAFE.sub("_", text)[: _LONGEST_NAME - 5]
         others = (f"{text}-{number}" for number in itertools.count(2))
         named[next(name for name in itertools.chain([text], others) if name not in named)] = chosen
@@ -190,9 +190,10 @@ def _with(group: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
     return {**group, **own, "keywords": keywords, "sweep": {**group["sweep"]}}
 
 
-def _label(value: Any) -> str:
+def label(value: Any) -> str:
+    """Write a value as `--set` takes it; of what that cannot say, the name."""
     if isinstance(value, list | tuple):
-        return "x".join(map(_label, value))
+        return "x".join(map(label, value))
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float | str):

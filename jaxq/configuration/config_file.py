@@ -7,13 +7,12 @@ from typing import Any
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
-from jaxq.experiment.config import FIELDS, TABLES, Config
-from jaxq.experiment.configuring import check_apart, check_tables, checked
-from jaxq.experiment.files.access import decoded
-from jaxq.experiment.files.json_values import brief, json_of
-from jaxq.experiment.files.records import checked_description
-from jaxq.experiment.groups import ALL, split
-from jaxq.experiment.objects import WHATS, check_imports, imported, name_of
+from jaxq.configuration.config import FIELDS, TABLES, Config
+from jaxq.configuration.configuring import check_apart, check_tables, checked
+from jaxq.configuration.groups import ALL, split
+from jaxq.configuration.objects import WHATS, check_imports, imported, is_plain, name_of, plain
+from jaxq.storage.access import decoded
+from jaxq.storage.json_values import brief, json_of, mapping, names_of, object_of
 from jaxq.types import Environment
 
 # What `config.json` holds besides the configuration: what came of it, and where it was run.
@@ -43,7 +42,7 @@ def read_config(path: Path, given: dict[str, Any]) -> Config:
     if [*groups] != [ALL]:
         raise checks.InputValueError(
             f"{path} sweeps over what shapes the program, which takes one population for each value: "
-            "jaxq.Sweep(jaxq.experiment.read_groups(path, given), directory)"
+            "jaxq.Sweep(jaxq.configuration.read_groups(path, given), directory)"
         )
     return groups[ALL]
 
@@ -104,6 +103,47 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
     imports = {**config.imports, **given.get("imports", {})}
     fields = {"agents": config.agents, **given, **tables, "imports": imports}
     return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))
+
+
+def read_description(file: Path) -> dict[str, Any]:
+    """Read a `config.json`, without resolving the names in it."""
+    return checked_description(file, object_of(file))
+
+
+def checked_description(where: Path, described: dict[str, Any]) -> dict[str, Any]:
+    """Return the content of a `config.json`, after a check of all types."""
+    for name in ("keywords", "sweep", "sample"):
+        mapping(Path(f"{where}: {name}"), described.get(name, {}))
+    names_of(where, "only_in_python", described.get("only_in_python", []))
+    checked_tracking(where, described.get("track", {}))
+    resumed = described.get("resumed", [])
+    if not isinstance(resumed, list) or not all(isinstance(part, dict) for part in resumed):
+        raise checks.InputValueError(f"{where}: resumed must be a list of objects, got {brief(resumed)}")
+    return described
+
+
+def checked_tracking(where: Path, track: Any) -> dict[str, Any]:
+    """Return a run's trackers: their names, and whether they track agents."""
+    track = {"names": [], "agents": False, **mapping(Path(f"{where}: track"), track)}
+    names_of(where, "track's names", track["names"])
+    if not isinstance(track["agents"], bool):
+        agents = brief(track["agents"])
+        raise checks.InputValueError(f"{where}: track's agents must be true or false, got {agents}")
+    return track
+
+
+def written(config: Config) -> dict[str, Any]:
+    """Return a configuration as plain values, of which `config_of` makes one again."""
+    whats = {**config.keywords, "environment": config.environment, "algorithm": config.algorithm}
+    only = [name for name, value in whats.items() if not is_plain(value)]
+    return {
+        **{field.name: getattr(config, field.name) for field in dataclasses.fields(config)},
+        "environment": name_of(config.environment),
+        "algorithm": name_of(config.algorithm),
+        "keywords": {name: plain(value) for name, value in config.keywords.items()},
+        "only_in_python": only,
+        "imports": {name: path for name, path in config.imports.items() if name in only},
+    }
 
 
 def config_of(

@@ -9,16 +9,16 @@ from typing import Any
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
 from jaxq.agents.keywords import RENAMED
-from jaxq.experiment.config import FIELDS, TABLES, Config
-from jaxq.experiment.logged_data import LOG, check_logged, read_logged, recipe_keywords
-from jaxq.experiment.objects import (
+from jaxq.configuration.config import FIELDS, TABLES, Config
+from jaxq.configuration.logged_data import LOG, check_logged, read_logged, recipe_keywords
+from jaxq.configuration.objects import (
     check_environment,
     is_algorithm,
     is_environment,
     make_algorithm,
     name_of,
 )
-from jaxq.experiment.sampling import Distribution
+from jaxq.configuration.sampling import Distribution
 from jaxq.hparams import Hparams, check_may_vary, leaf_number, schedules
 from jaxq.presets import preset
 from jaxq.types import Environment

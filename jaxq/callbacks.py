@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from jaxq import checks
+from jaxq.configuration.config import Config
 from jaxq.engine import AgentState, Population
 from jaxq.engine.state import describe
-from jaxq.experiment.config import Config
-from jaxq.experiment.progress import Progress
+from jaxq.progress import Progress
 
 
 class Run:

@@ -1,6 +1,5 @@
 """A saved agent: the directory of one trained agent, without its run."""
 
-import json
 import os
 from importlib import metadata
 from pathlib import Path
@@ -10,14 +9,15 @@ import jax
 import jax.numpy as jnp
 
 from jaxq import checks
+from jaxq.configuration.config import Config
+from jaxq.configuration.config_file import written
 from jaxq.engine import Trainer
 from jaxq.experiment.checkpoints import VERSIONS
-from jaxq.experiment.config import Config
-from jaxq.experiment.directory import checked_path, finite
-from jaxq.experiment.files import access
-from jaxq.experiment.files.json_values import brief, mapping, object_of
-from jaxq.experiment.plan import written
-from jaxq.experiment.stored_arrays import (
+from jaxq.experiment.directory import checked_path
+from jaxq.hparams import Hparams
+from jaxq.storage import access
+from jaxq.storage.json_values import check_format, mapping, object_of, write_json
+from jaxq.storage.stored_arrays import (
     DamagedError,
     checkpointer,
     plain,
@@ -26,7 +26,6 @@ from jaxq.experiment.stored_arrays import (
     with_keys,
     write_manifest,
 )
-from jaxq.hparams import Hparams
 from jaxq.types import PyTree
 
 NAME = "agent.json"
@@ -90,7 +89,7 @@ def write_agent(path: Any, config: Config, learned: Learned, origin: Origin) -> 
         access.remove(unfinished)
         unfinished.mkdir(parents=True)
         checkpointer().save(unfinished / _STATE, plain(learned._asdict()))
-        access.replace(unfinished / NAME, json.dumps(finite(described), indent=2) + "\n")
+        write_json(unfinished / NAME, described)
         write_manifest(unfinished, {"versions": {name: metadata.version(name) for name in VERSIONS}})
         os.rename(unfinished, path)
     except (OSError, ValueError) as error:
@@ -110,11 +109,7 @@ def read_description(path: Path) -> tuple[dict[str, Any], Origin]:
     except DamagedError as error:
         raise _damaged(path, error) from None
     described = object_of(path / NAME)
-    if described.get("format") != _FORMAT:
-        raise checks.InputValueError(
-            f"{path / NAME} has format {brief(described.get('format'))}, "
-            f"and this version of jaxq reads {_FORMAT}"
-        )
+    check_format(path / NAME, described, _FORMAT)
     agent, steps, score = (described.get(name) for name in Origin._fields)
     if type(agent) is not int or type(steps) is not int or type(score) not in (int, float, type(None)):
         raise checks.InputValueError(f"{path / NAME} is not what agent.save wrote: it has no origin")

@@ -9,9 +9,9 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.engine import CostMetrics, Metrics
-from jaxq.experiment.files.json_values import agents_of, mapping, numbers_of, rows_of, steps_of
-from jaxq.experiment.stored_arrays import MANIFEST, DamagedError
 from jaxq.statistics import Interval, bootstrap_interval, iqm
+from jaxq.storage.json_values import agents_of, mapping, numbers_of, rows_of, steps_of
+from jaxq.storage.stored_arrays import MANIFEST, DamagedError
 
 
 @dataclasses.dataclass(frozen=True)

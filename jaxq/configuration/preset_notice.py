@@ -1,9 +1,10 @@
 """What a run took from a preset, in one line."""
 
 from jaxq.agents import TABULAR
-from jaxq.experiment.config import Config
-from jaxq.experiment.logged_data import LOG
-from jaxq.experiment.objects import is_algorithm, is_environment, name_of
+from jaxq.configuration.config import Config
+from jaxq.configuration.groups import label
+from jaxq.configuration.logged_data import LOG
+from jaxq.configuration.objects import is_algorithm, is_environment, name_of
 from jaxq.presets import preset, preset_origin
 
 
@@ -27,14 +28,5 @@ def preset_notice(config: Config) -> str | None:
     origin = preset_origin(environment)
     if config.algorithm in TABULAR:
         origin = "a share of the run, for tables on any environment"
-    settings = " ".join(f"{name}={_written(value)}" for name, value in taken.items())
+    settings = " ".join(f"{name}={label(value)}" for name, value in taken.items())
     return f"preset ({origin}): {settings}"
-
-
-def _written(value: object) -> str:
-    """Write a value as `--set` takes it."""
-    if isinstance(value, tuple | list):
-        return "x".join(map(str, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Readers of a run's files: configuration, metrics and final evaluation.
+"""Readers of what a run comes to: its metrics and its final evaluation.
 
 Whoever reads a run directory reads it here, so that damage is found alike by all. Every function raises
 `InputValueError` with the file, and the line, that is not what a run wrote.
@@ -13,21 +13,19 @@ import numpy as np
 from jaxq import checks
 from jaxq.engine.memory_use import readable
 from jaxq.experiment.costs import EpisodeCosts
-from jaxq.experiment.files.access import open_to_read
-from jaxq.experiment.files.json_values import (
+from jaxq.progress import Progress
+from jaxq.storage.access import open_to_read
+from jaxq.storage.json_values import (
     LONGEST,
     agents_of,
-    brief,
     json_of,
     mapping,
-    names_of,
     numbers_of,
     object_of,
     printable,
     rows_of,
     steps_of,
 )
-from jaxq.experiment.progress import Progress
 
 # Of a line, beside what a number of each agent takes in all the lists it may have.
 _LINE_BYTES = 2**20
@@ -64,33 +62,6 @@ class RecordedEvaluation(NamedTuple):
     diverged: list[int]
     stopped: list[int]
     costs: EpisodeCosts | None = None
-
-
-def read_description(file: Path) -> dict[str, Any]:
-    """Read a `config.json`, without resolving the names in it."""
-    return checked_description(file, object_of(file))
-
-
-def checked_description(where: Path, described: dict[str, Any]) -> dict[str, Any]:
-    """Return the content of a `config.json`, after a check of all types."""
-    for name in ("keywords", "sweep", "sample"):
-        mapping(Path(f"{where}: {name}"), described.get(name, {}))
-    names_of(where, "only_in_python", described.get("only_in_python", []))
-    checked_tracking(where, described.get("track", {}))
-    resumed = described.get("resumed", [])
-    if not isinstance(resumed, list) or not all(isinstance(part, dict) for part in resumed):
-        raise checks.InputValueError(f"{where}: resumed must be a list of objects, got {brief(resumed)}")
-    return described
-
-
-def checked_tracking(where: Path, track: Any) -> dict[str, Any]:
-    """Return a run's trackers: their names, and whether they track agents."""
-    track = {"names": [], "agents": False, **mapping(Path(f"{where}: track"), track)}
-    names_of(where, "track's names", track["names"])
-    if not isinstance(track["agents"], bool):
-        agents = brief(track["agents"])
-        raise checks.InputValueError(f"{where}: track's agents must be true or false, got {agents}")
-    return track
 
 
 def read_metrics(file: Path, num_agents: int) -> RecordedMetrics:

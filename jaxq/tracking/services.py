@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxq import checks
-from jaxq.experiment.files import access
-from jaxq.experiment.files.json_values import names_of, object_of
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking.logged import (
+from jaxq.progress import Progress
+from jaxq.storage import access
+from jaxq.storage.json_values import names_of, object_of
+from jaxq.tracking.logged import (
     Row,
     agent_hparams,
     code_version,
@@ -155,12 +155,10 @@ class MLflow:
 
     Args:
         agents: Whether each agent gets a run of its own.
-        flush_seconds: Numbers are written together when so much time has passed.
     """
 
-    def __init__(self, agents: bool = False, flush_seconds: float = FLUSH_SECONDS) -> None:
+    def __init__(self, agents: bool = False) -> None:
         self._agents = agents
-        self._flush_seconds = flush_seconds
         self._flushed = -float("inf")
         self._waiting: list[list[Any]] = []
         self._steps = 0
@@ -195,7 +193,7 @@ class MLflow:
             return
         self._steps = progress.steps
         self._add(segment_rows(progress, self._agents))
-        if time.monotonic() - self._flushed > self._flush_seconds:
+        if time.monotonic() - self._flushed > FLUSH_SECONDS:
             self._flush()
 
     def finish(self, evaluation: dict[str, Any], artifacts: list[Path]) -> None:

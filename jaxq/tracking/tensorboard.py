@@ -11,9 +11,9 @@ from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 from tensorboardX.record_writer import register_writer_factory
 
-from jaxq.experiment.files import access
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking.logged import (
+from jaxq.progress import Progress
+from jaxq.storage import access
+from jaxq.tracking.logged import (
     Row,
     agent_hparams,
     code_version,

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from jaxq import checks
-from jaxq.experiment.callbacks import Callback, Run
-from jaxq.experiment.progress import Progress
-from jaxq.experiment.tracking.services import MLflow, Wandb
-from jaxq.experiment.tracking.tensorboard import TensorBoard
+from jaxq.callbacks import Callback, Run
+from jaxq.progress import Progress
+from jaxq.tracking.services import MLflow, Wandb
+from jaxq.tracking.tensorboard import TensorBoard
 
 
 class Tracker(Protocol):

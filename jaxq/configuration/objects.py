@@ -12,7 +12,6 @@ from typing import Any
 
 from jaxq import agents, checks, envs
 from jaxq.agents import Agent, Algorithm
-from jaxq.types import Environment
 
 _PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -49,11 +48,6 @@ def check_algorithm(name: str, value: Any) -> None:
     """Check that a value is an algorithm, or the name of one; raises as `check_environment` does."""
     if not is_algorithm(value):
         checks.one_of(name, value, agents.ALGORITHMS)
-
-
-def make_environment(environment: str | Environment) -> Environment:
-    """Return an environment, made if it is given by name."""
-    return envs.make(environment) if isinstance(environment, str) else environment
 
 
 def make_algorithm(algorithm: str | Algorithm | Agent, keywords: dict[str, Any]) -> Algorithm | Agent:

@@ -9,17 +9,19 @@ import numpy as np
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
+from jaxq.configuration.config import Config
+from jaxq.configuration.config_file import config_of
+from jaxq.configuration.configuring import checked_kind
 from jaxq.engine import Trainer
 from jaxq.engine.memory_use import num_bytes
 from jaxq.engine.state import describe
-from jaxq.experiment.config import Config
-from jaxq.experiment.config_file import config_of
-from jaxq.experiment.configuring import checked_kind
 from jaxq.experiment.directory import RunDirectory, checked_path
 from jaxq.experiment.evaluating import instead, newest
-from jaxq.experiment.loaded_agent import LoadedAgent
 from jaxq.experiment.plan import trainer_of
-from jaxq.experiment.saved_agent import (
+from jaxq.precision import in_32_bits
+from jaxq.statistics import iqm
+from jaxq.trained.loaded_agent import LoadedAgent
+from jaxq.trained.saved_agent import (
     NAME,
     Learned,
     Origin,
@@ -28,8 +30,6 @@ from jaxq.experiment.saved_agent import (
     read_learned,
     template,
 )
-from jaxq.precision import in_32_bits
-from jaxq.statistics import iqm
 from jaxq.types import Environment, PyTree
 
 _CALL = "jaxq.load(directory, {})"

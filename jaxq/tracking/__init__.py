@@ -1,5 +1,5 @@
 """Experiment tracking: TensorBoard files in every run directory; wandb and MLflow on request."""
 
-from jaxq.experiment.tracking.trackers import Tracker, Trackers
+from jaxq.tracking.trackers import Tracker, Trackers
 
 __all__ = ["Tracker", "Trackers"]
