@@ -136,3 +136,9 @@ def test_vmap_over_agents_equals_a_loop():
     together = jax.jit(jax.vmap(steps, in_axes=(0, 0, None)))(masses, leaf, jnp.int32(60))
     alone = [jax.jit(steps)(*each, jnp.int32(60)) for each in zip(masses, leaf, strict=True)]
     jax.tree.map(lambda leaf, *each: assert_array_equal(leaf, np.stack(each)), together, *alone)
+
+
+def test_a_draw_that_rounding_took_below_zero_finds_mass():
+    masses = jnp.zeros(100).at[jnp.array([37, 90])].set(1.0)
+    tree = sum_tree.update(sum_tree.empty(100), jnp.arange(100), masses)
+    assert sum_tree.find(tree, jnp.array([-1e-9, -1.0, 0.0, 1.0])).tolist() == [37, 37, 37, 90]
