@@ -28,7 +28,7 @@ with warnings.catch_warnings():
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Compile with few optimizations, in a third of the time, but where a test asks for all."""
+    """Compile with few optimizations, which is faster, but where a test asks for all."""
     few = not item.get_closest_marker("optimized")
     jax.config.update("jax_disable_most_optimizations", few)
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(few)  # for processes that the test starts

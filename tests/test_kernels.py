@@ -236,8 +236,13 @@ def test_scans_and_shards_give_what_the_reference_gives(name):
 
 
 EVERYWHERE = {
-    *("product", "patches", "random_index", "unrolled_threefry"),
-    *("perceptron", "argmax", "materialized"),
+    "argmax",
+    "materialized",
+    "patches",
+    "perceptron",
+    "product",
+    "random_index",
+    "unrolled_threefry",
 }
 """Kernels of all backends, of whose products the gradient alone is dispatched, and those of GPUs."""
 

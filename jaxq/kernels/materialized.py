@@ -14,7 +14,7 @@ def materialized(x: jax.Array) -> jax.Array:
     sum, be it one of the array and of zeros.
 
     XLA on NVIDIA GPUs makes one kernel of what is compared pairwise, such as two sets of atoms, and of
-    what comes before, in tiles of rows times pairs. C51 of 1,024 agents compiled for more than three
+    what comes before, in tiles of rows times pairs. C51 of 1,024 agents had not compiled after three
     minutes; behind a barrier it takes half a minute.
 
     Args:

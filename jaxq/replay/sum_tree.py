@@ -84,8 +84,11 @@ def find(tree: SumTree, draw: jax.Array) -> jax.Array:
     """
     chex.assert_rank(draw, 1)
     child = jnp.arange(FAN_OUT, dtype=jnp.int32)[:, None]
-    place, draw = jnp.zeros(draw.shape, jnp.int32), jnp.maximum(draw, 0)
+    place = jnp.zeros(draw.shape, jnp.int32)
     for level in reversed(tree.levels):
+        # Compilers work out a product and the difference below in one rounding, which can lead below
+        # zero, where no child begins.
+        draw = jnp.maximum(draw, 0)
         # Children first, `[F, B]`, so that the processor works on several draws at once.
         mass = level.reshape(-1, FAN_OUT)[place].T
         # Added up one by one, which for so few is faster than `cumsum`, and never decreases.
@@ -94,9 +97,7 @@ def find(tree: SumTree, draw: jax.Array) -> jax.Array:
         # mass, so that no rounding can lead to a child without.
         reached = (mass > 0) & (before <= draw[None])
         place = place * FAN_OUT + jnp.where(reached, child, 0).max(axis=0)
-        # Compilers work out a product and this difference in one rounding, which can lead below zero,
-        # where no child begins.
-        draw = jnp.maximum(draw - jnp.where(reached, before, 0).max(axis=0), 0)
+        draw = draw - jnp.where(reached, before, 0).max(axis=0)
     return place
 
 
