@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxq import checks
 from jaxq.agents.network import EnsembleOf, Network
 from jaxq.hparams import Hparams
+from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.learning import Value, rescale
 from jaxq.networks import Ensemble, RecurrentQNetwork, with_initial_value, with_threshold
 from jaxq.types import Environment, ObservationSpec, PyTree, Trajectory
@@ -264,7 +265,7 @@ def previous_features(action: jax.Array, reward: jax.Array, num_actions: int) ->
 
 def streams(key: jax.Array) -> dict[str, jax.Array]:
     """Name the random numbers that networks may draw."""
-    noise, quantiles = jax.random.split(key)
+    noise, quantiles = jax.random.split(unrolled_threefry(key, apart=True))
     return {"noise": noise, "quantiles": quantiles}
 
 

@@ -305,8 +305,9 @@ class Trainer:
     ) -> AgentState:
         """Do what `init` does, on checked arguments."""
         # Training folds in step counts, which stay below these.
-        network_key = jax.random.fold_in(unrolled_threefry(key), RESERVED)
-        actors_key = jax.random.fold_in(unrolled_threefry(key), RESERVED + 1)
+        own = unrolled_threefry(key, apart=True)
+        network_key = jax.random.fold_in(own, RESERVED)
+        actors_key = jax.random.fold_in(own, RESERVED + 1)
         learner, memory = self.agent.init(network_key, hparams)
         if donor is not None:
             learner = inherited(learner, donor)

@@ -6,6 +6,8 @@ The numbers are others than JAX's, so that nothing is dispatched: a key samples 
 import jax
 import jax.numpy as jnp
 
+from jaxq.kernels.materialized import materialized
+
 
 def random_index(key: jax.Array, size: int, bound: jax.Array) -> jax.Array:
     """Draw whole numbers uniformly from [0, bound), `floor(bits * bound / 2^32)`.
@@ -32,7 +34,8 @@ def random_index(key: jax.Array, size: int, bound: jax.Array) -> jax.Array:
     crossed = x_low * y_high, x_high * y_low
     carried = (x_low * y_low >> half) + (crossed[0] & low_bits) + (crossed[1] & low_bits)
     upper = x_high * y_high + (crossed[0] >> half) + (crossed[1] >> half) + (carried >> half)
-    return upper.astype(jnp.int32)
+    # Each array that is read there would work it out again.
+    return materialized(upper.astype(jnp.int32))
 
 
 def random_index_reference(key: jax.Array, size: int, bound: jax.Array) -> jax.Array:

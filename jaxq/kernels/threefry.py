@@ -6,22 +6,31 @@ JAX writes them out itself, so that there is nothing to dispatch.
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.extend
 import jax.numpy as jnp
 
+from jaxq.kernels.materialized import materialized
+
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 
 
-def unrolled_threefry(key: jax.Array) -> jax.Array:
+def unrolled_threefry(key: jax.Array, apart: bool = False) -> jax.Array:
     """Return a key that draws the same numbers faster, or the key itself if it is not JAX's default.
 
     With `jax_disable_most_optimizations` it is the key itself too: the loop compiles faster.
 
+    XLA makes one operation of a draw and of what uses it, with all keys on the way to it, once per use.
+    Of noise for each layer of a network, drawn from keys of its own, a program became six times as
+    large so; there each draw is better an operation by itself.
+
     Args:
         key: PRNG keys, typed or raw.
+        apart: Whether each draw, of keys too, is worked out by itself, once.
 
     Returns:
         Typed keys; everything drawn from them is bit for bit what `key` gives.
@@ -32,9 +41,9 @@ def unrolled_threefry(key: jax.Array) -> jax.Array:
     # If not partitionable, JAX numbers what it draws in another way.
     if not jax.config.jax_threefry_partitionable or jax.config.read("jax_disable_most_optimizations"):
         return key
-    if str(jax.random.key_impl(key)) not in ("threefry2x32", "fry"):
+    if str(jax.random.key_impl(key)) not in _DRAW_THE_SAME:
         return key
-    return jax.random.wrap_key_data(_data(key), impl=_THREEFRY)
+    return jax.random.wrap_key_data(_data(key), impl=_APART if apart else _FUSED)
 
 
 def unrolled_threefry_reference(key: jax.Array) -> jax.Array:
@@ -88,12 +97,19 @@ def _random_bits(key: jax.Array, bit_width: int, shape: tuple[int, ...]) -> jax.
     return (high ^ low).astype(f"uint{bit_width}")
 
 
-_THREEFRY = jax.extend.random.define_prng_impl(
-    key_shape=(2,),
-    seed=_seed,
-    split=_split,
-    random_bits=_random_bits,
-    fold_in=_fold_in,
-    name="jaxq_threefry2x32",
-    tag="jaxq",
-)
+def _generator(name: str, drawn: Callable[[jax.Array], jax.Array]) -> Any:
+    """Define a generator, of which all that is drawn passes through `drawn`."""
+    return jax.extend.random.define_prng_impl(
+        key_shape=(2,),
+        seed=_seed,
+        split=lambda *arguments: drawn(_split(*arguments)),
+        random_bits=lambda *arguments: drawn(_random_bits(*arguments)),
+        fold_in=lambda *arguments: drawn(_fold_in(*arguments)),
+        name=name,
+        tag=name,
+    )
+
+
+_FUSED = _generator("jaxq_threefry2x32", lambda bits: bits)
+_APART = _generator("jaxq_threefry2x32_apart", materialized)
+_DRAW_THE_SAME = ("threefry2x32", "fry", "jaxq_threefry2x32", "jaxq_threefry2x32_apart")
