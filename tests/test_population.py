@@ -322,6 +322,7 @@ def test_every_core_has_agents_of_its_own_before_a_chunk_has_several(trainer):
     assert list(chunks.values()) == [1, 1, 2, 4]
 
 
+@pytest.mark.optimized
 def test_a_chunk_reproduces_an_agent_of_a_larger_population(trainer):
     large, small = jaxq.Population(trainer, 16), jaxq.Population(trainer, 1, chunk=4)
     keys = jax.random.split(jax.random.key(0), 16)
