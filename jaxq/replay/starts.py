@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxq.hparams import Hparams, Hyperparameter
+from jaxq.kernels.materialized import materialized
 from jaxq.learning.schedules import linear_schedule
 from jaxq.replay import sum_tree
 from jaxq.replay.sum_tree import SumTree
@@ -99,7 +100,8 @@ class PrioritizedStarts:
             Schaul et al., 2016, section 3.4 (weights), appendix B.2.1 (one draw from each part).
         """
         tree = priorities.tree
-        part = jnp.arange(size) + jax.random.uniform(key, (size,))
+        # Each level of the tree would draw them again.
+        part = jnp.arange(size) + materialized(jax.random.uniform(key, (size,)))
         draws = part / size * sum_tree.total(tree)
         leaf = sum_tree.find(tree, draws)
         row, env = jnp.divmod(leaf, self.num_envs)
