@@ -178,7 +178,7 @@ def test_the_first_process_needs_a_free_port_of_its_own(capsys):
         for host in ("127.0.0.1", "192.0.2.1"):
             assert joining(f"{host}:{port}", 0) == 2
             (line,) = capsys.readouterr().err.splitlines()
-            assert "process 0 cannot wait at --coordinator" in line
+            assert "process 0 cannot wait at coordinator" in line
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
@@ -186,7 +186,7 @@ def test_processes_meet_also_where_others_knock(host):
     address = distributed.Address.read(f"{host}:{free_port()}")
     with ThreadPoolExecutor() as threads:
         waiting = [threads.submit(distributed.meet, address, 3, number, 20.0) for number in (0, 1)]
-        with pytest.raises(jaxq.InputError, match="another --num-processes than 4"):
+        with pytest.raises(jaxq.InputError, match="another num_processes than 4"):
             distributed.meet(address, 4, 3, 20.0)
         with socket.create_connection((address.host, address.port)) as stranger:
             stranger.sendall(b"GET / HTTP/1.1\r\n")

@@ -56,14 +56,14 @@ def join(
     given = [value is not None for value in (coordinator, num_processes, process_id)]
     if any(given) and not all(given):
         raise checks.InputValueError(
-            "--coordinator, --num-processes and --process-id go together; for example "
-            "--coordinator 10.0.0.1:8476 --num-processes 2 --process-id 0"
+            "coordinator, num_processes and process_id go together; for example "
+            "coordinator 10.0.0.1:8476, num_processes 2 and process_id 0"
         )
     if coordinator is not None:
-        num_processes = checks.whole_number("--num-processes", num_processes)
-        if checks.whole_number("--process-id", process_id, minimum=0) >= num_processes:
+        num_processes = checks.whole_number("num_processes", num_processes)
+        if checks.whole_number("process_id", process_id, minimum=0) >= num_processes:
             raise checks.InputValueError(
-                f"--process-id must be below --num-processes = {num_processes}, got {process_id}"
+                f"process_id must be below num_processes = {num_processes}, got {process_id}"
             )
         meet(Address.read(coordinator), num_processes, int(process_id), JOIN_SECONDS)
     try:
@@ -81,8 +81,8 @@ def join(
         raise ConnectionError(errno.ECONNABORTED, reason, where) from error
     except ValueError as error:
         raise checks.InputValueError(
-            f"found no cluster to join ({str(error).rstrip('.')}); pass --coordinator HOST:PORT "
-            "--num-processes N --process-id I"
+            f"found no cluster to join ({str(error).rstrip('.')}); say who the others are: "
+            "coordinator, num_processes and process_id"
         ) from error
 
 
@@ -141,7 +141,7 @@ class Address(NamedTuple):
         match = _ADDRESS.fullmatch(text)
         if match is None or not _is_ipv6(match["v6"]) or not 1 <= int(match["port"]) <= 65535:
             raise checks.InputValueError(
-                f"--coordinator must be host:port with a port from 1 to 65535, got {text[:100]!r}; "
+                f"coordinator must be host:port with a port from 1 to 65535, got {text[:100]!r}; "
                 "for example 10.0.0.1:8476, or [fd00::1]:8476"
             )
         address = cls(text, match["v6"] or match["host"], int(match["port"]))
@@ -150,7 +150,7 @@ class Address(NamedTuple):
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise checks.InputValueError(
-                f"the host of --coordinator {text[:100]} cannot be found: {reason}"
+                f"the host of coordinator {text[:100]} cannot be found: {reason}"
             ) from None
         return address
 
@@ -204,7 +204,7 @@ def _listening(address: Address, num_processes: int) -> socket.socket:
         return socket.create_server(where[:2], family=family, backlog=num_processes)
     except OSError as error:
         raise checks.InputValueError(
-            f"process 0 cannot wait at --coordinator {address.text} ({error.strerror}); "
+            f"process 0 cannot wait at coordinator {address.text} ({error.strerror}); "
             "give an address of its own host, and a port that is free"
         ) from None
 
@@ -238,7 +238,7 @@ def _report_to_primary(address: Address, num_processes: int, process_id: int, de
                 return True
             if answer == _NO:
                 raise checks.InputValueError(
-                    f"process 0 at {address.text} was given another --num-processes than {num_processes}"
+                    f"process 0 at {address.text} was given another num_processes than {num_processes}"
                 )
         # It may not have been started yet, or be starting again.
         time.sleep(min(_PAUSE_SECONDS, left))

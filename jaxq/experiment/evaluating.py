@@ -128,7 +128,7 @@ def evaluate_directory(
         )
     if strict and skipped:
         raise DamagedError(
-            f"{'; '.join(skipped)}; without --strict the one after {run.steps} steps is used"
+            f"{'; '.join(skipped)}; unless strict, the one after {run.steps} steps is used"
         )
     return evaluate(plan, run, episodes, seed)._replace(checkpoint=run.steps, skipped=skipped)
 
