@@ -12,7 +12,7 @@ import jax
 import orbax.checkpoint as ocp
 
 import jaxq
-from jaxq.agents.exploration import EpsilonGreedy
+from jaxq.agents import EpsilonGreedy
 
 
 @dataclass(frozen=True)

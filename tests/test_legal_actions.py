@@ -12,7 +12,7 @@ import jaxq
 from jaxq.agents import ALGORITHMS, TABULAR
 from jaxq.agents.protocol import first_input
 from jaxq.checks import InputError
-from jaxq.learning import mask_illegal, mix_uniform, ucb_values
+from jaxq.learning import mask_illegal, mix_uniform, munchausen_bootstrap, td_target, ucb_values
 from jaxq.replay import PrioritizedReplay, SequenceReplay, UniformReplay
 
 GAMMA, STATES, ACTIONS = 0.9, 5, 10
@@ -202,6 +202,16 @@ def test_a_replay_gives_back_the_masks_of_both_ends(kind, sizes):
     assert np.asarray(runs.truncated).any()
 
 
+def test_a_soft_policy_is_over_legal_actions():
+    """The best-valued action is illegal: `tau log sum exp(q / tau)` and the bonus are of the others."""
+    temperature, scale, q = 0.5, 0.9, np.array([1.0, 2.0, 50.0])
+    masked = mask_illegal(jnp.float32(q), jnp.array([True, True, False]))
+    bootstrap = munchausen_bootstrap(masked, jnp.int32(0), masked, temperature, scale, -2.0)
+    soft = temperature * np.log(np.exp(q[:2] / temperature).sum())
+    expected = 3.0 + scale * (q[0] - soft) + 0.99 * soft
+    assert_allclose(td_target(jnp.float32(3), jnp.float32(0.99), bootstrap, masked), expected, rtol=1e-6)
+
+
 class Masked(World):
     """Two steps; only the action that the cue shows is legal, and the other one pays."""
 
@@ -264,7 +274,16 @@ class Broken(Masked):
         return state.nothing
 
 
+class Told(World):
+    """Only `info` says what is legal, which at the start of an episode nobody has."""
+
+    def step_env(self, key, state, action, params):
+        *outputs, info = super().step_env(key, state, action, params)
+        return *outputs, info | {"legal_actions": jnp.ones(2, bool)}
+
+
 MASKS = {
+    Told: r"Told.*give the environment a method legal_actions\(state, params\)",
     Never: "Never.*must allow an action in every state",
     Three: r"Three.*must be bool \[2\].*got \[3\]",
     Broken: "Broken.*legal_actions failed",

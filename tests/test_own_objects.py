@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import jaxq
+from jaxq import cli
 from jaxq.configuration.groups import split
 
 KEY = jax.random.key(0)
@@ -70,6 +71,44 @@ def test_it_is_asked_for_where_it_is_needed(tmp_path):
     np.testing.assert_array_equal(resumed.run(), whole)
     path = jaxq.load(run, environment=env, algorithm=algorithm).save(tmp_path / "agent")
     assert jaxq.load(path, environment=env, algorithm=algorithm).q_values(0).shape == (2,)
+
+
+class Counting(jaxq.Agent):
+    """An algorithm from scratch: it takes the second action, and counts at a rate that is a leaf."""
+
+    name, num_envs, iteration_steps = "counting", 2, 4
+    hparams = jaxq.Hparams.of(rate=jaxq.Hyperparameter(1.0, low=0, high=10))
+
+    def init(self, key, hparams):
+        return {"count": jax.numpy.float32(0)}, ()
+
+    def act(self, key, learner, hparams, inputs):
+        return self.policy(learner, inputs)
+
+    def policy(self, learner, inputs):
+        return jaxq.PolicyOutput(jax.numpy.ones(inputs.first.shape, jax.numpy.int32))
+
+    def learn(self, key, learner, replay, hparams, newest, steps):
+        count = learner["count"] + hparams.rate
+        return {"count": count}, replay, jaxq.LearningStatistics(loss=count)
+
+
+def test_an_algorithm_from_scratch_is_resumed_loaded_reported_on_and_viewed(tmp_path):
+    env, run = objects()[0], tmp_path / "run"
+    fields = {"agents": 2, "steps": 400, "segments": 4, "evaluation_episodes": 2}
+    config = jaxq.configure(env, Counting(), sweep={"rate": [1.0, 2.0]}, **fields)
+    whole = jaxq.Experiment(config, tmp_path / "whole").run()
+    jaxq.Experiment(config, run, callbacks=[Halfway()]).run()
+    resumed = jaxq.Experiment.resume(run, environment=env, algorithm=Counting()).run()
+    np.testing.assert_array_equal(resumed, whole)
+    assert (whole >= 1).all()  # a reward for each state
+    agent = jaxq.load(run, which=1, environment=env, algorithm=Counting())
+    assert agent.learner["count"] == 2 * 400 / 4
+    assert agent.act(0)[0] == 1
+    assert cli.main(["report", str(run), "--out", str(tmp_path / "report")]) == 0
+    assert cli.main(["view", str(run), "--no-open", "--out", str(tmp_path / "view.html")]) == 0
+    for written in "report/index.html", "view.html":
+        assert "counting" in (tmp_path / written).read_text(encoding="utf-8")
 
 
 def test_the_schedules_of_an_object_are_its_own(tmp_path):

@@ -33,6 +33,7 @@ from jaxq.agents.deep import (
     r2d2,
     rainbow,
 )
+from jaxq.agents.exploration import EpsilonGreedy
 from jaxq.agents.optimizers import adam, radam
 from jaxq.agents.protocol import Agent
 from jaxq.agents.tabular import (
@@ -95,6 +96,7 @@ __all__ = [
     "Agent",
     "Algorithm",
     "DeepQLearning",
+    "EpsilonGreedy",
     "TabularQLearning",
     "adam",
     "radam",

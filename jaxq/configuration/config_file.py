@@ -204,9 +204,10 @@ def _lacking(names: list[str], paths: dict[str, str], call: str) -> checks.Input
             f"this was made with an import of {where}, which would run that module; "
             f"if you trust the directory, use trust_imports=True; or {call}"
         )
+    was = "was" if len(names) == 1 else "were"
     return checks.InputValueError(
-        f"{', '.join(names)} was given in Python and cannot be read back from a file; "
-        f"use {call} with the same ones as before"
+        f"{' and '.join(names)} {was} given in Python and cannot be read back from a file; use {call} "
+        "with the same ones as before"
     )
 
 

@@ -62,12 +62,12 @@ class GymnaxEnvironment:
         self.name = name
         self.params = jax.tree.map(_strong, params)
         self._observation_dtype = _checked_dtype(observation_dtype)
+        self.has_legal_actions = callable(getattr(env, "legal_actions", None))
         self.num_actions = _num_actions(name, env.action_space(params).n)
         self.observation_spec = self._observation_spec(self._observation_dtype)
         self.states = state_numbers(env, params, self.observation_spec)
         cost_names = getattr(env, "cost_names", ()) if cost_names is None else cost_names
         self.cost_names = checked_names(cost_names)
-        self.has_legal_actions = callable(getattr(env, "legal_actions", None))
         if self.has_legal_actions:
             check_legal_actions(self)
         check_costs(self)
@@ -171,6 +171,11 @@ class GymnaxEnvironment:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise checks.InputValueError(f"{self.name}: reset or step failed: {reason}") from error
         _check_outputs(self.name, observation, state, outputs)
+        if "legal_actions" in outputs[5] and not self.has_legal_actions:
+            raise checks.InputTypeError(
+                f"{self.name}: info holds 'legal_actions', but no info comes with the first state of an "
+                "episode; give the environment a method legal_actions(state, params), bool [A]"
+            )
         return observation, outputs
 
 
