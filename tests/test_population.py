@@ -268,7 +268,7 @@ def equal(one, other):
 
 
 @pytest.mark.optimized
-@pytest.mark.parametrize(("size", "chunk"), [(1, None), (2, None), (5, 2), (8, 4), (3, 100)])
+@pytest.mark.parametrize(("size", "chunk"), [(2, None), (5, 2), (3, 100)])
 def test_threads_train_the_same_agents(threaded, size, chunk):
     two = threaded(size, chunk=chunk)
     one, three = (threaded(size, threads, chunk=two.chunk) for threads in (1, 3))
