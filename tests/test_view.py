@@ -15,6 +15,10 @@ from jaxq.view import train_lesson, view_page
 HERE = Path(__file__).parent
 
 
+def figures(text):
+    return [float(figure.replace(",", "")) for figure in re.findall(r"\d(?:[\d.e+]|,(?=\d))*", text)]
+
+
 @pytest.fixture(scope="module")
 def lesson():
     return train_lesson()
@@ -60,6 +64,22 @@ def test_the_page_is_one_file_that_asks_for_nothing(html):
     assert not re.search(r"""(src|href)=["']?(https?:|//)|@import|\bfetch\(|XMLHttpRequest""", html)
     script = html.split('<script type="module">')[1]
     assert not re.search(r"^(import|export) ", script, re.MULTILINE)
+
+
+def test_figures_of_networks_are_those_of_the_results(html):
+    results = (HERE.parent / "benchmarks" / "results" / "ablation.md").read_text()
+    measured = {
+        name: figures(cells)
+        for name, cells in re.findall(r"^\| CartPole-v1, [^|]*\| ([^|]*) \|(.*)$", results, re.M)
+    }
+    table = html.split('<table id="ablation">')[1].split("</table>")[0]
+    shown = {
+        name.replace("Without", "without"): figures(re.sub("<[^>]*>", " ", cells))
+        for name, cells in re.findall(r'<tr><th scope="row">(.*?)</th>(.*)</tr>', table)
+    }
+    assert list(shown) == ["DQN", "without target network", "without replay", "without both"]
+    assert shown == {name: measured[name] for name in shown}
+    assert all(len(row) == 9 for row in shown.values())
 
 
 def test_names_with_html_are_text(lesson):
