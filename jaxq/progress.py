@@ -13,6 +13,9 @@ from jaxq.statistics import Interval, bootstrap_interval, iqm
 from jaxq.storage.json_values import agents_of, mapping, numbers_of, rows_of, steps_of
 from jaxq.storage.stored_arrays import MANIFEST, DamagedError
 
+BOUNDS = ("largest_values", "highest_values")
+"""What bounds the values of each agent, by name."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
@@ -28,6 +31,8 @@ class Progress:
         stopped: Agents that train no further, as they were halved away.
         largest_values: The largest absolute value that actions of each agent can have, `[N]`; NaN or
             infinity where nothing bounds it, `None` where that is not known.
+        highest_values: The largest value that actions of each agent can have in this environment, `[N]`;
+            as above.
     """
 
     steps: int
@@ -38,6 +43,7 @@ class Progress:
     diverged: list[int] = dataclasses.field(default_factory=list)
     stopped: list[int] = dataclasses.field(default_factory=list)
     largest_values: np.ndarray | None = None
+    highest_values: np.ndarray | None = None
 
     @property
     def iqm(self) -> float:
@@ -60,8 +66,8 @@ class Progress:
 
     def row(self) -> dict[str, Any]:
         """Return the progress as one line of `metrics.jsonl`."""
-        columns, largest = self.metrics._asdict().items(), self.largest_values
-        bounds = {} if largest is None else {"largest_values": np.asarray(largest, np.float64).tolist()}
+        columns = self.metrics._asdict().items()
+        bounds = {name: getattr(self, name) for name in BOUNDS if getattr(self, name) is not None}
         return {
             "steps": self.steps,
             "seconds": round(self.seconds, 3),
@@ -71,7 +77,7 @@ class Progress:
             "without_return": self.without_return,
             "diverged": self.diverged,
             "stopped": self.stopped,
-            **bounds,
+            **{name: np.asarray(bound, np.float64).tolist() for name, bound in bounds.items()},
             "agents": {name: np.asarray(column, np.float64).tolist() for name, column in columns},
         }
 
@@ -83,11 +89,10 @@ class Progress:
         names = ["steps", "seconds", "steps_per_second"]
         _, *speed = numbers_of(where, f"[{', '.join(names)}]", [row.get(name) for name in names], 3)
         lists = [agents_of(where, row, name, num_agents) for name in ("diverged", "stopped")]
-        largest = row.get("largest_values")
-        if largest is not None:
-            largest = numbers_of(where, "largest_values", largest, num_agents)
+        written = [name for name in BOUNDS if row.get(name) is not None]
+        bounds = {name: numbers_of(where, name, row[name], num_agents) for name in written}
         returns = updated_returns(metrics, np.full(num_agents, np.nan))
-        return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists, largest)
+        return cls(steps_of(where, row), *map(float, speed), returns, metrics, *lists, **bounds)
 
     def after(self, before: np.ndarray) -> "Progress":
         """Return the progress with the returns `[N]` before the segment filled in."""

@@ -40,6 +40,10 @@ class ConstrainedTableAgent(TableAgent):
         """Return infinity: prices know no bound."""
         return jnp.float32(jnp.inf)
 
+    def highest_value(self, hparams: Hparams, largest_return: jax.Array) -> jax.Array:
+        """Return infinity: prices know no bound."""
+        return jnp.float32(jnp.inf)
+
     def learn(
         self,
         key: jax.Array,

@@ -190,6 +190,23 @@ class DeepAgent(Agent):
             return largest
         return jnp.maximum(largest, jnp.abs(hparams.initial_value))
 
+    def highest_value(self, hparams: Hparams, largest_return: jax.Array) -> jax.Array:
+        """Bound the value of any action from above.
+
+        `max(largest return, 1) + bonus / (1 - discount)`, or `initial_value` if that is more: a network
+        begins anywhere near zero. Infinity with budgets, as prices know no bound, and with logged data,
+        which may be of another environment.
+        """
+        if self.update.multipliers is not None or self.source.max_abs_reward:
+            return jnp.float32(jnp.inf)
+        highest = jnp.maximum(largest_return, 1.0)
+        if hasattr(self.update.rule, "largest_bonus"):
+            bonus = self.update.rule.largest_bonus(hparams, self.q_function.num_actions)
+            highest += bonus / (1.0 - hparams.discount)
+        if "initial_value" not in hparams:
+            return highest
+        return jnp.maximum(highest, hparams.initial_value)
+
     def _before(self, inputs: PolicyInput) -> PyTree:
         """Return what the network carries, anew where an episode begins."""
         if not self.q_function.recurrent_size:

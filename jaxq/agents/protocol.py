@@ -207,6 +207,10 @@ class Agent(Protocol):
         """Bound the absolute value of any action, `[]`, from the largest absolute reward seen."""
         return jnp.float32(jnp.inf)
 
+    def highest_value(self, hparams: Hparams, largest_return: jax.Array) -> jax.Array:
+        """Bound the value of any action from above, `[]`, where no policy can expect a larger return."""
+        return jnp.float32(jnp.inf)
+
 
 def inherited(learner: PyTree, donor: PyTree) -> PyTree:
     """Return a learner's state with what a donor has learned, by its own `inherit` if it has one."""

@@ -127,6 +127,10 @@ class TableAgent(Agent):
         largest = jnp.maximum(max_abs_reward, 1.0) / (1.0 - hparams.discount)
         return jnp.maximum(largest, jnp.abs(hparams.initial_value))
 
+    def highest_value(self, hparams: Hparams, largest_return: jax.Array) -> jax.Array:
+        """Bound the value of any action from above: `max(largest return, initial_value, 1)`."""
+        return jnp.maximum(jnp.maximum(largest_return, hparams.initial_value), 1.0)
+
     def learn(
         self,
         key: jax.Array,

@@ -28,6 +28,7 @@ from jaxq.experiment.display import ConsoleLogger, Display, evaluation_tables, w
 from jaxq.experiment.distributed import broadcast_from_primary, gathered, is_primary
 from jaxq.experiment.evaluating import Evaluated, evaluate
 from jaxq.experiment.halving import Halving
+from jaxq.experiment.highest_values import HighestValues
 from jaxq.experiment.impossible_values import DivergenceError, DivergenceMonitor, ValueMonitor
 from jaxq.experiment.plan import check_steps_done, describe, prepare
 from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, stop_requests, train
@@ -175,7 +176,7 @@ class Experiment:
 
             users, display = UserCallbacks(self._callbacks), Display(log.console, self.config)
             checkpointer = Checkpointer(checkpoints, log.warn, request, users)
-            callbacks = [DivergenceMonitor(run.population), Halving()]
+            callbacks = [DivergenceMonitor(run.population), Halving(), HighestValues()]
             if is_primary():
                 callbacks += [MetricsWriter(self.directory), ValueMonitor(log.warn)]
                 callbacks += [self._trackers, display]

@@ -1,4 +1,7 @@
-"""Values that nothing can be worth, as `|Q| <= max|r| / (1 - discount)`: overestimation, divergence."""
+"""Values that nothing can be worth, as `|Q| <= max|r| / (1 - discount)`: overestimation, divergence.
+
+Overestimation is measured against less where more is known of the environment; see `highest_values`.
+"""
 
 import dataclasses
 from collections.abc import Callable
@@ -25,12 +28,16 @@ WARNING_MARGIN = 1.1
 """How many times the largest possible value a mean must be before it is told of, as means waver."""
 
 
-def impossible(q_values: np.ndarray, largest_values: np.ndarray) -> np.ndarray:
+def impossible(
+    q_values: np.ndarray, largest_values: np.ndarray, highest_values: np.ndarray | None = None
+) -> np.ndarray:
     """Return which agents have mean values above any possible return.
 
     Args:
         q_values: Mean value of the actions that each agent learned from, `[N]`; NaN for none.
-        largest_values: The largest that there can be, `[N]`; NaN or infinity where nothing bounds it.
+        largest_values: The largest absolute value that there can be, `[N]`; NaN or infinity where
+            nothing bounds it.
+        highest_values: The largest value in this environment, `[N]`, likewise; `None` if not known.
 
     Returns:
         Numbers of the agents.
@@ -39,21 +46,34 @@ def impossible(q_values: np.ndarray, largest_values: np.ndarray) -> np.ndarray:
         >>> impossible(np.array([19.1, 0.5]), np.array([1.1, 1.1])).tolist()
         [0]
     """
-    return np.flatnonzero(np.abs(q_values) > WARNING_MARGIN * largest_values)
+    limits = _limits(q_values, largest_values, highest_values)
+    return np.flatnonzero(np.abs(q_values) > WARNING_MARGIN * limits)
 
 
-def warning(q_values: np.ndarray, largest_values: np.ndarray) -> str | None:
+def warning(
+    q_values: np.ndarray, largest_values: np.ndarray, highest_values: np.ndarray | None = None
+) -> str | None:
     """Say how far the worst agent is above what is possible, if any is; arguments as above."""
-    agents = impossible(q_values, largest_values)
+    agents = impossible(q_values, largest_values, highest_values)
     if not agents.size:
         return None
-    worst = agents[np.argmax(np.abs(q_values[agents]) / largest_values[agents])]
+    limits = _limits(q_values, largest_values, highest_values)
+    worst = agents[np.argmax(np.abs(q_values[agents]) / limits[agents])]
+    by_reward = limits[worst] == largest_values[worst]
+    reason = "by the largest reward seen and the discount" if by_reward else "in this environment"
     which = f"agent {worst}; {agents.size} of {q_values.size} agents"
     return (
-        f"mean Q {q_values[worst]:.4g} where at most {largest_values[worst]:.4g} is possible by the "
-        f"largest reward seen and the discount ({which}): "
+        f"mean Q {q_values[worst]:.4g} where at most {limits[worst]:.4g} is possible {reason} "
+        f"({which}): "
         "values are overestimated; try double=true, a smaller learning_rate or a slower target"
     )
+
+
+def _limits(q: np.ndarray, largest: np.ndarray, highest: np.ndarray | None) -> np.ndarray:
+    """Return the limits of the absolute values, `[N]`: below zero what is known of rewards alone."""
+    if highest is None:
+        return largest
+    return np.where(q > 0, np.fmin(largest, highest), largest)
 
 
 class ValueMonitor(Callback):
@@ -71,7 +91,8 @@ class ValueMonitor(Callback):
         """Warn if values are too large for the first time."""
         if self._warned or progress.largest_values is None:
             return
-        said = warning(progress.metrics.q_value, progress.largest_values)
+        q_values, largest = progress.metrics.q_value, progress.largest_values
+        said = warning(q_values, largest, progress.highest_values)
         if said is not None:
             self._warned = True
             self._warn(f"after {progress.steps:,} steps {said}")

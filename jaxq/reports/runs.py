@@ -182,7 +182,8 @@ def _read(path: Path) -> Run:
             f"at the first point, {without[-1]} at the last."
         )
     if recorded.rows and recorded.rows[-1].largest_values is not None:
-        said = warning(recorded.rows[-1].metrics.q_value, recorded.rows[-1].largest_values)
+        last = recorded.rows[-1]
+        said = warning(last.metrics.q_value, last.largest_values, last.highest_values)
         notes += [f"At the end of training {said}."] if said else []
     name = printable(path.resolve().name or str(path))[:LONGEST]
     costs = None if evaluation is None else evaluation.costs
