@@ -5,11 +5,14 @@ import shutil
 
 import numpy as np
 import pytest
+import worlds
 
 import jaxq
 from jaxq.cli import main
 from jaxq.view import run_data, view_page
 from jaxq.view.episodes import Episodes
+
+NONE = "\N{EN DASH}"
 
 
 def trained(path, *arguments, **keywords):
@@ -30,6 +33,19 @@ def catch_run(tmp_path_factory):
     keywords = {"hidden_sizes": (8,), "batch_size": 8, "learning_starts": 64, "buffer_size": 500}
     settings = {"agents": 14, "steps": 600, "segments": 2, "keywords": keywords}
     return trained(path, "Catch-bsuite", "dqn", **settings)
+
+
+@pytest.fixture(scope="module")
+def maze_run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("view") / "maze"
+    words = "train worlds:maze --algorithm q_learning --agents 2 --steps 4000 --segments 2"
+    assert main([*words.split(), "--out", str(path)]) == 0
+    return path
+
+
+@pytest.fixture(scope="module")
+def maze(maze_run):
+    return run_data(maze_run, trust_imports=True)
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +101,18 @@ def test_values_of_a_grid_are_the_agents_and_the_exact_ones(grid, grid_run):
     )
     exact = jaxq.value_iteration(agent.env, discount=float(agent.hparams.discount))
     np.testing.assert_allclose(table["exact"][str(best)], exact[:, order], rtol=1e-4, atol=1e-9)
+
+
+def test_what_is_not_legal_has_no_value(maze):
+    table = maze["table"]
+    assert table["world"]["actions"] == ["up", "right", "down", "left"]
+    legal = worlds.maze().legal[:, [arrow["column"] for arrow in table["world"]["arrows"]]]
+    assert legal[0].tolist() == [False, True, True, False]
+    for agent in map(str, maze["ranked"]):
+        for values in (table["agents"][agent], table["exact"][agent]):
+            assert [[value is not None for value in row] for row in values] == legal.tolist()
+        # Of the start, right is better than down, which leads away from the goal.
+        assert max(value for value in table["agents"][agent][0] if value is not None) < 0
 
 
 def test_agents_are_ranked_and_their_leaves_told(grid):
@@ -168,6 +196,25 @@ def test_the_heat_map_is_sorted(opened, grid):
     shown = [float(text) for text in page.locator("#states td:nth-child(6)").all_inner_texts()]
     assert shown == sorted(shown, reverse=True)
     assert page.get_attribute("#states th:nth-child(6)", "aria-sort") == "descending"
+
+
+def test_what_is_not_legal_has_no_arrow_and_is_not_the_best(opened, maze):
+    page = opened(view_page(maze))
+    agent = str(maze["ranked"][0])
+    for place, values in (("states", "exact"), ("episode", "agents")):
+        # The wall and the goal have no arrows anyway.
+        illegal = sum(row.count(None) for row in maze["table"][values][agent][:4])
+        assert page.locator(f"#{place} .grid text:text-is('{NONE}')").count() == illegal
+        assert page.locator(f"#{place} .grid path[fill=none]").count() == illegal
+        assert page.locator(f"#{place} .grid path.greedy").count() == 4
+        assert page.locator(f"#{place} .grid path.greedy[fill=none]").count() == 0
+    start = page.locator("#states tbody tr >> nth=0").locator("td").all_inner_texts()
+    assert [text == NONE for text in start] == [True, False, False, True, False, False]
+    assert start[4] == start[1]  # the best is to go right
+    page.click("#states >> text=up")
+    up = page.locator("#states td:nth-child(2)").all_inner_texts()
+    assert [text == NONE for text in up] == [False] * 3 + [True] * 3
+    assert float(page.inner_text("#states .status strong")) < 0.5
 
 
 def test_names_with_html_are_text_in_the_browser(opened, catch):

@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from flax import struct
 from gymnax.environments import environment, spaces
 
+import jaxq
+
 
 @struct.dataclass
 class State(environment.EnvState):
@@ -165,3 +167,8 @@ class Probes(World):
 
     def _pick(self, function: Any, params: ProbeParams) -> Any:
         return jax.lax.switch(params.world, [lambda w=w: function(w) for w in PROBES])
+
+
+def maze() -> Any:
+    """Six cells around a wall, -1 a step: what is not legal would look best, as it stays at 0."""
+    return jaxq.envs.from_map(["S..", ".#G"], step_reward=-1.0, legal_moves_only=True, name="maze")

@@ -28,8 +28,8 @@ def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any
         agents: Numbers of those to show.
 
     Returns:
-        The world, each agent's values, and the exact Q* of its discount; `None` where states cannot be
-        counted or are too many to look at.
+        The world, each agent's values, and the exact Q* of its discount, null of actions that are not
+        legal; `None` where states cannot be counted or are too many to look at.
     """
     env = population.trainer.env
     small = isinstance(env, TableEnvironment) and env.num_states <= MOST_STATES
@@ -44,7 +44,9 @@ def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any
     }
 
     def rows(q: np.ndarray) -> list[list[float | None]]:
-        return [numbers(row) for row in q[:, order]]
+        # What an illegal action would be worth is nothing that an agent learns, or could take.
+        legal = q if env.legal is None else np.where(env.legal, q, -np.inf)
+        return [numbers(row) for row in legal[:, order]]
 
     return {
         "world": world,

@@ -89,13 +89,14 @@ export class Grid {
     this.cells.forEach(({ group, arrows }, s) => {
       if (!arrows.length) return;
       const best = greedyAction(q, s, this.actions);
-      const known = this.world.actions.some((_, a) => q[s * this.actions + a] !== 0);
+      const known = this.world.actions.some((_, a) => q[s * this.actions + a]);
       arrows.forEach(({ kite, text }, a) => {
         const value = q[s * this.actions + a];
-        kite.setAttribute("fill", colour(value / scale));
+        // An action that is not legal has no value, and no arrow.
+        kite.setAttribute("fill", value == null ? "none" : colour(value / scale));
         kite.setAttribute("class", known && a === best ? "greedy" : "");
         text.setAttribute("class", known && a === best ? "greedy" : "");
-        text.setAttribute("fill", inkOn(value / scale));
+        text.setAttribute("fill", value == null ? "currentColor" : inkOn(value / scale));
         if (text.textContent !== short(value)) text.textContent = short(value);
       });
       const place = `row ${Math.floor(s / this.world.columns) + 1}, column ${(s % this.world.columns) + 1}`;

@@ -32,13 +32,21 @@ export function inkOn(value) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
 }
 
+/** The highest of the values that there are, null where there are none. */
+export function highest(values) {
+  const known = values.filter((value) => value != null);
+  return known.length ? Math.max(...known) : null;
+}
+
 /** Two decimals without the zero before the point, fewer of large numbers, with a true minus. */
 export function short(value) {
+  if (value == null) return "–";
   const size = Math.abs(value);
   const text = size.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0).replace(/^0\./, ".");
   return (value <= -0.005 ? "−" : "") + text;
 }
 
 export function long(value, digits = 4) {
+  if (value == null) return "–";
   return (value < 0 ? "−" : "") + Math.abs(value).toFixed(digits);
 }

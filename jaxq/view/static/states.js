@@ -3,7 +3,7 @@
 import { byId, make } from "./dom.js";
 import { Grid } from "./grid.js";
 import { readable } from "./plot.js";
-import { colour, inkOn } from "./scale.js";
+import { colour, highest, inkOn } from "./scale.js";
 
 export function statesView(data) {
   const { exact, agents, world } = data.table;
@@ -13,17 +13,19 @@ export function statesView(data) {
   let current = null;
   const grid = world && new Grid(world, "Exact Q-values of the optimal policy");
   const body = make("tbody");
-  const rows = () => agents[current].map((q, s) => [s, ...q, Math.max(...q), Math.max(...q.map((value, a) => Math.abs(value - exact[current][s][a])))]);
+  // Actions that are not legal have no value, here and there.
+  const distances = (q, best) => q.map((value, a) => (value == null || best[a] == null ? null : Math.abs(value - best[a])));
+  const rows = () => agents[current].map((q, s) => [s, ...q, highest(q), highest(distances(q, exact[current][s]))]);
+  const missing = (a, b) => (a == null) - (b == null);
   function draw() {
     const all = rows();
     const largest = Math.max(...all.flatMap((row) => row.slice(1, -1).map(Math.abs))) || 1;
-    all.sort((a, b) => (falling ? b[sorted] - a[sorted] : a[sorted] - b[sorted]));
+    all.sort((a, b) => missing(a[sorted], b[sorted]) || (falling ? b[sorted] - a[sorted] : a[sorted] - b[sorted]));
     body.replaceChildren(...all.map((row) => make("tr", {}, ...row.map((value, i) => {
       if (i === 0) return make("th", { scope: "row" }, String(value));
       const heat = i <= actions.length;
-      const cell = make("td", { class: "n" }, readable(value));
-      if (heat) {
-        cell.className = "n heat";
+      const cell = make("td", { class: heat ? "n heat" : "n" }, value == null ? "–" : readable(value));
+      if (heat && value != null) {
         cell.style.setProperty("background", colour(value / largest));
         cell.style.setProperty("color", inkOn(value / largest));
       }
@@ -50,7 +52,7 @@ export function statesView(data) {
     current = agent;
     const values = exact[agent].flat();
     grid?.show(values, Math.max(...values.map(Math.abs)) || 1);
-    const largest = Math.max(...rows().map((row) => row.at(-1)));
+    const largest = highest(rows().map((row) => row.at(-1)));
     away.replaceChildren("Largest distance to the exact Q*: ", make("strong", {}, readable(largest)), `, discount ${readable(data.agents[agent].discount)}.`);
     draw();
   };

@@ -6,9 +6,13 @@ export function maxOf(q, state, actions) {
   return best;
 }
 
+/** The first of the best actions; what has no value, as it is not legal, is none of them. */
 export function greedyAction(q, state, actions) {
-  let best = 0;
-  for (let a = 1; a < actions; a++) if (q[state * actions + a] > q[state * actions + best]) best = a;
+  let [best, most] = [0, -Infinity];
+  for (let a = 0; a < actions; a++) {
+    const value = q[state * actions + a];
+    if (value != null && value > most) [best, most] = [a, value];
+  }
   return best;
 }
 
