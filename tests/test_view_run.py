@@ -11,6 +11,7 @@ import jaxq
 from jaxq.cli import main
 from jaxq.view import run_data, view_page
 from jaxq.view.episodes import Episodes
+from jaxq.view.tables import notes_on_states
 
 NONE = "\N{EN DASH}"
 
@@ -152,6 +153,32 @@ def test_a_run_without_a_checkpoint_shows_its_curves(grid_run, tmp_path):
     assert len(data["curves"]["steps"]) == 4
     assert any("checkpoint" in note for note in data["notes"])
     assert "still training" in view_page(data)
+
+
+def without_drawing():
+    """Two states, as arrays."""
+    return jaxq.envs.from_table(np.ones((2, 3, 2)) / 2, rewards=np.eye(2, 3), name="pair")
+
+
+@pytest.mark.parametrize(
+    ("env", "told"),
+    [
+        (lambda: jaxq.envs.make("FrozenLake-v1"), []),
+        (without_drawing, ["No grid to draw: the values of all states are listed."]),
+        (
+            lambda: jaxq.envs.from_map(["S" + "." * 599, "." * 599 + "G"]),
+            ["1,200 states are too many to list, more than 600: values are those along episodes."],
+        ),
+    ],
+)
+def test_what_is_not_shown_of_states_is_told(env, told):
+    assert notes_on_states(jaxq.Trainer(env(), jaxq.q_learning())) == told
+
+
+def test_states_that_cannot_be_counted_are_told(catch, grid):
+    assert catch["table"] is None
+    assert catch["notes"][-1].startswith("States that cannot be counted are not listed")
+    assert not any("states" in note.lower() for note in grid["notes"])
 
 
 @pytest.mark.parametrize("run", ["grid", "catch"])

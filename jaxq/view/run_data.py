@@ -18,7 +18,7 @@ from jaxq.trained.loading import LoadedPopulation, load_population
 from jaxq.view.episodes import Episodes, Player
 from jaxq.view.numbers import evenly, number, numbers
 from jaxq.view.replays import replay_data
-from jaxq.view.tables import table_data
+from jaxq.view.tables import notes_on_states, table_data
 
 PLAYED_AGENTS = 12
 """Agents that the page can play; of more, those spread evenly from the best to the worst."""
@@ -56,7 +56,7 @@ def run_data(directory: Path, trust_imports: bool = False) -> dict[str, Any]:
     chosen = _spread_over(scores)
     table = table_data(population, chosen)
     return {
-        **_described(run, scores, population.warnings),
+        **_described(run, scores, [*population.warnings, *notes_on_states(population.trainer)]),
         "steps": population.steps,
         "leaves": _leaves(population),
         "actions": _action_names(population, table),

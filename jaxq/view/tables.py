@@ -8,6 +8,7 @@ import numpy as np
 
 import jaxq
 from jaxq.agents.protocol import first_input
+from jaxq.engine import Trainer
 from jaxq.envs.table import TableEnvironment
 from jaxq.hparams import leaves_of
 from jaxq.precision import in_32_bits
@@ -32,8 +33,7 @@ def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any
         legal; `None` where states cannot be counted or are too many to look at.
     """
     env = population.trainer.env
-    small = isinstance(env, TableEnvironment) and env.num_states <= MOST_STATES
-    if not small or not has_values(population.trainer):
+    if _not_listed(population.trainer):
         return None
     world = _grid(env)
     order = [action["column"] for action in world["arrows"]] if world else list(range(env.num_actions))
@@ -53,6 +53,36 @@ def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any
         "exact": {str(index): rows(exact[discount]) for index, discount in discounts.items()},
         "agents": {str(index): rows(values) for index, values in _values(population, agents).items()},
     }
+
+
+def notes_on_states(trainer: Trainer) -> list[str]:
+    """Say what of all states the page cannot show, and why.
+
+    Args:
+        trainer: The trainer of the agents.
+
+    Returns:
+        A line where values are not listed, or not drawn; none where there is a map of them.
+    """
+    why = _not_listed(trainer)
+    if why:
+        return [why]
+    return [] if _grid(trainer.env) else ["No grid to draw: the values of all states are listed."]
+
+
+def _not_listed(trainer: Trainer) -> str | None:
+    """Say why the values of all states are not listed; `None` where they are."""
+    env = trainer.env
+    if not has_values(trainer):
+        return "These agents have no action values: their episodes are shown without."
+    if not isinstance(env, TableEnvironment):
+        return "States that cannot be counted are not listed: values are those along episodes."
+    if env.num_states > MOST_STATES:
+        return (
+            f"{env.num_states:,} states are too many to list, more than {MOST_STATES}: "
+            "values are those along episodes."
+        )
+    return None
 
 
 def _discount(population: LoadedPopulation, index: int) -> float:
