@@ -274,6 +274,24 @@ def test_the_command_line_writes_the_page(catch_run, tmp_path, capsys):
     assert json.loads(data)["environment"] == "Catch-bsuite"
 
 
+def test_of_a_sweep_the_groups_are_named(tmp_path, capsys):
+    sweep = tmp_path / "a sweep"
+    words = "train FrozenLake-v1 --agents 2 --steps 200 --sweep algorithm=q_learning,sarsa"
+    assert main([*words.split(), "--out", str(sweep)]) == 0
+    capsys.readouterr()
+    assert main(["view", str(sweep), "--no-open"]) == 2
+    error = capsys.readouterr().err
+    assert "are algorithm=q_learning, algorithm=sarsa;" in error
+    assert f"jaxq view '{sweep}/algorithm=q_learning'" in error
+    assert error.count("\n") == 1
+    shutil.rmtree(sweep / "algorithm=q_learning")
+    with pytest.raises(jaxq.InputError, match=r"with results are algorithm=sarsa;"):
+        run_data(sweep)
+    shutil.rmtree(sweep / "algorithm=sarsa")
+    with pytest.raises(jaxq.InputError, match="holds no results yet, of 2 groups"):
+        run_data(sweep)
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [(["{run}", "--lesson"], "a run directory or --lesson"), (["{run}/none"], "is no directory")],

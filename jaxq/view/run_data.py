@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from jaxq.checks import InputValueError
 from jaxq.envs import LoggedEnvironment
+from jaxq.experiment.directory import is_sweep, with_runs
 from jaxq.hparams import leaves_of
 from jaxq.reports.drawings import painter
 from jaxq.reports.runs import Run, read_run
@@ -26,6 +28,8 @@ EPISODES, MAX_STEPS, FRAMES = 8, 500, 100
 POINTS = 300
 """Points of a scatter plot or values of a histogram, for each agent."""
 MOST_CURVES, MOST_SEGMENTS = 64, 200
+MOST_NAMED = 8
+"""Groups of a sweep that a message names."""
 FRAME_BYTES = 2_500_000
 REPLAY_BYTES = 256 * 2**20
 
@@ -41,8 +45,9 @@ def run_data(directory: Path, trust_imports: bool = False) -> dict[str, Any]:
         Numbers, lists and texts, as JSON has them.
 
     Raises:
-        InputValueError: If it is no run directory, or holds nothing yet.
+        InputValueError: If it is no run directory, holds a sweep of several runs, or nothing yet.
     """
+    _check_no_sweep(directory)
     run = read_run(directory)
     try:
         population = load_population(directory, trust_imports=trust_imports, replay_bytes=REPLAY_BYTES)
@@ -66,6 +71,19 @@ def run_data(directory: Path, trust_imports: bool = False) -> dict[str, Any]:
         "table": table,
         "replays": replay_data(population, chosen),
     }
+
+
+def _check_no_sweep(directory: Path) -> None:
+    """Name the groups of a sweep, each of which has a page of its own."""
+    if not is_sweep(directory):
+        return
+    ready = [path for path, _ in with_runs([directory])]
+    names = [path.name for path in ready[:MOST_NAMED]]
+    more = f" and {len(ready) - MOST_NAMED} more" if len(ready) > MOST_NAMED else ""
+    raise InputValueError(
+        f"{directory} holds a sweep of several runs, and a page shows one; its groups with results are "
+        f"{', '.join(names)}{more}; for example: jaxq view {shlex.quote(str(ready[0]))}"
+    )
 
 
 def _described(run: Run, scores: np.ndarray, warnings: list[str]) -> dict[str, Any]:
