@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { forward, gradientStep, oneHot, unpack, valuesOf } from "../jaxq/view/static/network.js";
-import { colour, inkOn, long, short } from "../jaxq/view/static/scale.js";
-import { TableAgent, bellman, distance, solve } from "../jaxq/view/static/table.js";
+import { colour, highest, inkOn, long, short } from "../jaxq/view/static/scale.js";
+import { TableAgent, bellman, distance, greedyAction, solve } from "../jaxq/view/static/table.js";
 
 const { world, qStar, table, dqn } = JSON.parse(readFileSync(process.env.JAXQ_LESSON, "utf8"));
 const actions = world.actions.length;
@@ -57,6 +57,15 @@ test("a gradient step is the slope of the loss, by finite differences", () => {
       close((loss(nudged) - loss(layers)) / 1e-6, slope, 1e-5);
     }
   });
+});
+
+test("an action without a value is not legal, and never the best", () => {
+  assert.equal(greedyAction([null, -2, -1, null], 0, 4), 2);
+  assert.equal(greedyAction([0, 0, null, -3], 1, 2), 1);
+  assert.equal(highest([null, -2, -1]), -1);
+  assert.equal(highest([null]), null);
+  assert.equal(short(null), "–");
+  assert.equal(long(null), "–");
 });
 
 test("numbers and colours are readable", () => {
