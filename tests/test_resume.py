@@ -27,7 +27,7 @@ from jaxq.experiment.plan import describe, prepare
 from jaxq.progress import Progress
 from jaxq.storage.stored_arrays import DamagedError, read_manifest
 
-KILLS = 20
+KILLS = 10
 WORDS = (
     "train CartPole-v1 --agents 2 --steps 4000 --segments 100 --checkpoint-segments 1 "
     "--set hidden_sizes=8 num_envs=4 learning_starts=200 train_interval=4 batch_size=8"
