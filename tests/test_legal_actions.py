@@ -137,7 +137,6 @@ DEEP = {
 
 
 @pytest.mark.learning
-@pytest.mark.optimized
 @pytest.mark.parametrize("name", DEEP)
 def test_a_network_learns_the_values_of_legal_actions(env, name):
     keywords = {

@@ -58,10 +58,28 @@ RECIPES = {
     "r2d2": {"recurrent_size": 16, "batch_size": 16, "sequence_length": 6, "burn_in": 2},
 }
 
-pytestmark = [pytest.mark.learning, pytest.mark.optimized]
+HEAVY = {
+    "c51",
+    "qr_dqn",
+    "iqn",
+    "rainbow",
+    "r2d2",
+    "bootstrapped_dqn",
+    "dqn, a mix",
+    "Munchausen IQN",
+    "ensemble of distributions",
+    "recurrent quantiles",
+}
+"""Those that run longer with few optimizations than it takes to compile them with all."""
+
+pytestmark = pytest.mark.learning
 
 
-@pytest.fixture(scope="module", params=CASES)
+def case(name):
+    return pytest.param(name, marks=[pytest.mark.optimized] if name in HEAVY else [])
+
+
+@pytest.fixture(scope="module", params=map(case, CASES))
 def values(request):
     """Train one agent in each world, and return its values as a function of world and observations."""
     name, keywords = CASES[request.param]
