@@ -54,18 +54,17 @@ def warning(
     q_values: np.ndarray, largest_values: np.ndarray, highest_values: np.ndarray | None = None
 ) -> str | None:
     """Say how far the worst agent is above what is possible, if any is; arguments as above."""
-    agents = impossible(q_values, largest_values, highest_values)
+    limits = _limits(q_values, largest_values, highest_values)
+    agents = impossible(q_values, limits)
     if not agents.size:
         return None
-    limits = _limits(q_values, largest_values, highest_values)
     worst = agents[np.argmax(np.abs(q_values[agents]) / limits[agents])]
     by_reward = limits[worst] == largest_values[worst]
     reason = "by the largest reward seen and the discount" if by_reward else "in this environment"
     which = f"agent {worst}; {agents.size} of {q_values.size} agents"
     return (
         f"mean Q {q_values[worst]:.4g} where at most {limits[worst]:.4g} is possible {reason} "
-        f"({which}): "
-        "values are overestimated; try double=true, a smaller learning_rate or a slower target"
+        f"({which}): values are overestimated; try double=true, a smaller learning_rate or a slower target"
     )
 
 
