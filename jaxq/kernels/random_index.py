@@ -34,7 +34,7 @@ def random_index(key: jax.Array, size: int, bound: jax.Array) -> jax.Array:
     crossed = x_low * y_high, x_high * y_low
     carried = (x_low * y_low >> half) + (crossed[0] & low_bits) + (crossed[1] & low_bits)
     upper = x_high * y_high + (crossed[0] >> half) + (crossed[1] >> half) + (carried >> half)
-    # Each array that is read there would work it out again.
+    # Each gather that reads by them would work them out again.
     return materialized(upper.astype(jnp.int32))
 
 
