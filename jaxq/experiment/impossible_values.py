@@ -64,7 +64,8 @@ def warning(
     which = f"agent {worst}; {agents.size} of {q_values.size} agents"
     return (
         f"mean Q {q_values[worst]:.4g} where at most {limits[worst]:.4g} is possible {reason} "
-        f"({which}): values are overestimated; try double=true, a smaller learning_rate or a slower target"
+        f"({which}): "
+        "values are overestimated; try double=true, a smaller learning_rate or a slower target"
     )
 
 
