@@ -1,3 +1,4 @@
+import atexit
 import gc
 import importlib.util
 import os
@@ -11,13 +12,19 @@ import pytest
 
 import jaxq
 
+CACHE = "JAXQ_TESTS_CACHE"
+"""Names the directory of compiled programs for the processes that share the work."""
+
 # Tracing makes many small objects that stay; looking through them again and again takes a while.
 gc.set_threshold(100_000, 50, 100)
 # One CPU device per core, as the command line has it, so that populations are really spread.
 jaxq.use_all_cores()
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# Several tests compile the same program; a session compiles it once.
-jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="jaxq-tests-"))
+# Several tests compile the same program; a session compiles it once, in whichever of its processes.
+if CACHE not in os.environ:
+    os.environ[CACHE] = tempfile.mkdtemp(prefix="jaxq-tests-")
+    atexit.register(shutil.rmtree, os.environ[CACHE], ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", os.environ[CACHE])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 with warnings.catch_warnings():

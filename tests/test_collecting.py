@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from test_legal_actions import chain
+from worlds import chain
 
 import jaxq
 

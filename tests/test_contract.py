@@ -1,10 +1,14 @@
-"""What every recipe promises, whatever it learns and however."""
+"""What every recipe promises, whatever it learns and however.
+
+Most are held to it in a world where half of the actions are illegal, and pay best.
+"""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from worlds import chain
 
 import jaxq
 from jaxq.agents import ALGORITHMS, TABULAR
@@ -14,10 +18,18 @@ CASES = {
     **{name: (name, {}) for name in ALGORITHMS},
     "dqn, 3 environments, a step per 2": ("dqn", {"num_envs": 3, "train_interval": 2}),
     "dqn, a mix": ("dqn", {"dueling": True, "prioritized": True, "n_step": 3, "value": "quantile"}),
+    "dqn, boltzmann": ("dqn", {"exploration": "boltzmann"}),
     "dqn, ucb": ("dqn", {"exploration": "ucb", "count_bits": 6}),
+    "ensemble with UCB": ("bootstrapped_dqn", {"exploration": "ucb", "ensemble_size": 3}),
+    "q_learning, boltzmann": ("q_learning", {"exploration": "boltzmann"}),
     "q_learning, ucb": ("q_learning", {"exploration": "ucb"}),
     "sarsa, boltzmann, 3 environments": ("sarsa", {"exploration": "boltzmann", "num_envs": 3}),
     "double expected Sarsa": ("expected_sarsa", {"double": True, "epsilon_schedule": "exponential"}),
+}
+# In worlds without masks, of numbers and of states.
+UNMASKED = {
+    **dict.fromkeys(["dqn, 3 environments, a step per 2", "dqn, a mix"], "CartPole-v1"),
+    **dict.fromkeys(["sarsa, boltzmann, 3 environments", "double expected Sarsa"], "FrozenLake-misc"),
 }
 SMALL = {
     "pqn": {"buffer_size": 40, "batch_size": 20, "train_interval": 10, "learning_starts": 0}
@@ -50,12 +62,17 @@ def agent(outputs, i):
 
 
 @pytest.fixture(scope="module", params=CASES)
-def trainer(request, cartpole, small):
+def trainer(request, small):
     name, keywords = CASES[request.param]
-    if name in TABULAR:
-        lake = jaxq.envs.make("FrozenLake-misc")
-        return jaxq.Trainer(lake, ALGORITHMS[name](**keywords))
-    return jaxq.Trainer(cartpole, ALGORITHMS[name](**small(**SMALL.get(name, {})) | keywords))
+    masked = request.param not in UNMASKED
+    env = chain() if masked else jaxq.envs.make(UNMASKED[request.param])
+    recipe = ALGORITHMS[name]
+    if masked:
+        # Half of the actions are random, and an untried one looks best.
+        keywords = {"epsilon_start": 0.5, "epsilon_end": 0.5, **keywords}
+        keywords |= {"initial_value": 30.0} if "initial_value" in recipe().hparams else {}
+    sizes = {} if name in TABULAR else small(**SMALL.get(name, {}))
+    return jaxq.Trainer(env, recipe(**sizes | keywords))
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +185,16 @@ def test_metrics_are_finite_and_per_agent(trained):
         assert leaf.dtype == np.float32, name
         assert np.isfinite(leaf).all(), name
     assert (metrics.episodes > 0).all()
+
+
+def test_no_illegal_action_is_taken(trainer, population, trained):
+    if not trainer.env.has_legal_actions:
+        pytest.skip("all actions are legal")
+    state, _ = trained
+    # What is illegal pays 10.
+    assert state.actors.max_abs_reward.max() <= 1
+    returns = population.evaluate(state, jax.random.key(1), num_episodes=6)
+    assert ((returns == 0) | (returns == 1)).all()
 
 
 def test_evaluation_plays_whole_episodes(population, trained):

@@ -1,4 +1,7 @@
-"""Legal actions: no recipe takes an illegal one, explores by one, or bootstraps from one."""
+"""Legal actions: no recipe explores by an illegal one or bootstraps from one.
+
+That none is taken is a part of every recipe's contract; see `test_contract`.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -6,31 +9,16 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from replays import ENVS, SPEC, rows_from
-from worlds import World
+from worlds import ACTIONS, BEST_PAID, FORWARD, STATES, STAY, World, chain
 
 import jaxq
-from jaxq.agents import ALGORITHMS, TABULAR
+from jaxq.agents import ALGORITHMS
 from jaxq.agents.protocol import first_input
 from jaxq.checks import InputError
 from jaxq.learning import mask_illegal, mix_uniform, munchausen_bootstrap, td_target, ucb_values
 from jaxq.replay import PrioritizedReplay, SequenceReplay, UniformReplay
 
-GAMMA, STATES, ACTIONS = 0.9, 5, 10
-FORWARD, STAY, BEST_PAID = 0, 3, 9
-
-
-def chain():
-    """Five steps to a prize of 1; in odd states one may stay; all else pays 10 and is illegal."""
-    table, legal = {}, np.zeros((STATES + 1, ACTIONS), bool)
-    for s in range(STATES):
-        last = s == STATES - 1
-        table[s] = {a: [(1.0, STATES, 10.0, True)] for a in range(ACTIONS)}
-        table[s][FORWARD] = [(1.0, s + 1, float(last), last)]
-        table[s][STAY] = [(1.0, s, 0.0, False)]
-        legal[s, FORWARD], legal[s, STAY] = True, s % 2 == 1
-    table[STATES] = {a: [(1.0, STATES, 0.0, True)] for a in range(ACTIONS)}
-    legal[STATES] = True
-    return jaxq.envs.from_table(table, initial=0, legal_actions=legal, max_steps=20, name="chain")
+GAMMA = 0.9
 
 
 @pytest.fixture(scope="module")
@@ -49,39 +37,12 @@ def test_value_iteration_takes_the_best_legal_action(env):
 
 SMALL = {"hidden_sizes": (16,), "num_envs": 4, "batch_size": 16}
 REPLAY = {"buffer_size": 400, "learning_starts": 80, "train_interval": 4}
-CASES = {
-    **{name: (name, {}) for name in ALGORITHMS},
-    "boltzmann": ("dqn", {"exploration": "boltzmann"}),
-    "ucb": ("dqn", {"exploration": "ucb"}),
-    "ensemble with UCB": ("bootstrapped_dqn", {"exploration": "ucb", "ensemble_size": 3}),
-    "table, boltzmann": ("q_learning", {"exploration": "boltzmann"}),
-    "table, ucb": ("q_learning", {"exploration": "ucb"}),
-}
 
 
 def keywords_of(name):
-    if name in TABULAR:
-        return {"num_envs": 4}
     if name == "pqn":
         return {**SMALL, "buffer_size": 64, "train_interval": 4}
     return {**SMALL, **REPLAY, **({"recurrent_size": 8} if name == "r2d2" else {})}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_no_recipe_takes_an_illegal_action(env, case):
-    """An untried action looks best, as values begin at 30; and half of the actions are random."""
-    name, keywords = CASES[case]
-    keywords = {**keywords_of(name), **keywords, "epsilon_start": 0.5, "epsilon_end": 0.5}
-    if "initial_value" in ALGORITHMS[name]().hparams:
-        keywords["initial_value"] = 30.0
-    trainer = jaxq.Trainer(env, ALGORITHMS[name](**keywords))
-    state, metrics = trainer.run(trainer.init(jax.random.key(0)), 400)
-    # What is illegal pays 10.
-    assert state.actors.max_abs_reward.max() <= 1
-    assert metrics.episodes > 0
-    assert np.isfinite(metrics.loss)
-    returns = trainer.evaluate(state, jax.random.key(1), num_episodes=4)
-    assert ((returns == 0) | (returns == 1)).all()
 
 
 TABLES = {

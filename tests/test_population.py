@@ -14,6 +14,12 @@ def trainer(cartpole, small):
     return jaxq.Trainer(cartpole, jaxq.dqn(**small()))
 
 
+@pytest.fixture(scope="module")
+def optimized(cartpole, small):
+    """A trainer for tests that compile with all optimizations; it keeps what it has compiled."""
+    return jaxq.Trainer(cartpole, jaxq.dqn(**small()))
+
+
 def test_a_population_may_differ_in_every_leaf(trainer):
     one = trainer.hparams
     hparams = jax.tree.map(lambda leaf: jnp.stack([leaf * 0.5, leaf * 0.9]), one)
@@ -255,7 +261,7 @@ def test_an_episode_that_does_not_end_is_given_up(small):
 def threaded(monkeypatch, trainer):
     """Make a population that some threads share, whatever the cores of this machine."""
 
-    def make(size, threads=2, **keywords):
+    def make(size, threads=2, trainer=trainer, **keywords):
         monkeypatch.setattr("jaxq.engine.population.default_threads", lambda mesh: threads)
         return jaxq.Population(trainer, size, **keywords)
 
@@ -269,9 +275,9 @@ def equal(one, other):
 
 @pytest.mark.optimized
 @pytest.mark.parametrize(("size", "chunk"), [(2, None), (5, 2), (3, 100)])
-def test_threads_train_the_same_agents(threaded, size, chunk):
-    two = threaded(size, chunk=chunk)
-    one, three = (threaded(size, threads, chunk=two.chunk) for threads in (1, 3))
+def test_threads_train_the_same_agents(threaded, optimized, size, chunk):
+    two = threaded(size, 2, optimized, chunk=chunk)
+    one, three = (threaded(size, threads, optimized, chunk=two.chunk) for threads in (1, 3))
     assert two._spread.workers == min(2, -(-size // two.chunk))
     found = []
     for population in (one, two, three):
@@ -323,9 +329,25 @@ def test_every_core_has_agents_of_its_own_before_a_chunk_has_several(trainer):
 
 
 @pytest.mark.optimized
-def test_a_chunk_reproduces_an_agent_of_a_larger_population(trainer):
-    large, small = jaxq.Population(trainer, 16), jaxq.Population(trainer, 1, chunk=4)
+def test_a_chunk_reproduces_an_agent_of_a_larger_population(optimized):
+    large, small = jaxq.Population(optimized, 16), jaxq.Population(optimized, 1, chunk=4)
     keys = jax.random.split(jax.random.key(0), 16)
     many, _ = large.run(large.init(keys), 100)
     one, _ = small.run(small.init(keys[7:8]), 100)
     jax.tree.map(lambda a, b: assert_array_equal(a[7], b[0]), many.learner, one.learner)
+
+
+def test_populations_of_a_trainer_share_their_programs(trainer, monkeypatch):
+    """Another one of as many chunks for each worker compiles nothing."""
+    first = jaxq.Population(trainer, 2, chunk=2)
+    state, _ = first.run(first.init(jax.random.key(0)), 8)
+    first.evaluate(state, jax.random.key(1), num_episodes=2)
+
+    def fail(*_):
+        raise AssertionError("traced again")
+
+    for name in ("init_agent", "run_agent", "play_agent"):
+        monkeypatch.setattr(trainer, name, fail)
+    second = jaxq.Population(trainer, 1, chunk=2)
+    state, _ = second.run(second.init(jax.random.key(0)), 8)
+    second.evaluate(state, jax.random.key(1), num_episodes=2)

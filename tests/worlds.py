@@ -4,10 +4,15 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import struct
 from gymnax.environments import environment, spaces
 
 import jaxq
+
+STATES, ACTIONS = 5, 10
+FORWARD, STAY, BEST_PAID = 0, 3, 9
+"""Of the chain of legal actions."""
 
 
 @struct.dataclass
@@ -172,3 +177,17 @@ class Probes(World):
 def maze() -> Any:
     """Six cells around a wall, -1 a step: what is not legal would look best, as it stays at 0."""
     return jaxq.envs.from_map(["S..", ".#G"], step_reward=-1.0, legal_moves_only=True, name="maze")
+
+
+def chain():
+    """Five steps to a prize of 1; in odd states one may stay; all else pays 10 and is illegal."""
+    table, legal = {}, np.zeros((STATES + 1, ACTIONS), bool)
+    for s in range(STATES):
+        last = s == STATES - 1
+        table[s] = {a: [(1.0, STATES, 10.0, True)] for a in range(ACTIONS)}
+        table[s][FORWARD] = [(1.0, s + 1, float(last), last)]
+        table[s][STAY] = [(1.0, s, 0.0, False)]
+        legal[s, FORWARD], legal[s, STAY] = True, s % 2 == 1
+    table[STATES] = {a: [(1.0, STATES, 0.0, True)] for a in range(ACTIONS)}
+    legal[STATES] = True
+    return jaxq.envs.from_table(table, initial=0, legal_actions=legal, max_steps=20, name="chain")

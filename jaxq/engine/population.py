@@ -8,8 +8,6 @@ population streaming through it.
 
 import functools
 from collections.abc import Callable
-from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +25,7 @@ from jaxq.engine.devices import (
     restored_mesh,
     saved_mesh,
 )
-from jaxq.engine.evaluation import EpisodeOutcomes, blank_episodes, with_costs
+from jaxq.engine.evaluation import EpisodeOutcomes, with_costs
 from jaxq.engine.memory_use import (
     MemoryUse,
     check_episodes_fit,
@@ -37,7 +35,6 @@ from jaxq.engine.memory_use import (
 from jaxq.engine.segments import run_in_segments
 from jaxq.engine.spreading import Spread, default_chunk, spread_memory
 from jaxq.engine.state import (
-    AGENT_AXES,
     AgentState,
     Metrics,
     check_key,
@@ -45,14 +42,11 @@ from jaxq.engine.state import (
     checked_learner,
     env_params_like,
 )
-from jaxq.engine.totals import blank_metrics
 from jaxq.engine.trainer import Trainer
+from jaxq.engine.walks import AGENTS, walks_of
 from jaxq.hparams import Hparams, validated
 from jaxq.precision import in_32_bits
-from jaxq.types import PyTree, cost_shape
-
-# Where the parts of a population's state are: spread over the devices, but for the clock.
-AGENTS = AgentState(*[P(AXIS)] * 6, steps=P())
+from jaxq.types import PyTree
 
 
 class Population:
@@ -127,11 +121,9 @@ class Population:
             chunk = default_chunk(trainer, self.size, self.mesh, donate)
         self.chunk = checks.whole_number("chunk", chunk)
         self._spread = self._fitting_spread()
-        over_workers = self._spread.over_workers
-        self._init = over_workers(self._init_agents, (P(AXIS),) * 4, AGENTS)
-        self._run = over_workers(
-            self._run_agents, (AGENTS, P()), (AGENTS, P(AXIS)), replaced=0, donate=donate
-        )
+        self._walks = walks_of(trainer, self.chunk)
+        self._init = self._spread.over_workers(self._walks.init)
+        self._run = self._spread.over_workers(self._walks.run, donate)
         self._evaluate: dict[tuple, Callable] = {}
 
     def __reduce__(self) -> tuple:
@@ -277,16 +269,15 @@ class Population:
         self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int, outcomes: bool
     ) -> EpisodeOutcomes:
         check_state(state, self.trainer.template, (self.size,))
-        length = (
+        play = (
             checks.whole_number("num_episodes", num_episodes),
             checks.whole_number("max_steps", max_steps),
+            outcomes,
         )
-        if (length, outcomes) not in self._evaluate:
+        if play not in self._evaluate:
             self.check_episodes(num_episodes)
-            evaluate = partial(self._evaluate_agents, length, outcomes)
-            program = self._spread.over_workers(evaluate, (AGENTS, P(AXIS)), P(AXIS))
-            self._evaluate[length, outcomes] = program
-        return self._evaluate[length, outcomes](state, self._keys(key))
+            self._evaluate[play] = self._spread.over_workers(self._walks.evaluate(*play))
+        return self._evaluate[play](state, self._keys(key))
 
     def check_episodes(self, num_episodes: int) -> None:
         """Check that there is room to evaluate every agent on so many episodes.
@@ -327,44 +318,6 @@ class Population:
         take = jax.jit(_agent, out_shardings=everywhere)
         # Every device has a copy now; that of the first is as good as any.
         return jax.tree.map(lambda leaf: leaf.addressable_data(0), take(state, index))
-
-    def _init_agents(self, chunks: jax.Array, *arguments: Any) -> AgentState:
-        init = jax.vmap(self.trainer.init_agent, out_axes=AGENT_AXES)
-        shapes = jax.eval_shape(init, *arguments)._replace(steps=None)
-        empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        agents = self._spread.walk(
-            chunks, lambda inputs, _: init(*inputs)._replace(steps=None), arguments, empty
-        )
-        return agents._replace(steps=jnp.int32(self.trainer.warmup_steps))
-
-    def _run_agents(
-        self, chunks: jax.Array, agents: AgentState, iterations: jax.Array
-    ) -> tuple[AgentState, Metrics]:
-        steps, count = agents.steps, agents.key.shape[0]
-        run = jax.vmap(self.trainer.run_agent, in_axes=(AGENT_AXES, None), out_axes=(AGENT_AXES, 0))
-
-        def train(_: None, part: tuple[AgentState, Metrics]) -> tuple[AgentState, Metrics]:
-            agents, metrics = run(part[0]._replace(steps=steps), iterations)
-            return agents._replace(steps=None), metrics
-
-        metrics = blank_metrics(cost_shape(self.trainer.env), count)
-        agents, metrics = self._spread.walk(chunks, train, None, (agents._replace(steps=None), metrics))
-        steps = steps + iterations * self.trainer.iteration_steps
-        return agents._replace(steps=steps), metrics
-
-    def _evaluate_agents(
-        self,
-        length: tuple[int, int],
-        outcomes: bool,
-        chunks: jax.Array,
-        agents: AgentState,
-        keys: jax.Array,
-    ) -> EpisodeOutcomes:
-        play = jax.vmap(lambda agent, key: self.trainer.play_agent(agent, key, *length, outcomes))
-        # Playing has no use for the clock, so an agent without one may be mapped over.
-        inputs = (agents._replace(steps=None), keys)
-        empty = blank_episodes(self.trainer.env, (keys.shape[0], length[0]), outcomes)
-        return self._spread.walk(chunks, lambda inputs, _: play(*inputs), inputs, empty)
 
     def _keys(self, key: jax.Array) -> jax.Array:
         typed = jnp.issubdtype(getattr(key, "dtype", jnp.float32), jax.dtypes.prng_key)

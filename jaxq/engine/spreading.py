@@ -11,10 +11,9 @@ from jax.sharding import PartitionSpec as P
 from jaxq import checks
 from jaxq.engine.devices import AXIS, first_device, memory_limit, num_workers
 from jaxq.engine.memory_use import MemoryUse, memory_use, num_bytes
-from jaxq.engine.programs import Program
 from jaxq.engine.threads import Threads, chunks_of, is_spec, map_agents, pad
 from jaxq.engine.trainer import Trainer
-from jaxq.types import PyTree
+from jaxq.engine.walks import Walk
 
 # On CPU a few small agents share the cost of dispatching an operation, while their weights and the
 # optimizer's moments still fit the cache of a core; larger agents run fastest one at a time. Tables
@@ -68,42 +67,23 @@ class Spread:
         """Agents of each worker, those included that fill up its last chunk."""
         return self._share if self.threads is None else self.threads.share
 
-    def over_workers(
-        self,
-        function: Callable,
-        in_specs: Any,
-        out_specs: Any,
-        replaced: int | None = None,
-        donate: bool = False,
-    ) -> Callable:
-        """Run a function of many agents on every device or thread, padding with the last agent.
+    def over_workers(self, walk: Walk, donate: bool = False) -> Callable:
+        """Let every device or thread walk its agents, padding with the last agent.
 
         Args:
-            function: Takes the number of chunks to walk, int32 `[1]`, and the arguments' shares.
-            in_specs: Which arguments, or parts of them, have an agent axis.
-            out_specs: The same of what it returns.
-            replaced: Number of the argument that the result takes the place of.
-            donate: Whether its memory may be used for the result.
+            walk: What to do with many agents.
+            donate: Whether the memory of the replaced argument may be used for the result.
         """
         if self.threads is None:
-            return self._over_devices(function, in_specs, out_specs, replaced if donate else None)
-        on_device = self.threads.over(function, in_specs, out_specs, replaced, donate)
-        return on_device if self.mesh.size == 1 else self._over_processes(on_device, in_specs, out_specs)
+            return self._over_devices(walk, donate)
+        on_device = self.threads.over(walk, donate)
+        return on_device if self.mesh.size == 1 else self._over_processes(on_device, walk)
 
-    def _over_devices(
-        self, function: Callable, in_specs: Any, out_specs: Any, donated: int | None
-    ) -> Callable:
-        spread = jax.shard_map(
-            function,
-            mesh=self.mesh,
-            in_specs=(P(AXIS), *in_specs),
-            out_specs=out_specs,
-            check_vma=False,
-        )
+    def _over_devices(self, walk: Walk, donate: bool) -> Callable:
         platform = self.mesh.devices.flat[0].platform
-        program = Program(spread, platform, donate_argnums=() if donated is None else donated + 1)
+        program = walk.program(platform, self.mesh, donate)
         chunks = chunks_of(self.size, self.chunk, self._share, self.mesh.size)
-        fill, cut = self._fill_and_cut(in_specs, out_specs)
+        fill, cut = self._fill_and_cut(walk.in_specs, walk.out_specs)
 
         def call(*arguments: Any) -> Any:
             outputs = program(chunks, *fill(*arguments))
@@ -116,8 +96,9 @@ class Spread:
         call.lower = partial(program.lower, chunks)
         return call
 
-    def _over_processes(self, on_device: Callable, in_specs: Any, out_specs: Any) -> Callable:
+    def _over_processes(self, on_device: Callable, walk: Walk) -> Callable:
         """Run what works on a process's own device in every process, on its part of global arrays."""
+        in_specs, out_specs = walk.in_specs, walk.out_specs
         fill, cut = self._fill_and_cut(in_specs, out_specs)
 
         def placed(spec: P) -> NamedSharding:
@@ -156,28 +137,6 @@ class Spread:
             return map_agents(lambda leaf: leaf[: self.size], out_specs, outputs)
 
         return jax.jit(fill), jax.jit(cut)
-
-    def walk(self, chunks: jax.Array, function: Callable, inputs: PyTree, whole: PyTree) -> PyTree:
-        """Replace each chunk of one device's agents in place by what a function makes of it.
-
-        Every population walks, one of a single chunk too, and the number of chunks is data: so the
-        body of the walk is the same program whatever the population's size, and rounds the same.
-
-        Args:
-            chunks: Number of chunks, int32 `[1]`.
-            function: Maps a chunk of the inputs and of the whole to the new chunk of the whole.
-            inputs: What is only read, leaves `[n, ...]`.
-            whole: What is replaced, leaves `[n, ...]`.
-        """
-
-        def step(number: jax.Array, whole: PyTree) -> PyTree:
-            begin = number * self.chunk
-            cut = partial(jax.lax.dynamic_slice_in_dim, start_index=begin, slice_size=self.chunk)
-            part = function(jax.tree.map(cut, inputs), jax.tree.map(cut, whole))
-            paste = partial(jax.lax.dynamic_update_slice_in_dim, start_index=begin, axis=0)
-            return jax.tree.map(paste, whole, part)
-
-        return jax.lax.fori_loop(0, chunks[0], step, whole)
 
 
 def spread_memory(trainer: Trainer, spread: Spread, donate: bool) -> MemoryUse:

@@ -16,7 +16,8 @@ from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
 from jaxq.engine.devices import AXIS, num_cores
-from jaxq.engine.programs import Program, is_top_level
+from jaxq.engine.programs import is_top_level
+from jaxq.engine.walks import Walk
 
 
 class Threads:
@@ -48,22 +49,17 @@ class Threads:
         """Whether threads work on copies of their shares."""
         return self.number > 1 or self.extra > 0
 
-    def over(
-        self, function: Callable, in_specs: Any, out_specs: Any, replaced: int | None, donate: bool
-    ) -> Callable:
-        """Run a function of many agents on every thread, padding with the last agent.
+    def over(self, walk: Walk, donate: bool) -> Callable:
+        """Let every thread walk its agents, padding with the last agent.
 
         Args:
-            function: Takes the number of chunks to walk, int32 `[1]`, and the arguments' shares.
-            in_specs: Which arguments, or parts of them, have an agent axis.
-            out_specs: The same of what it returns.
-            replaced: Number of the argument that the result takes the place of.
-            donate: Whether its memory may be used for the result.
+            walk: What to do with many agents.
+            donate: Whether the memory of the replaced argument may be used for the result.
         """
+        in_specs, out_specs = walk.in_specs, walk.out_specs
         cut, join = self._cut_and_join(in_specs, out_specs)
         # Shares are there for the call alone.
-        given_up = replaced is not None and (donate or self.in_shares)
-        program = Program(function, "cpu", donate_argnums=replaced + 1 if given_up else ())
+        program = walk.program("cpu", donate=donate or self.in_shares)
         chunks = chunks_of(self.size, self.chunk, self.share, self.number)
 
         def call(*arguments: Any) -> Any:
@@ -71,12 +67,12 @@ class Threads:
                 return in_one_walk(*arguments)
             shares = cut(*arguments)
             if donate and self.in_shares:
-                jax.tree.map(lambda leaf: leaf.delete(), arguments[replaced])
+                jax.tree.map(lambda leaf: leaf.delete(), arguments[walk.replaced])
             # Compiled here: JAX's settings are a thread's own, and each would compile for itself.
-            walk = program.lower(chunks[:1], *shares[0]).compile()
+            compiled = program.lower(chunks[:1], *shares[0]).compile()
 
             def work(number: int) -> Any:
-                return jax.block_until_ready(walk(chunks[number : number + 1], *shares[number]))
+                return jax.block_until_ready(compiled(chunks[number : number + 1], *shares[number]))
 
             return join(*_pool().map(work, range(self.number)))
 

@@ -117,6 +117,8 @@ class Trainer:
         self._evaluate = Program(self.evaluate_agent, static_argnums=(2, 3))
         self._play = Program(self.play_agent, static_argnums=(2, 3, 4))
         self._q_values = Program(self._q_values_of)
+        # What its populations have compiled, by chunk, so that each is compiled once.
+        self.walks: dict[int, PyTree] = {}
 
     def __reduce__(self) -> tuple:
         """Pickle and copy what it was made of, and compile again; programs are in no file."""
