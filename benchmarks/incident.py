@@ -33,7 +33,7 @@ from incident_players import (  # noqa: E402
     log,
     played,
 )
-from report import RESULTS, option_parser, report, versions  # noqa: E402
+from report import RESULTS, option_parser, processor, report, versions  # noqa: E402
 
 from jaxq.envs import Incident, IncidentTable, incident_params, incident_table, stack_frames  # noqa: E402
 from jaxq.envs.incident.policies import POLICIES, omniscient_repairer  # noqa: E402
@@ -167,11 +167,21 @@ def measure(options: argparse.Namespace, measures: dict[str, Callable[[], Any]])
     names = list(measures) if options.only is None else options.only
     for name in [name for name in names if options.only is not None or name not in kept]:
         began = time.perf_counter()
-        kept[name] = {"steps": options.steps, "seeds": np.asarray(measures[name]()).tolist()}
+        seeds = np.asarray(measures[name]()).tolist()
+        kept[name] = {"steps": options.steps, "seeds": seeds, "machine": processor()}
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
         if options.write:
             KEPT.write_text(json.dumps(kept) + "\n")
     return kept
+
+
+def machines(kept: dict[str, Any]) -> list[str]:
+    """Say what was measured on other machines than this one."""
+    others: dict[str, list[str]] = {}
+    for name, row in kept.items():
+        others.setdefault(row["machine"], []).append(name)
+    others.pop(processor(), None)
+    return [f"on {machine}: {', '.join(names)}" for machine, names in others.items()]
 
 
 def budget_line(rows: np.ndarray) -> str:
@@ -217,7 +227,7 @@ def main() -> None:
         "Logs hold as many env steps as agents were trained for; those that learn from one never act in",
         "the meantime. Rows with illegal actions were measured before agents kept to legal ones.",
     ]
-    measured_with = [versions("jaxq", "jax", "flax", "gymnax")]
+    measured_with = [*machines(kept), versions("jaxq", "jax", "flax", "gymnax")]
     report(__file__, "Incidents", method, measured_with, table, options.write)
 
 
