@@ -20,6 +20,7 @@ CASES = {
     "dqn, a mix": ("dqn", {"dueling": True, "prioritized": True, "n_step": 3, "value": "quantile"}),
     "dqn, boltzmann": ("dqn", {"exploration": "boltzmann"}),
     "dqn, ucb": ("dqn", {"exploration": "ucb", "count_bits": 6}),
+    "recurrent ensemble": ("r2d2", {"exploration": "ensemble", "ensemble_size": 3}),
     "ensemble with UCB": ("bootstrapped_dqn", {"exploration": "ucb", "ensemble_size": 3}),
     "q_learning, boltzmann": ("q_learning", {"exploration": "boltzmann"}),
     "q_learning, ucb": ("q_learning", {"exploration": "ucb"}),

@@ -26,6 +26,7 @@ CASES = {
     "Munchausen IQN": ("munchausen_dqn", {"value": "implicit_quantile", "num_quantiles": 8}),
     "ensemble of distributions": ("bootstrapped_dqn", {"value": "quantile", "num_quantiles": 8}),
     "recurrent quantiles": ("r2d2", {"value": "quantile", "num_quantiles": 8, "prioritized": True}),
+    "recurrent ensemble": ("r2d2", {"ensemble_size": 3, "prior_scale": 0.5, "mask_probability": 1.0}),
     "recurrent PQN": (
         "pqn",
         {"recurrent_size": 16, "sequence_length": 8, "batch_size": 8, "train_interval": 8},
@@ -69,6 +70,7 @@ HEAVY = {
     "Munchausen IQN",
     "ensemble of distributions",
     "recurrent quantiles",
+    "recurrent ensemble",
 }
 """Those that run longer with few optimizations than it takes to compile them with all."""
 

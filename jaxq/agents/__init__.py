@@ -36,6 +36,7 @@ from jaxq.agents.deep import (
 from jaxq.agents.exploration import EpsilonGreedy
 from jaxq.agents.optimizers import adam, radam
 from jaxq.agents.protocol import Agent
+from jaxq.agents.representations import Scalar
 from jaxq.agents.tabular import (
     constrained_q_learning,
     double_q_learning,
@@ -97,6 +98,7 @@ __all__ = [
     "Algorithm",
     "DeepQLearning",
     "EpsilonGreedy",
+    "Scalar",
     "TabularQLearning",
     "adam",
     "radam",

@@ -18,6 +18,7 @@ from jaxq.agents.network import EnsembleOf, Network
 from jaxq.agents.optimizers import Optimizer
 from jaxq.agents.protocol import Agent
 from jaxq.agents.q_function import check_network, make_q_function
+from jaxq.agents.representations import PARTS as VALUE_PARTS
 from jaxq.agents.returns import Sequences
 from jaxq.agents.update_schedule import Iteration, UpdateSchedule
 from jaxq.hparams import Hparams, Hyperparameter, validated
@@ -94,7 +95,7 @@ class DeepQLearning:
             arguments(loss, "auxiliary", LOSS_ARGUMENTS)
         require(self.exploration, "exploration", ("bind", "init", "act", "epsilons"))
         require(self.target, "target", ("init", "update", "evaluate", "is_online"))
-        require(self.value, "value", ("networks", "make_value", "is_number"))
+        require(self.value, "value", VALUE_PARTS)
         self._check_sequences()
         if self.network.torso is not None and not self.network.head_size(self.value.needs_hidden_layer):
             self.network.check_normalizes(0)
@@ -113,12 +114,6 @@ class DeepQLearning:
                 f"n_step must fit into the sequence, got {self.returns.n_step} > {length}; "
                 f"for example sequence_length={2 * self.returns.n_step}",
                 keywords=["n_step", "sequence_length"],
-            )
-        if self.ensemble is not None:
-            raise checks.InputValueError(
-                "each member of an ensemble would need a recurrent carry of its own; "
-                "leave out recurrent_size, or use another exploration",
-                keywords=["exploration", "ensemble_size", "recurrent_size"],
             )
 
     @property

@@ -211,8 +211,9 @@ class DeepAgent(Agent):
         """Return what the network carries, anew where an episode begins."""
         if not self.q_function.recurrent_size:
             return ()
-        blank, first = self.q_function.initial_carry(inputs.first.shape[0]), inputs.first
-        return jnp.where(first[:, None], blank, inputs.carry.network)
+        blank = self.q_function.initial_carry(inputs.first.shape[0])
+        first = inputs.first.reshape(-1, *[1] * (blank.ndim - 1))
+        return jnp.where(first, blank, inputs.carry.network)
 
     def _outputs(self, learner: LearnerState, inputs: PolicyInput) -> PyTree:
         """Return what the network says of observations, without noise."""

@@ -295,7 +295,10 @@ class GradientUpdate:
         weight = mask * weight
         if not self.q_function.members:
             return weight
-        return batch.extras.mask.T.astype(jnp.float32) * weight[None]
+        # A run of steps is learned from by those that learn from its first one.
+        members = batch.extras.mask.T.astype(jnp.float32)
+        members = jnp.repeat(members, length, axis=1) if length > 1 else members
+        return members * weight[None]
 
     def _auxiliary(
         self, loss: Callable[..., jax.Array], hparams: Hparams, batch: Trajectory, q: jax.Array

@@ -1,6 +1,7 @@
 """A network and the meaning of what it gives: action values out of observations."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -12,7 +13,13 @@ from jaxq.agents.network import EnsembleOf, Network
 from jaxq.hparams import Hparams
 from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.learning import Value, rescale
-from jaxq.networks import Ensemble, RecurrentQNetwork, with_initial_value, with_threshold
+from jaxq.networks import (
+    Ensemble,
+    RecurrentEnsemble,
+    RecurrentQNetwork,
+    with_initial_value,
+    with_threshold,
+)
 from jaxq.types import Environment, ObservationSpec, PyTree, Trajectory
 
 Evaluate = Callable[[Callable[[PyTree], PyTree]], PyTree]
@@ -76,8 +83,8 @@ class QFunction(NamedTuple):
         return with_threshold(params, hparams.bcq_threshold) if "bcq_threshold" in hparams else params
 
     def initial_carry(self, size: int) -> PyTree:
-        """Return what the network carries where B episodes begin, `[B, H]` or nothing."""
-        return jnp.zeros((size, self.recurrent_size)) if self.recurrent_size else ()
+        """Return what the network carries where B episodes begin, `[B, ..., H]` or nothing."""
+        return self.network.initial_carry(size) if self.recurrent_size else ()
 
     def step(
         self,
@@ -189,7 +196,7 @@ class QFunction(NamedTuple):
         if not self.recurrent_size:
             return network.apply(params, _flat(batch.observation), rngs=rngs)
         _, outputs = self._unroll(network, params, batch, rngs)
-        return jax.tree.map(lambda leaf: _flat(leaf[:, self.burn_in :]), outputs)
+        return self.each(self.behind_burn_in)(outputs)
 
     def _ended_in(self, network: nn.Module, params: PyTree, batch: Trajectory, rngs: Any) -> PyTree:
         if not self.recurrent_size:
@@ -198,14 +205,15 @@ class QFunction(NamedTuple):
         previous = previous_features(batch.action, batch.reward, self.num_actions)
         inputs = [leaf[:, self.burn_in :] for leaf in (carries, batch.next_observation, previous)]
         outputs = network.apply(params, *inputs, rngs=rngs, method="branch")
-        return jax.tree.map(_flat, outputs)
+        return self.each(partial(jax.tree.map, _flat))(outputs)
 
     def _unroll(
         self, network: nn.Module, params: PyTree, batch: Trajectory, rngs: Any
     ) -> tuple[jax.Array, PyTree]:
-        """Run the network over runs: carries after each step, `[B, T, H]`, and outputs, `[B, T, ...]`.
+        """Run the network over runs: carries after each step, `[B, T, ..., H]`, and outputs there.
 
-        No gradient flows into the burn-in, which only brings the carry up to date.
+        Outputs are `[B, T, ...]`, of an ensemble with K in front. No gradient flows into the burn-in,
+        which only brings the carry up to date.
         """
         ended = batch.terminated | batch.truncated
         first = jnp.pad(ended[:, :-1], ((0, 0), (1, 0)))
@@ -223,14 +231,15 @@ class QFunction(NamedTuple):
             return run(params, kept.carry, slice(None))
         early = run(jax.lax.stop_gradient(params), kept.carry, slice(self.burn_in))
         late = run(params, early[0][:, -1], slice(self.burn_in, None))
-        return jax.tree.map(lambda *parts: jnp.concatenate(parts, axis=1), early, late)
+        carries = jnp.concatenate([early[0], late[0]], axis=1)
+        return carries, self.each(partial(jax.tree.map, _in_a_row))(early[1], late[1])
 
 
 class StepExtras(NamedTuple):
     """What an agent keeps beside a transition; each `()` where it has none.
 
     Attributes:
-        carry: What the network carried before the observation, `[E, H]`.
+        carry: What the network carried before the observation, `[E, H]`; of an ensemble `[E, n, H]`.
         previous_action: The action before, int32 `[E]`; -1 where the episode began.
         previous_reward: Its reward, float32 `[E]`.
         mask: Which members of an ensemble learn from the step, bool `[E, K]`.
@@ -298,8 +307,9 @@ def make_q_function(
         else:
             networks = value.networks(make_head, torso)
     if ensemble is not None:
+        several = RecurrentEnsemble if network.recurrent_size else Ensemble
         networks = _shared(
-            networks, lambda member: Ensemble(member, ensemble.ensemble_size, ensemble.prior_scale)
+            networks, lambda member: several(member, ensemble.ensemble_size, ensemble.prior_scale)
         )
     return QFunction(
         *networks,
@@ -355,6 +365,10 @@ def check_network(env: Environment, q_function: QFunction, sizes: tuple[int, ...
                 f"the network must map observations {jnp.dtype(batch.dtype)}{list(batch.shape)} of "
                 f"{env.name} to action values {expected}, for batches of any size, got {got}"
             )
+
+
+def _in_a_row(early: jax.Array, late: jax.Array) -> jax.Array:
+    return jnp.concatenate([early, late], axis=1)
 
 
 def _flat(leaf: jax.Array) -> jax.Array:

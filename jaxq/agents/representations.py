@@ -44,11 +44,18 @@ Networks = tuple[nn.Module, nn.Module, nn.Module]
 they are one, they are one object."""
 
 
+PARTS = ("make_value", "networks", "is_number", "has_initial_value", "needs_hidden_layer")
+"""What the slot `value` asks for."""
+
+
 @dataclass(frozen=True)
 class Scalar:
-    """One number per action.
+    """One number per action; what a representation of one's own begins from.
 
     Attributes:
+        is_number: Whether the network gives one number for each action.
+        has_initial_value: Whether the recipe takes `initial_value`, what actions are worth at first.
+        needs_hidden_layer: Whether the head needs features of the torso, and not observations.
         loss: "squared" or "huber".
     """
 

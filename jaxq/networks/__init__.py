@@ -5,8 +5,9 @@ anywhere else. They are written so that a `vmap` over the weights of many agents
 product, which is what runs fast on every backend.
 
 In reading order: a `Torso` makes features and a `Head` ends in values; `QNetwork`, `QuantileNetwork`,
-`ImplicitQuantileNetwork` and `RecurrentQNetwork` put the two together; an `Ensemble` holds several of
-one. `LinearHead` and `DuelingHead` are what a `flax.linen` module of the user's own ends in.
+`ImplicitQuantileNetwork` and `RecurrentQNetwork` put the two together; an `Ensemble` or a
+`RecurrentEnsemble` holds several of one. `LinearHead` and `DuelingHead` are what a `flax.linen` module
+of the user's own ends in.
 """
 
 from jaxq.networks.constrained import (
@@ -26,6 +27,7 @@ from jaxq.networks.q_network import (
     Quantiles,
 )
 from jaxq.networks.recurrent import GRU, RecurrentQNetwork
+from jaxq.networks.recurrent_ensemble import RecurrentEnsemble
 from jaxq.networks.torso import SlicedConv, Torso, encode
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "QNetwork",
     "QuantileNetwork",
     "Quantiles",
+    "RecurrentEnsemble",
     "RecurrentQNetwork",
     "SlicedConv",
     "Torso",

@@ -1,6 +1,6 @@
 """Ensembles: several networks of one architecture, each with a fixed random prior."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import flax.linen as nn
 import jax
@@ -61,25 +61,20 @@ class Ensemble(nn.Module):
 
         def initial(key: jax.Array) -> PyTree:
             keys = jax.random.split(key, self.num_members)
-            return jax.vmap(lambda key: _params(member.init(key, observation)))(keys)
+            return jax.vmap(lambda key: params_of(member.init(key, observation)))(keys)
 
         def values(params: PyTree, rngs: dict[str, jax.Array]) -> Any:
             return member.apply({"params": params}, observation, rngs=rngs)
 
-        rngs = {}
-        if self.has_rng("noise"):
-            rngs = {"noise": jax.random.split(self.make_rng("noise"), self.num_members)}
-        rngs |= {name: self.make_rng(name) for name in ("quantiles",) if self.has_rng(name)}
-        keys = {"noise": 0, "quantiles": None}
-        axes = {name: keys[name] for name in rngs}
-        output = jax.vmap(values, in_axes=(0, axes))(self.param(MEMBERS, initial), rngs)
+        streams = random_streams(self, self.num_members)
+        output = jax.vmap(values, in_axes=(0, streams.axes))(
+            self.param(MEMBERS, initial), streams.members
+        )
         self._check(output)
         if not self.prior_scale:
             return output
-        # Noise is what members learn; fractions are those that they are asked for.
-        fixed = {name: key for name, key in rngs.items() if name != "noise"}
-        prior = jax.vmap(values, in_axes=(0, None))(self.param(PRIORS, initial), fixed)
-        return _plus(output, self.prior_scale, jax.lax.stop_gradient(prior))
+        prior = jax.vmap(values, in_axes=(0, None))(self.param(PRIORS, initial), streams.priors)
+        return plus(output, self.prior_scale, jax.lax.stop_gradient(prior))
 
     def _check(self, output: Any) -> None:
         values = output.values if isinstance(output, Quantiles) else output
@@ -91,14 +86,43 @@ class Ensemble(nn.Module):
             )
 
 
-def _plus(output: Any, scale: float, prior: Any) -> Any:
+class Streams(NamedTuple):
+    """Keys of the random numbers that networks draw, by what they are for.
+
+    Attributes:
+        members: Those of the members.
+        axes: Which of these have a leading member axis.
+        priors: Those of the priors: noise is what members learn, fractions are what both are asked for.
+    """
+
+    members: dict[str, jax.Array]
+    axes: dict[str, int | None]
+    priors: dict[str, jax.Array]
+
+
+def random_streams(module: nn.Module, num_members: int) -> Streams:
+    """Return the keys that a module of K members was given for them."""
+    priors = {name: module.make_rng(name) for name in ("quantiles",) if module.has_rng(name)}
+    members, axes = dict(priors), dict.fromkeys(priors)
+    if module.has_rng("noise"):
+        members["noise"] = jax.random.split(module.make_rng("noise"), num_members)
+        axes["noise"] = 0
+    return Streams(members, axes, priors)
+
+
+def plus(output: Any, scale: float, prior: Any) -> Any:
     """Add a prior: to values, to logits, or to quantiles, whose fractions stay."""
     if isinstance(output, Quantiles):
         return Quantiles(output.values + scale * prior.values, output.taus)
     return output + scale * prior
 
 
-def _params(variables: PyTree) -> PyTree:
+def params_of(variables: PyTree) -> PyTree:
+    """Return the weights of a member.
+
+    Raises:
+        InputValueError: If it has other variables.
+    """
     others = sorted(set(variables) - {"params"})
     if others:
         raise checks.InputValueError(
