@@ -30,7 +30,7 @@ class Peer(NamedTuple):
     columns: dict[str, str]
 
 
-ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1", "Breakout-MinAtar")
+ENVIRONMENTS = ("CartPole-v1", "Acrobot-v1", "Breakout-MinAtar", "Incident-v0")
 ADAPTER, BARE = "jaxq's adapter", "bare gymnax"
 ONE_BY_ONE, VECTORIZED = "gymnasium, one by one", "gymnasium, vectorized"
 GYMNASIUM = "gymnasium_steps.py"

@@ -18,15 +18,22 @@ import jax
 import jax.numpy as jnp
 
 import jaxq
+from jaxq.envs import Incident
 
 PLAYS = 5
 
 name, count, steps = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
 
+def own() -> tuple[Any, Any]:
+    """Return the environment that jaxq brings, and its parameters."""
+    env = Incident()
+    return env, env.default_params
+
+
 def bare() -> tuple[Callable, Callable, int]:
-    """Return reset, step and the number of actions of gymnax's own environment."""
-    env, params = gymnax.make(name)
+    """Return reset, step and the number of actions of the gymnax environment itself."""
+    env, params = gymnax.make(name) if name in gymnax.registered_envs else own()
 
     def reset(key: jax.Array) -> tuple[Any, jax.Array]:
         observation, state = env.reset(key, params)
