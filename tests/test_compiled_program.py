@@ -1,4 +1,4 @@
-"""What the compiler made of the training loop: the replay is written in place and never copied."""
+"""What the compiler made of the training loop: replay and tables are written in place, never copied."""
 
 import re
 
@@ -64,3 +64,27 @@ def test_a_loop_that_makes_a_ring_anew_would_be_seen(operation):
     ring = jnp.ones((CHUNK, ROWS, ENVS))
     loop = jax.jit(lambda ring: jax.lax.fori_loop(0, 9, step, ring))
     assert whole_rings(outside_entry(loop.lower(ring).compile()), operation)
+
+
+STATES = 59 * 47
+
+
+@pytest.mark.parametrize(
+    ("recipe", "keywords"),
+    [
+        ("q_learning", {"exploration": "ucb"}),
+        ("double_q_learning", {}),
+        ("expected_sarsa", {}),
+        ("dyna_q", {}),
+    ],
+)
+def test_tables_are_written_in_place(recipe, keywords):
+    env = jaxq.envs.from_map(["S" + "." * 57 + "G"] + ["." * 59] * 46)
+    trainer = jaxq.Trainer(env, getattr(jaxq, recipe)(num_envs=3, **keywords))
+    population = jaxq.Population(trainer, 16, chunk=16)
+    iterations = jax.ShapeDtypeStruct((), jnp.int32)
+    compiled = population._run.lower(population.template, iterations).compile()
+    table = rf"= \w+\[16,([12],)?{STATES},4\]\S* (\w+)\("
+    made = {found[2] for line in outside_entry(compiled) if (found := re.search(table, line))}
+    assert "scatter" in made
+    assert not made & {"copy", "select", "concatenate", "gather", "pad"}

@@ -11,6 +11,7 @@ from jaxq.agents.exploration import choose
 from jaxq.agents.protocol import Agent, LearningStatistics, PolicyInput, PolicyOutput
 from jaxq.agents.world_model import Step, empty_model, no_step, observe, recall
 from jaxq.hparams import Hparams
+from jaxq.kernels.materialized import materialized_together
 from jaxq.learning import Bootstrap, expected_bootstrap, greedy_bootstrap, mask_illegal, td_target
 from jaxq.types import PyTree, StateNumbers, Transition
 
@@ -214,8 +215,10 @@ class TableAgent(Agent):
         entry = which, step.s_tm1, step.a_tm1
         error = step.real * self._td_error(learner.q, hparams, step, rule, which)
         visits = learner.visits[entry] + step.real
-        rate = step_size(hparams, visits)
         q_tm1 = learner.q[:, step.s_tm1].mean(axis=0)
+        # Tables are written in place only where all that is read of them is read before.
+        error, visits, taken = materialized_together(error, visits, q_tm1[step.a_tm1])
+        rate = step_size(hparams, visits)
         if not self.recipe.traces:
             learner = learner._replace(q=learner.q.at[entry].add(rate * error))
         else:
@@ -227,7 +230,7 @@ class TableAgent(Agent):
             traces = learner.traces.at[env].set(jnp.where(ended, 0, trace))
             learner = learner._replace(q=q, traces=traces)
         learner = learner._replace(visits=learner.visits.at[entry].set(visits))
-        return learner, (error, q_tm1[step.a_tm1])
+        return learner, (error, taken)
 
     def _td_error(
         self,

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxq.kernels.materialized import materialized_together
 from jaxq.types import PyTree
 
 
@@ -78,13 +79,14 @@ def empty_model(num_states: int, num_actions: int, legal_shape: PyTree) -> World
 def observe(model: WorldModel, step: Step) -> WorldModel:
     """Remember what a step led to."""
     entry = step.s_tm1, step.a_tm1
-    new = model.s_t[entry] < 0
+    before, s_t = materialized_together(model.s_t[entry], step.s_t)
+    new = before < 0
     # A pair that is not new is written once more where the next new one will be.
     pair = step.s_tm1 * model.s_t.shape[1] + step.a_tm1
     return WorldModel(
         r_t=model.r_t.at[entry].set(step.r_t),
         terminated=model.terminated.at[entry].set(step.terminated),
-        s_t=model.s_t.at[entry].set(step.s_t),
+        s_t=model.s_t.at[entry].set(s_t),
         pairs=model.pairs.at[model.num_pairs].set(pair, mode="drop"),
         num_pairs=model.num_pairs + new,
         legal=jax.tree.map(lambda old, now: old.at[step.s_t].set(now), model.legal, step.legal_t),
