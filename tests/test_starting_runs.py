@@ -135,6 +135,10 @@ def test_the_command_line_begins_with_another_run(offline, log, tmp_path, capsys
     assert cli.main([*config, "--start", str(offline), "--out", str(second)]) == 0
     best = jaxq.load(offline).origin.agent
     assert json.loads((second / "config.json").read_text())["start_agent"] == best
+    capsys.readouterr()
+    assert cli.main(["compare", str(first), str(second), "--json"]) == 0
+    notes = " ".join(json.loads(capsys.readouterr().out)["notes"])
+    assert f"first: The agents began with what agent 1 of {offline} had" in notes
 
 
 def test_every_group_of_a_sweep_begins_with_it(offline, tmp_path):
