@@ -12,6 +12,7 @@ from test_contract import same
 
 import jaxq
 from jaxq import cli
+from jaxq.configuration.config_file import read_config
 from jaxq.experiment.plan import prepare
 from jaxq.experiment.runner import begin
 from jaxq.experiment.starting import with_start
@@ -139,6 +140,16 @@ def test_the_command_line_begins_with_another_run(offline, log, tmp_path, capsys
     assert cli.main(["compare", str(first), str(second), "--json"]) == 0
     notes = " ".join(json.loads(capsys.readouterr().out)["notes"])
     assert f"first: The agents began with what agent 1 of {offline} had" in notes
+
+
+def test_another_agent_may_be_begun_with_when_a_run_is_repeated(offline, tmp_path):
+    experiment = jaxq.Experiment(configured(offline, start_agent=1), tmp_path / "run")
+    experiment.run(report=False)
+    file = tmp_path / "run" / "config.json"
+    found = [with_start(prepare(read_config(file, given))) for given in ({}, {"start_agent": 0})]
+    assert [plan.config.start_agent for plan in found] == [1, 0]
+    assert found[0].config.start_digest == experiment.config.start_digest
+    assert found[1].config.start_digest != experiment.config.start_digest
 
 
 def test_every_group_of_a_sweep_begins_with_it(offline, tmp_path):

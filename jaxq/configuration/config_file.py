@@ -101,8 +101,10 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
     if {*given} & {"agents", *WHATS, *TABLES}:
         # It was chosen for another population.
         config = dataclasses.replace(config, chunk=None)
-    if "start" in given:
-        config = dataclasses.replace(config, start_agent="best", start_digest=None)
+    if {*given} & {"start", "start_agent"}:
+        # It was of the agent that was begun with then.
+        which = "best" if "start" in given else config.start_agent
+        config = dataclasses.replace(config, start_agent=which, start_digest=None)
     imports = {**config.imports, **given.get("imports", {})}
     fields = {"agents": config.agents, **given, **tables, "imports": imports}
     return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))
