@@ -6,6 +6,8 @@ play as many sets of episodes. Offline agents learn from one log of a baseline. 
 tabular Q-learning is held against value iteration.
 
     python benchmarks/incident.py [--seeds 20] [--steps 100000] [--only dqn r2d2] [--tiny] [--write]
+
+`incident_figures.py` draws what was kept.
 """
 
 import argparse
@@ -19,6 +21,7 @@ import jaxq
 
 jaxq.use_all_cores()
 
+import incident_figures  # noqa: E402
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
@@ -229,6 +232,8 @@ def main() -> None:
     ]
     measured_with = [*machines(kept), versions("jaxq", "jax", "flax", "gymnax")]
     report(__file__, "Incidents", method, measured_with, table, options.write)
+    if options.write:
+        incident_figures.write(kept)
 
 
 if __name__ == "__main__":

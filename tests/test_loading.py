@@ -12,9 +12,8 @@ import pytest
 import jaxq
 from jaxq.agents.protocol import first_input, next_input
 from jaxq.experiment.checkpoints import Checkpoints
-from jaxq.experiment.evaluating import evaluate_directory
+from jaxq.experiment.evaluating import chosen, evaluate_directory
 from jaxq.experiment.plan import trainer_of
-from jaxq.trained.loading import _chosen
 
 KEY = jax.random.key(7)
 
@@ -189,14 +188,14 @@ def test_numbers_that_do_not_fit_are_refused(table):
 
 def test_the_best_and_the_typical_agent_are_found():
     returns = np.array([np.nan, 1.0, 5.0, 2.0, 9.0, 6.0])
-    assert _chosen("best", returns) == 4
-    assert _chosen("iqm", returns) == 2
-    assert _chosen(3, returns) == 3
+    assert chosen("best", returns) == 4
+    assert chosen("iqm", returns) == 2
+    assert chosen(3, returns) == 3
     for which, message in ((6, "below the 6"), (-1, "at least 0"), ("worst", '"best", "iqm"')):
         with pytest.raises(jaxq.InputError, match=message):
-            _chosen(which, returns)
+            chosen(which, returns)
     with pytest.raises(jaxq.InputError, match="which=0"):
-        _chosen("best", returns[:1])
+        chosen("best", returns[:1])
 
 
 def test_a_run_is_asked_for_its_best_agent(table):

@@ -110,6 +110,14 @@ def test_data_is_mixed_into_what_an_agent_does(log, tmp_path):
     assert sum(sum(row["agents"]["episodes"]) for row in rows) > 0
 
 
+def test_actions_that_the_behaviour_hardly_takes_are_no_divergence(log, tmp_path):
+    keywords = {**SMALL, "bcq_threshold": 1.0}
+    jaxq.Experiment(configured(log, algorithm="bcq", keywords=keywords), tmp_path / "run").run()
+    assert jaxq.load(tmp_path / "run", which=0).q_values(np.arange(16)).min() < -1e19
+    evaluation = json.loads((tmp_path / "run" / "report" / "evaluation.json").read_text())
+    assert evaluation["diverged"] == []
+
+
 def test_leaves_are_swept(log, tmp_path):
     config = configured(log, agents=4, sweep={"learning_rate": [1e-4, 1e-2]})
     jaxq.Experiment(config, tmp_path / "run").run()

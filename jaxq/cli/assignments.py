@@ -4,7 +4,7 @@ import ast
 import re
 from typing import Any
 
-from jaxq.checks import InputValueError
+from jaxq.checks import INT32_MAX, InputValueError
 
 # Widths of layers where commas part values: 64x64, but not the hexadecimal 0x40.
 _WIDTHS = re.compile(r"[1-9]\d{0,9}(x[1-9]\d{0,9})+", re.ASCII)
@@ -46,6 +46,12 @@ def parse_texts(option: str, words: list[str]) -> dict[str, str]:
             raise InputValueError(f"{option} has {name!r} twice; give it once")
         parsed[name] = text
     return parsed
+
+
+def agent_named(text: str) -> str | int:
+    """Read which agent of a run is meant: a number, or any other text as it is."""
+    is_number = text.isdecimal() and len(text) < len(str(INT32_MAX))
+    return int(text) if is_number else text
 
 
 def _value(text: str) -> Any:

@@ -1,5 +1,6 @@
 """What is said when something goes wrong: one line on standard error."""
 
+import ast
 import contextlib
 import re
 import sys
@@ -13,6 +14,7 @@ def in_options(message: str, names: Iterable[str]) -> str:
     message = re.sub(r"\bsweep=\{'(\w+)': \[([^]]*)\]\}", r"--sweep \1=\2", message)
     if not names:
         return message
+    message = re.sub(r"\bkeywords=(\{[^}]*\})", _settings, message)
     named = re.compile(rf"\b(example|leave out|use|or) ({'|'.join(names)})=('?)([\w.:/+-]+)\3")
 
     def option(found: re.Match) -> str:
@@ -20,6 +22,13 @@ def in_options(message: str, names: Iterable[str]) -> str:
         return name if found[4] == "True" else f"{name} {found[4]}"
 
     return named.sub(option, message)
+
+
+def _settings(found: re.Match) -> str:
+    from jaxq.configuration.groups import label
+
+    keywords = ast.literal_eval(found[1])
+    return " ".join(["--set", *(f"{name}={label(value)}" for name, value in keywords.items())])
 
 
 def fail(message: str, code: int) -> int:

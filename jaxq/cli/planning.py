@@ -14,7 +14,7 @@ from rich.console import Console
 
 from jaxq import checks
 from jaxq.cli.arguments import TRUST_IMPORTS, command
-from jaxq.cli.assignments import parse_values
+from jaxq.cli.assignments import agent_named, parse_values
 from jaxq.cli.messages import warn
 from jaxq.cli.training import prepare
 from jaxq.planning.ranking import ROLLOUTS
@@ -58,11 +58,9 @@ def plan(args: Namespace) -> None:
 
     from jaxq.trained import load
 
-    is_number = args.agent.isdecimal() and len(args.agent) < len(str(checks.INT32_MAX))
-    which = int(args.agent) if is_number else args.agent
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", UserWarning)
-        agent = load(args.dir, which, trust_imports=args.trust_imports)
+        agent = load(args.dir, agent_named(args.agent), trust_imports=args.trust_imports)
     for warning in found:
         warn(str(warning.message))
     reset_key, key = jax.random.split(jax.random.key(checks.whole_number("seed", args.seed, 0)))

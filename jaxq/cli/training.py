@@ -8,7 +8,7 @@ from rich.console import Console
 
 from jaxq.checks import InputValueError
 from jaxq.cli.arguments import TRUST_IMPORTS, command
-from jaxq.cli.assignments import parse_lists, parse_texts, parse_values
+from jaxq.cli.assignments import agent_named, parse_lists, parse_texts, parse_values
 from jaxq.cli.messages import fail, in_options, warn, working
 
 _PROCESSES = """
@@ -22,6 +22,7 @@ _PROCESSES = """
 _FIELDS = (
     "algorithm", "agents", "steps", "seed", "segments", "halvings",
     "checkpoint_segments", "checkpoint_minutes", "on_divergence", "chunk", "offline", "offline_share",
+    "start", "start_agent",
 )  # fmt: skip
 
 
@@ -39,6 +40,9 @@ def train(args: Namespace) -> int:
         and then nothing is evaluated.
     --offline-share SHARE: Part of each batch that is drawn from it; by default 1, and then ENV is for
         evaluation alone.
+    --start DIR: A run, or a saved agent: all agents begin with what one agent of it has learned, and
+        learn on with settings, hyperparameters and data of their own.
+    --start-agent best|iqm|I: Which agent of that run; by default best.
     --steps N: Env steps of each agent; by default as many as the environment needs.
     --seed S: Seed, by default 0; the same seed gives the same numbers on the same machine.
     --set NAME=VALUE+: Settings and hyperparameters for all agents, such as learning_rate=0.001
@@ -79,6 +83,8 @@ def train(args: Namespace) -> int:
         "sample": parse_texts("--sample", args.sample) or None,
         **{name: getattr(args, name) for name in _FIELDS},
     }
+    if args.start_agent is not None:
+        given["start_agent"] = agent_named(args.start_agent)
     given = with_imports({name: value for name, value in given.items() if value is not None})
     if args.config is not None:
         groups = read_groups(args.config, given, trust_imports=args.trust_imports)

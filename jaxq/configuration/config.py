@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import itertools
 import math
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from jaxq.agents import Agent, Algorithm
 from jaxq.configuration.logged_data import recipe_keywords
 from jaxq.configuration.objects import check_algorithm, check_imports
 from jaxq.configuration.sampling import EXAMPLE, Distribution
+from jaxq.storage.json_values import brief
 from jaxq.types import Environment
 
 ON_DIVERGENCE = ("freeze", "restart", "stop")
@@ -23,6 +25,20 @@ def _optional_whole_number(name: str, value: Any) -> None:
         checks.whole_number(name, value)
 
 
+def _run(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, str | Path):
+        raise checks.InputTypeError(
+            f"{name} must be the directory of a run, got {brief(value)}; for example 'runs/first'"
+        )
+
+
+def _agent(name: str, value: Any) -> None:
+    if isinstance(value, str):
+        checks.one_of(name, value, ("best", "iqm"))
+    else:
+        checks.whole_number(name, value, minimum=0)
+
+
 # A type, and behind it what checks a value by its name.
 _Positive = Annotated[int, checks.whole_number]
 _Count = Annotated[int, functools.partial(checks.whole_number, minimum=0)]
@@ -31,6 +47,8 @@ _Chunk = Annotated[int | None, _optional_whole_number]
 _OnDivergence = Annotated[str, functools.partial(checks.one_of, choices=ON_DIVERGENCE)]
 _Algorithm = Annotated[str | Algorithm | Agent, check_algorithm]
 _Imports = Annotated[dict[str, str], check_imports]
+_Start = Annotated[str | Path | None, _run]
+_StartAgent = Annotated[str | int, _agent]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +79,10 @@ class Config:
         offline_share: Part of each batch that is drawn from it, in (0, 1]; with 1 the agents learn from
             it alone, and the environment is for evaluation.
         offline_digest: SHA-256 digest of that file when the run began.
+        start: Directory of a run, or of a saved agent: all agents begin with what one agent of it has
+            learned. Networks and optimizers must be the same; hyperparameters and data need not.
+        start_agent: Which agent of that run: "best", "iqm" or its number, as `jaxq.load` takes it.
+        start_digest: SHA-256 digest of what that agent had learned when the run began.
     """
 
     environment: str | Environment
@@ -83,6 +105,9 @@ class Config:
     offline: str | None = None
     offline_share: float = 1.0
     offline_digest: str | None = None
+    start: _Start = None
+    start_agent: _StartAgent = "best"
+    start_digest: str | None = None
 
     def check(self, errors: checks.ErrorCollector) -> None:
         """Collect what is wrong with any field by itself, unless it is known to be wrong already."""

@@ -19,6 +19,7 @@ from jaxq.types import Environment
 _RESULTS = (
     "settings hparams sampled command started python versions devices track resumed only_in_python"
 )
+_NOT_GIVEN = "imports", "offline_digest", "start_digest"
 _NEEDED = ("environment", "algorithm", "agents", "steps", "seed", "keywords", "sweep")
 
 
@@ -67,7 +68,7 @@ def read_groups(path: Path, given: dict[str, Any], *, trust_imports: bool = Fals
     if "versions" in found:
         config = config_of(found, str(path), trust_imports=trust_imports)
         return _changed(config, given)
-    own = [name for name in FIELDS if name not in ("imports", "offline_digest")]
+    own = [name for name in FIELDS if name not in _NOT_GIVEN]
     unknown = [name for name in found if name not in own]
     if unknown:
         raise checks.InputValueError(
@@ -100,6 +101,10 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
     if {*given} & {"agents", *WHATS, *TABLES}:
         # It was chosen for another population.
         config = dataclasses.replace(config, chunk=None)
+    if {*given} & {"start", "start_agent"}:
+        # It was of the agent that was begun with then.
+        which = "best" if "start" in given else config.start_agent
+        config = dataclasses.replace(config, start_agent=which, start_digest=None)
     imports = {**config.imports, **given.get("imports", {})}
     fields = {"agents": config.agents, **given, **tables, "imports": imports}
     return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))

@@ -119,6 +119,12 @@ def checked(config: Config, errors: checks.ErrorCollector | None = None) -> Conf
         with errors.collect():
             _check_world(config)
     config.check(errors)
+    if config.start is None and config.start_agent != "best":
+        with errors.collect():
+            raise checks.InputValueError(
+                f"start_agent is an agent of the run that start names, got {config.start_agent!r} "
+                "without one; for example start='runs/first'"
+            )
     if not {"agents", "segments", "halvings"} & errors.keywords:
         with errors.collect():
             _check_halvings(config)

@@ -126,9 +126,11 @@ class Checkpoints:
             check: Raises `DamagedError` if what was kept beside the state is not what there should be.
 
         Raises:
-            InputValueError: If there are some, and none of them can be used.
+            InputValueError: If there are some, and none of them can be used; the cause is what is wrong
+                with the newest.
         """
         passed_over: list[str] = []
+        newest: Exception | None = None
         for path in reversed(_complete(self._path)):
             try:
                 facts = verify(path)
@@ -137,12 +139,13 @@ class Checkpoints:
                 return Saved(read_arrays(path / _STATE, like), facts, passed_over)
             except (DamagedError, OSError) as error:
                 passed_over.append(f"checkpoint {path.name} cannot be used: {error}")
+                newest = newest or error
         if not passed_over:
             return None
         raise checks.InputValueError(
             f"{self._path} has no checkpoint to go on from; {'; '.join(passed_over)}; "
             "start again in another directory"
-        )
+        ) from newest
 
     def _write(self, tree: PyTree, facts: dict[str, Any]) -> str | None:
         unfinished, path = self._path / _UNFINISHED, self._path / checkpoint_name(facts["steps"])

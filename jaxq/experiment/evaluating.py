@@ -13,6 +13,7 @@ from jaxq.checks import INT32_MAX
 from jaxq.configuration.config import Config
 from jaxq.configuration.config_file import config_of
 from jaxq.configuration.logged_data import LOG
+from jaxq.engine.state import describe
 from jaxq.envs import LoggedEnvironment
 from jaxq.experiment.checkpoints import Checkpoints, Saved, checkpoint_name, newest_steps
 from jaxq.experiment.costs import EpisodeCosts, budgets_of
@@ -137,24 +138,24 @@ def trained(directory: Path, trust_imports: bool = False) -> tuple[Plan, Run, tu
     """Restore a run from its newest usable checkpoint; also return why newer ones are unusable."""
     opened = RunDirectory.open(checked_path(directory))
     plan = prepare(config_of(opened.read_config(), trust_imports=trust_imports))
-    saved = newest(opened, plan.config, plan.population.template)
+    saved = newest(opened, plan.config.agents, plan.population.template)
     progress = Progress.restored(plan.config.agents, saved.facts)
     run = Run(plan.config, opened.path, plan.population, saved.state, progress)
     return plan, run, tuple(saved.passed_over)
 
 
-def newest(run: RunDirectory, config: Config, like: Any) -> Saved:
-    """Read the newest usable checkpoint of a run, as `Checkpoints.restore` does."""
+def newest(run: RunDirectory, num_agents: int, like: Any) -> Saved:
+    """Read the newest usable checkpoint of a run of N agents, as `Checkpoints.restore` does."""
     checkpoints = Checkpoints(run.checkpoints)
     try:
-        saved = checkpoints.restore(like, functools.partial(Progress.restored, config.agents))
+        saved = checkpoints.restore(like, functools.partial(Progress.restored, num_agents))
     finally:
         checkpoints.close()
     if saved is None:
         raise checks.InputValueError(
             f"{run.path} has no checkpoint yet; go on with: jaxq resume {run.path}"
         )
-    evaluation = run.read_evaluation(config.agents)
+    evaluation = run.read_evaluation(num_agents)
     if evaluation is not None and evaluation.steps > newest_steps(run.checkpoints):
         saved.passed_over.insert(0, f"checkpoint {checkpoint_name(evaluation.steps)} is missing")
     return saved
@@ -163,3 +164,48 @@ def newest(run: RunDirectory, config: Config, like: Any) -> Saved:
 def instead(reason: str, steps: int | None) -> str:
     """Reason why a checkpoint is unusable, and the one used instead."""
     return f"{reason}; the one after {steps} steps is used instead"
+
+
+def scores(run: RunDirectory, saved: Saved) -> np.ndarray:
+    """Return what the agents of a checkpoint are chosen by, `[N]`; NaN for none.
+
+    It is the mean return over the episodes that an agent finished last before the checkpoint. Agents
+    that did not act while they learned have only the returns of the run's final evaluation.
+    """
+    returns = np.array(saved.facts["returns"], float)
+    evaluation = None if np.isfinite(returns).any() else run.read_evaluation(returns.size)
+    if evaluation is None or evaluation.steps != saved.facts["steps"]:
+        return returns
+    return evaluation.returns.mean(axis=1)
+
+
+def chosen(
+    which: Any, returns: np.ndarray, name: str = "which", call: str = "jaxq.load(directory, which=0)"
+) -> int:
+    """Return the number of the selected agent.
+
+    Args:
+        which: "best", "iqm" or a number.
+        returns: Mean returns, `[N]`.
+        name: What `which` is called in an error.
+        call: How a number is given.
+
+    Raises:
+        InputTypeError: If it is something else.
+        InputValueError: If there is no such agent.
+    """
+    if which in ("best", "iqm"):
+        if not np.isfinite(returns).any():
+            raise checks.InputValueError(
+                f"no agent has finished an episode yet, so none is {which!r}; give a number: {call}"
+            )
+        distance = -returns if which == "best" else np.abs(returns - iqm(returns))
+        return int(np.nanargmin(distance))
+    if isinstance(which, str):
+        raise checks.InputValueError(f'{name} must be "best", "iqm" or a number, got {describe(which)}')
+    index = checks.whole_number(name, which, minimum=0)
+    if index >= returns.size:
+        raise checks.InputValueError(
+            f"{name} must be below the {returns.size} agents of the run, got {index}"
+        )
+    return index

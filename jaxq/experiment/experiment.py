@@ -32,6 +32,7 @@ from jaxq.experiment.highest_values import HighestValues
 from jaxq.experiment.impossible_values import DivergenceError, DivergenceMonitor, ValueMonitor
 from jaxq.experiment.plan import check_steps_done, describe, prepare
 from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, stop_requests, train
+from jaxq.experiment.starting import with_start
 from jaxq.hparams import schedules
 from jaxq.precision import in_32_bits
 from jaxq.progress import Progress
@@ -60,8 +61,9 @@ class Experiment:
 
     Raises:
         InputTypeError: If a keyword does not exist or has the wrong type.
-        InputValueError: If a value is out of range, a tracker is not installed, or the directory
-            exists or cannot be written.
+        InputValueError: If a value is out of range, a tracker is not installed, the directory
+            exists or cannot be written, or agents cannot begin with what the run in `config.start` has
+            learned.
 
     Example:
         >>> import jaxq, tempfile
@@ -79,12 +81,13 @@ class Experiment:
         track_agents: bool = False,
         callbacks: Sequence[Callback] = (),
     ) -> None:
-        self.config = checked_kind(config)
+        checked_kind(config)
         self.stopped: str | None = None
         self._callbacks = checked_callbacks(callbacks)
         path = checked_path(directory)
         self._trackers = Trackers(track, track_agents)
-        self._plan = prepare(config)
+        self._plan = with_start(prepare(config))
+        self.config = self._plan.config
         self._resumes = False
         path = Path(broadcast_from_primary(str(path)))
         self.directory = RunDirectory.create(path) if is_primary() else RunDirectory(path)
@@ -160,7 +163,8 @@ class Experiment:
         Raises:
             StoppedError: If a signal asked for it; what was trained is in a checkpoint.
             DivergenceError: If an agent has, and the configuration says to stop then.
-            InputValueError: If another process runs in the directory, or it has no usable checkpoint.
+            InputValueError: If another process runs in the directory, or it has no usable checkpoint; or
+                if it has none yet, and the agent that it begins with is gone or has learned since.
         """
         log = ConsoleLogger(console if is_primary() else None)
         with contextlib.ExitStack() as stack:
@@ -199,11 +203,19 @@ class Experiment:
         """Initialize the population, and write the configuration."""
         if notice := preset_notice(self.config):
             log.say(notice)
+        self._say_start(log)
         if is_primary():
             described = describe(self._plan)
             self.directory.write_config(described | {"track": self._trackers.described}, sys.argv)
             self._trackers.start(described, self.directory.path, log.warn)
         return Run(self.config, self.directory.path, self._plan.population, begin(self._plan))
+
+    def _say_start(self, log: ConsoleLogger) -> None:
+        """Say what the agents begin with, if another agent has learned it."""
+        if self._plan.start is not None:
+            for reason in self._plan.start.warnings:
+                log.warn(reason)
+            log.say(f"beginning with {self._plan.start.origin}, of {self.config.start}")
 
     def _resume(self, log: ConsoleLogger, checkpoints: Checkpoints) -> Run:
         """Restore the population from the newest usable checkpoint, and record that the run resumes."""
@@ -212,6 +224,8 @@ class Experiment:
         saved = checkpoints.restore(population.template, restored)
         if saved is None:
             log.warn("there is no checkpoint yet: this begins anew")
+            self._plan = with_start(self._plan)
+            self._say_start(log)
             state, progress = begin(self._plan), None
         else:
             for reason in saved.passed_over:

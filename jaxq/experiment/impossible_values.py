@@ -16,6 +16,7 @@ from jaxq.callbacks import Callback, Run
 from jaxq.engine import AGENT_AXES, AgentState, Metrics, Population, Trainer
 from jaxq.engine.state import RESERVED
 from jaxq.experiment.distributed import gathered
+from jaxq.networks.constrained import UNLIKELY
 from jaxq.progress import Progress
 from jaxq.types import PyTree
 
@@ -206,12 +207,17 @@ def _has_diverged(trainer: Trainer, agent: AgentState, metrics: Metrics) -> jax.
 
 
 def _values(trainer: Trainer, agent: AgentState) -> list[jax.Array]:
-    """Return the action values of an agent's observations, if it has action values."""
+    """Return the action values of an agent's observations, if it has action values.
+
+    Those of actions that are left out, as `bcq` does, say nothing of what was learned and are zero.
+    """
     inputs = first_input(agent.actors.observation, trainer.agent.initial_carry(trainer.agent.num_envs))
     try:
-        return [trainer.agent.q_values(agent.learner, inputs)[0]]
+        q, _ = trainer.agent.q_values(agent.learner, inputs)
     except checks.InputTypeError:
         return []
+    left_out = (q <= UNLIKELY) & (q >= 2 * UNLIKELY)
+    return [jnp.where(left_out, 0.0, q)]
 
 
 def _reinitialized(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> AgentState:

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxq import checks
 from jaxq.configuration.config import Config
@@ -13,8 +13,24 @@ from jaxq.engine import Population, Trainer
 from jaxq.experiment.checkpoints import newest_steps
 from jaxq.experiment.directory import RunDirectory
 from jaxq.experiment.halving import check_memory, check_rungs
+from jaxq.experiment.saved_agent import Origin
 from jaxq.experiment.tuning import remembered
 from jaxq.hparams import Hparams, check_may_vary, names, validated
+from jaxq.types import PyTree
+
+
+class Start(NamedTuple):
+    """What an agent of another run has learned.
+
+    Attributes:
+        learner: It.
+        origin: Which agent it was.
+        warnings: Reasons why newer checkpoints of that run are unusable, one sentence each.
+    """
+
+    learner: PyTree
+    origin: Origin
+    warnings: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,11 +41,13 @@ class Plan:
         config: The configuration.
         population: The population that trains.
         hparams: The agents' hyperparameters, leaves `[N]`.
+        start: What the agents begin with, once it was read; `None` if they begin anew.
     """
 
     config: Config
     population: Population
     hparams: Hparams
+    start: Start | None = None
 
 
 def prepare(config: Config) -> Plan:

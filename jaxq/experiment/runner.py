@@ -202,4 +202,5 @@ class Checkpointer(Callback):
 
 def begin(plan: Plan) -> AgentState:
     """Initialize the population."""
-    return plan.population.init(jax.random.key(plan.config.seed), plan.hparams)
+    learner = None if plan.start is None else plan.start.learner
+    return plan.population.init(jax.random.key(plan.config.seed), plan.hparams, learner=learner)

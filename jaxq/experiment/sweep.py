@@ -28,6 +28,7 @@ from jaxq.experiment.experiment import Experiment
 from jaxq.experiment.impossible_values import DivergenceError
 from jaxq.experiment.plan import check_steps_done, prepare
 from jaxq.experiment.runner import StoppedError, StopRequest, stop_requests
+from jaxq.experiment.starting import with_start
 from jaxq.tracking import Tracker, Trackers
 
 
@@ -231,7 +232,9 @@ def _checked(groups: dict[str, Config], begun: Path | None = None) -> dict[str, 
     def check(name: Any, config: Config) -> Config:
         check_name(name)
         plan = prepare(config)
-        if begun is not None:
+        if begun is None:
+            config = with_start(plan).config
+        else:
             check_steps_done(plan, RunDirectory(begun / name))
         # What this machine remembers may change before the group's turn comes.
         return dataclasses.replace(config, chunk=plan.population.chunk)

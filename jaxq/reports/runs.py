@@ -151,6 +151,7 @@ def _read(path: Path) -> Run:
     recorded = read_metrics(path / "metrics.jsonl", config.agents)
     evaluation = read_evaluation(path / "report" / "evaluation.json", config.agents)
     notes = ["The last line of metrics.jsonl is cut off, and left out."] if recorded.cut else []
+    notes += _start(written)
     history = _history(recorded)
     returns = None if evaluation is None else evaluation.returns
     diverged = {agent for row in recorded.rows for agent in row.diverged}
@@ -189,6 +190,14 @@ def _read(path: Path) -> Run:
     costs = None if evaluation is None else evaluation.costs
     agents = sorted(diverged), sorted(stopped)
     return Run(path, name, config, written, history, returns, costs, *agents, notes)
+
+
+def _start(written: dict[str, Any]) -> list[str]:
+    """Say what the agents began with, if another agent had learned it."""
+    if not isinstance(written.get("start"), str):
+        return []
+    agent, path = brief(written.get("start_agent")), printable(written["start"])
+    return [f"The agents began with what agent {agent} of {path} had learned before."]
 
 
 def _config(file: Path, written: dict[str, Any]) -> Config:

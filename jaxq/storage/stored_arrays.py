@@ -27,6 +27,10 @@ class DamagedError(Exception):
     """A directory differs from its manifest, or the manifest is unreadable."""
 
 
+class OtherArraysError(DamagedError):
+    """Arrays have other names, shapes or types than are asked for."""
+
+
 def checkpointer() -> Any:
     """Return orbax's checkpointer."""
     # Imported here because it takes a while, which --help has no need of.
@@ -44,7 +48,8 @@ def read_arrays(path: Path, like: PyTree) -> PyTree:
             with PRNG keys as key data.
 
     Raises:
-        DamagedError: If the arrays are others, or cannot be read.
+        OtherArraysError: If the arrays are others.
+        DamagedError: If they cannot be read.
     """
     numbers, parts = jax.eval_shape(plain, like), isinstance(like, dict)
     try:
@@ -162,7 +167,7 @@ def _check_same(stored: dict[str, Any], wanted: dict[str, Any]) -> None:
     for name in sorted({*stored, *wanted}):
         found, expected = shape(stored.get(name)), shape(wanted.get(name))
         if found != expected:
-            raise DamagedError(f"{name} is {found} where {expected} is expected")
+            raise OtherArraysError(f"{name} is {found} where {expected} is expected")
 
 
 def _is_key(leaf: Any) -> bool:

@@ -15,12 +15,12 @@ from jaxq.engine.devices import first_device, memory_limit
 from jaxq.engine.memory_use import check_episodes_fit, num_bytes
 from jaxq.engine.programs import Program
 from jaxq.engine.state import check_key, checked_observation, describe
+from jaxq.experiment.saved_agent import Learned, Origin, write_agent
 from jaxq.hparams import Hparams
 from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.planning import Plan, plan_of
 from jaxq.planning.arguments import checked_one_observation
 from jaxq.precision import in_32_bits
-from jaxq.trained.saved_agent import Learned, Origin, write_agent
 from jaxq.types import Environment, PyTree
 
 

@@ -14,14 +14,10 @@ from jaxq.configuration.config_file import config_of
 from jaxq.configuration.configuring import checked_kind
 from jaxq.engine import Trainer
 from jaxq.engine.memory_use import num_bytes
-from jaxq.engine.state import describe
 from jaxq.experiment.directory import RunDirectory, checked_path
-from jaxq.experiment.evaluating import instead, newest
+from jaxq.experiment.evaluating import chosen, instead, newest, scores
 from jaxq.experiment.plan import trainer_of
-from jaxq.precision import in_32_bits
-from jaxq.statistics import iqm
-from jaxq.trained.loaded_agent import LoadedAgent
-from jaxq.trained.saved_agent import (
+from jaxq.experiment.saved_agent import (
     NAME,
     Learned,
     Origin,
@@ -30,6 +26,8 @@ from jaxq.trained.saved_agent import (
     read_learned,
     template,
 )
+from jaxq.precision import in_32_bits
+from jaxq.trained.loaded_agent import LoadedAgent
 from jaxq.types import Environment, PyTree
 
 _CALL = "jaxq.load(directory, {})"
@@ -43,7 +41,8 @@ class LoadedPopulation(NamedTuple):
         trainer: The trainer of one agent.
         learned: What they have learned, numpy leaves `[N, ...]`.
         steps: Env steps of each agent.
-        returns: Mean return over the episodes that each agent finished last, `[N]`; NaN for none.
+        returns: Mean return over the episodes that each agent finished last, `[N]`, or of the final
+            evaluation where no agent acted while it learned; NaN for none.
         warnings: Reasons why newer checkpoints are unusable, one sentence each.
         replays: Their replays' states, numpy leaves `[N, ...]`, where these were asked for and are small
             enough; otherwise `None`.
@@ -82,8 +81,8 @@ def load(
     Args:
         directory: A run directory, or a directory that `LoadedAgent.save` wrote.
         which: The agent of a run: "best" by the mean return over the episodes that it finished last
-            before the checkpoint; "iqm", whose score is nearest to the interquartile mean of all; or its
-            number.
+            before the checkpoint, or by the final evaluation where no agent acted while it learned;
+            "iqm", whose score is nearest to the interquartile mean of all; or its number.
         config: What was trained, where it holds what cannot be read from a file, such as a network of
             one's own; from the directory if not given.
         environment: The environment, where only that was given in Python.
@@ -114,7 +113,7 @@ def load(
     population = _population(path, config, objects)
     for warning in population.warnings:
         warnings.warn(warning, stacklevel=3)
-    return population.agent(_chosen(which, population.returns))
+    return population.agent(chosen(which, population.returns))
 
 
 @in_32_bits()
@@ -162,28 +161,7 @@ def _population(
     parts = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct((config.agents, *leaf.shape), leaf.dtype), parts
     )
-    saved = newest(run, config, parts)
+    saved = newest(run, config.agents, parts)
     replays, steps = saved.state.pop("memory", None), saved.facts["steps"]
-    returns = np.array(saved.facts["returns"], float)
-    reasons = [instead(reason, steps) for reason in saved.passed_over]
+    reasons, returns = [instead(reason, steps) for reason in saved.passed_over], scores(run, saved)
     return LoadedPopulation(config, trainer, Learned(**saved.state), steps, returns, reasons, replays)
-
-
-def _chosen(which: str | int, returns: np.ndarray) -> int:
-    """Return the number of the selected agent, given mean returns `[N]`."""
-    if which in ("best", "iqm"):
-        if not np.isfinite(returns).any():
-            raise checks.InputValueError(
-                f"no agent has finished an episode yet, so none is {which!r}; "
-                "give a number: jaxq.load(directory, which=0)"
-            )
-        distance = -returns if which == "best" else np.abs(returns - iqm(returns))
-        return int(np.nanargmin(distance))
-    if isinstance(which, str):
-        raise checks.InputValueError(f'which must be "best", "iqm" or a number, got {describe(which)}')
-    index = checks.whole_number("which", which, minimum=0)
-    if index >= returns.size:
-        raise checks.InputValueError(
-            f"which must be below the {returns.size} agents of the run, got {index}"
-        )
-    return index

@@ -9,9 +9,9 @@ import numpy as np
 from jaxq import checks
 from jaxq.agents.protocol import first_input, next_input
 from jaxq.engine import Trainer
+from jaxq.experiment.saved_agent import Learned
 from jaxq.learning.policies import ILLEGAL, mask_illegal
 from jaxq.precision import in_32_bits
-from jaxq.trained.saved_agent import Learned
 
 
 class Episodes(NamedTuple):

@@ -2,6 +2,17 @@
 
 What learning has to beat, from never acting to a runbook of rules, and, as an upper bound, a repairer
 who is told what nobody can see and so takes the state in the place of the observation.
+
+Example:
+    >>> import jax, jaxq
+    >>> from jaxq.envs.incident import policies
+    >>> env = jaxq.envs.make("Incident-v0", services=3)
+    >>> state, observation = env.reset(jax.random.key(0), env.params)
+    >>> legal = env.legal_actions(state, env.params)
+    >>> policies.never_act(jax.random.key(1), observation, legal).item()
+    0
+    >>> policies.runbook(jax.random.key(1), observation, legal).shape
+    ()
 """
 
 from collections.abc import Callable
@@ -25,23 +36,61 @@ from jaxq.envs.incident.params import (
 )
 from jaxq.learning import sample_action
 
+__all__ = [
+    "POLICIES",
+    "Policy",
+    "always_restart",
+    "never_act",
+    "omniscient_repairer",
+    "random_legal",
+    "runbook",
+]
+
 Policy = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+"""A baseline: PRNG key, observation `[D]` and legal actions `[A]` to an action, int32 `[]`."""
 
 
 def never_act(key: jax.Array, observation: jax.Array, legal: jax.Array) -> jax.Array:
-    """Wait: what passes by itself passes."""
+    """Wait: what passes by itself passes.
+
+    Args:
+        key: Not used.
+        observation: Not used.
+        legal: Actions that can be begun, bool `[A]`, from `env.legal_actions(state, params)`.
+
+    Returns:
+        The action, int32 `[]`.
+    """
     del key, observation, legal
     return jnp.int32(WAIT)
 
 
 def random_legal(key: jax.Array, observation: jax.Array, legal: jax.Array) -> jax.Array:
-    """Do anything that is legal, each as likely."""
+    """Do anything that is legal, each as likely.
+
+    Args:
+        key: PRNG key.
+        observation: Not used.
+        legal: Actions that can be begun, bool `[A]`, from `env.legal_actions(state, params)`.
+
+    Returns:
+        The action, int32 `[]`.
+    """
     del observation
     return sample_action(key, legal / legal.sum())
 
 
 def always_restart(key: jax.Array, observation: jax.Array, legal: jax.Array) -> jax.Array:
-    """Restart the service with the most errors; wait while something is being done to it."""
+    """Restart the service with the most errors; wait while something is being done to it.
+
+    Args:
+        key: Not used.
+        observation: As the environment gives it, `[D]`.
+        legal: Actions that can be begun, bool `[A]`, from `env.legal_actions(state, params)`.
+
+    Returns:
+        The action, int32 `[]`.
+    """
     del key
     errors = split_observation(observation, _services(legal)).symptoms[:, 0]
     action = _action(jnp.argmax(errors), RESTART)
@@ -59,7 +108,7 @@ def runbook(key: jax.Array, observation: jax.Array, legal: jax.Array) -> jax.Arr
     Args:
         key: Not used.
         observation: As the environment gives it, `[D]`.
-        legal: Actions that can be begun, bool `[A]`.
+        legal: Actions that can be begun, bool `[A]`, from `env.legal_actions(state, params)`.
 
     Returns:
         The action, int32 `[]`.
@@ -107,8 +156,9 @@ def omniscient_repairer(params: IncidentParams) -> Callable[..., jax.Array]:
         params: The environment's parameters; its leaves may be traced.
 
     Returns:
-        The policy. It plans each repair by itself, so it is an upper bound for those who see symptoms,
-        and still a little below optimal play.
+        The policy, which takes the simulator's `IncidentState` where others take the observation. It
+        plans each repair by itself, so it is an upper bound for those who see symptoms, and still a
+        little below optimal play.
     """
 
     def policy(key: jax.Array, state: IncidentState, legal: jax.Array) -> jax.Array:

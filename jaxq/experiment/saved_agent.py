@@ -120,10 +120,19 @@ def read_description(path: Path) -> tuple[dict[str, Any], Origin]:
 def read_learned(path: Path, trainer: Trainer) -> Learned:
     """Read the `Learned` of a saved agent."""
     like = template(trainer)
+    return on_device(read_parts(path, like._asdict()), like)
+
+
+def read_parts(path: Path, like: dict[str, PyTree]) -> dict[str, PyTree]:
+    """Read parts of the `Learned` of a saved agent to numpy, given their shapes and types.
+
+    Raises:
+        InputValueError: If they cannot be read; the cause is what is wrong with them.
+    """
     try:
-        return on_device(read_arrays(path.absolute() / _STATE, like._asdict()), like)
+        return read_arrays(path.absolute() / _STATE, like)
     except DamagedError as error:
-        raise _damaged(path, error) from None
+        raise _damaged(path, error) from error
 
 
 def _damaged(path: Path, error: Exception) -> checks.InputValueError:
