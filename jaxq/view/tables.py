@@ -10,27 +10,32 @@ import jaxq
 from jaxq.agents.protocol import first_input
 from jaxq.engine import Trainer
 from jaxq.envs.table import TableEnvironment
+from jaxq.experiment.snapshots import MOST_STATES, Snapshots
 from jaxq.hparams import leaves_of
 from jaxq.precision import in_32_bits
 from jaxq.trained.loading import LoadedPopulation
 from jaxq.view.episodes import has_values
-from jaxq.view.numbers import numbers
+from jaxq.view.numbers import number, numbers
+from jaxq.view.snapshots import snapshot_data
 
-MOST_STATES = 600
 _DIRECTIONS = {(-1, 0): "up", (0, 1): "right", (1, 0): "down", (0, -1): "left"}
 
 
 @in_32_bits()
-def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any] | None:
+def table_data(
+    population: LoadedPopulation, agents: list[int], snapshots: Snapshots | None = None
+) -> dict[str, Any] | None:
     """Return the values of all states of an environment that is a table.
 
     Args:
         population: The agents of a run.
         agents: Numbers of those to show.
+        snapshots: What was kept while it trained, if anything was.
 
     Returns:
-        The world, each agent's values, and the exact Q* of its discount, null of actions that are not
-        legal; `None` where states cannot be counted or are too many to look at.
+        The world, each agent's values, the exact Q* of its discount, null of actions that are not
+        legal, and the snapshots of a world that is drawn; `None` where states cannot be counted or are
+        too many to look at.
     """
     env = population.trainer.env
     if _not_listed(population.trainer):
@@ -52,6 +57,7 @@ def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any
         "world": world,
         "exact": {str(index): rows(exact[discount]) for index, discount in discounts.items()},
         "agents": {str(index): rows(values) for index, values in _values(population, agents).items()},
+        "snapshots": snapshot_data(snapshots, order, env.legal) if world and snapshots else None,
     }
 
 
@@ -114,7 +120,17 @@ def _grid(env: TableEnvironment) -> dict[str, Any] | None:
         "actions": [arrow["name"] for arrow in arrows],
         "arrows": arrows,
         "start": int(np.argmax(env.initial)),
+        "entering": _entering(env),
     }
+
+
+def _entering(env: TableEnvironment) -> dict[str, float | None]:
+    """Return the mean reward of coming to each state that ends the episode, by its number."""
+    probability, reached, reward, terminated = env.outcomes
+    comes = (probability > 0) & (reached != np.arange(env.num_states)[:, None, None]) & terminated
+    count = np.bincount(reached[comes], minlength=env.num_states)
+    total = np.bincount(reached[comes], reward[comes], env.num_states)
+    return {str(s): number(total[s] / count[s]) for s in np.flatnonzero(count).tolist()}
 
 
 # Holes of the frozen lake end an episode as a cliff does.
@@ -126,7 +142,9 @@ def _arrows(env: TableEnvironment) -> list[dict[str, Any]] | None:
     columns, outcomes = env.drawing.shape[1], env.outcomes
     state, reached = np.arange(env.num_states)[:, None, None], outcomes.next_state
     moved = np.stack([reached // columns - state // columns, reached % columns - state % columns])
-    # What slips to both sides cancels; what is left is where the action points.
+    # A fall back to the start goes far, and counts no more than a step. What slips to both sides
+    # cancels; what is left is where the action points.
+    moved = np.sign(moved)
     towards = (outcomes.probability * moved).sum(axis=(1, 3))
     names = {}
     for action in range(env.num_actions):

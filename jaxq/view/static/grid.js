@@ -80,12 +80,12 @@ export class Grid {
   tell(s) {
     if (!this.q) return;
     const values = this.world.actions.map((name, a) => `${name} ${long(this.q[s * this.actions + a], 3)}`);
-    this.caption.textContent = `Row ${Math.floor(s / this.world.columns) + 1}, column ${(s % this.world.columns) + 1}: ${values.join(", ")}.`;
+    this.caption.textContent = `Row ${Math.floor(s / this.world.columns) + 1}, column ${(s % this.world.columns) + 1}: ${values.join(", ")}${this.visits ? `; updated ${this.visits[s].toLocaleString("en")} times` : ""}.`;
   }
 
-  /** Show values `[S * A]`, coloured as shares of `scale`. */
-  show(q, scale = 1) {
-    this.q = q;
+  /** Show values `[S * A]`, coloured as shares of `scale`, and say how often a state was updated. */
+  show(q, scale = 1, visits = null) {
+    [this.q, this.visits] = [q, visits];
     this.cells.forEach(({ group, arrows }, s) => {
       if (!arrows.length) return;
       const best = greedyAction(q, s, this.actions);

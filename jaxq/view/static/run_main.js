@@ -3,6 +3,7 @@
 import { byId, make } from "./dom.js";
 import { episodeView } from "./episode.js";
 import { expectationsView } from "./expectations.js";
+import { learningView } from "./learning.js";
 import { readable } from "./plot.js";
 import { populationView } from "./population.js";
 import { replayView } from "./replay.js";
@@ -24,10 +25,11 @@ themeButton();
 const played = data.ranked.length > 0;
 for (const id of ["episode-section", "expectations-section"]) byId(id).hidden = !played;
 const views = played ? [episodeView(data), expectationsView(data)] : [];
+if (data.table?.world) views.push(learningView(data));
 if (data.table) views.push(statesView(data));
 if (data.replays) views.push(replayView(data));
-let stop = null;
+let stops = [];
 populationView(data, (agent) => {
-  stop?.();
-  [stop] = views.map((view) => view(agent));
+  for (const stop of stops) stop?.();
+  stops = views.map((view) => view(agent));
 });

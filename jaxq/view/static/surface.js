@@ -1,12 +1,12 @@
 // State values as a landscape that can be turned and zoomed, on a canvas of its own.
 
-import { maxOf } from "./table.js";
-import { colour } from "./scale.js";
+import { colour, highest } from "./scale.js";
 import { make } from "./dom.js";
 
 export class Surface {
   constructor(world, label) {
     this.world = world;
+    this.tiles = world.cells.join("");
     this.turn = -0.65;
     this.tilt = 0.95;
     this.zoom = 1;
@@ -44,14 +44,20 @@ export class Surface {
     this.draw();
   }
 
-  show(q, agent = this.agent) {
+  /** Show state values, as shares of `scale`, and where the agent is, if it is anywhere. */
+  show(q, agent = this.agent, scale = 1) {
     const actions = this.world.actions.length;
     this.agent = agent;
-    this.values = this.world.cells.join("").split("").map((tile, s) =>
-      ({ "#": null, C: -1, G: 1 })[tile] !== undefined ? { "#": null, C: -1, G: 1 }[tile] : maxOf(q, s, actions));
-    const known = this.values.filter((value) => value !== null);
+    const values = [...this.world.cells.join("")].map((tile, s) => this.tile(tile, s, scale) ?? highest(q.slice(s * actions, (s + 1) * actions)));
+    this.values = values.map((value, s) => (this.tiles[s] === "#" || value === null ? null : Math.max(-1, Math.min(1, value / scale))));
+    const known = values.filter((_, s) => this.values[s] !== null);
     this.canvas.setAttribute("aria-label", `${this.label} Highest ${Math.max(...known).toFixed(2)}, lowest ${Math.min(...known).toFixed(2)}.`);
     this.draw();
+  }
+
+  /** What coming to a goal or a pit gives, where that is known; else the end of the scale. */
+  tile(tile, s, scale) {
+    return { C: this.world.entering?.[s] ?? -scale, G: this.world.entering?.[s] ?? scale }[tile] ?? null;
   }
 
   project(x, y, z) {
@@ -70,7 +76,9 @@ export class Surface {
     if (!this.width || !this.values) return;
     this.canvas.width = this.width * ratio;
     this.canvas.height = this.height * ratio;
-    this.span = Math.min(this.width / (this.world.columns * 1.3), this.height / (this.world.rows * 1.15));
+    // It fits whichever way it is turned.
+    const across = Math.hypot(this.world.columns, this.world.rows);
+    this.span = Math.min(this.width / (across * 1.13), this.height / (across * 0.7));
     this.pen = this.canvas.getContext("2d");
     this.pen.scale(ratio, ratio);
     const columns = this.values.flatMap((value, s) => (value === null ? [] : [this.block(value, s)]));

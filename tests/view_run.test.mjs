@@ -1,0 +1,30 @@
+// The modules of a run's page, on numbers that can be worked out by hand.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { rowsOf, scaleOf, snapshotsOf } from "../jaxq/view/static/learning.js";
+import { floats } from "../jaxq/view/static/table.js";
+
+const packed = (numbers) => Buffer.from(Float32Array.from(numbers).buffer).toString("base64");
+
+test("packed numbers come back, and what is not finite is null", () => {
+  assert.deepEqual(floats(packed([0.5, NaN, -2, Infinity])), [0.5, null, -2, null]);
+  assert.deepEqual(floats(""), []);
+});
+
+test("snapshots are a table and a count for each moment", () => {
+  const snapshots = { steps: [0, 10], agents: { 3: { q: packed([0, 0, 0, NaN, 1, 2, 3, NaN]), visits: packed([0, 0, 4, 6]) } } };
+  const agents = { 3: [[1, 2], [3, null]], 5: [[7, 8], [9, 0]] };
+  const found = snapshotsOf({ snapshots, agents }, 3, 10);
+  assert.deepEqual(found, { steps: [0, 10], q: [[0, 0, 0, null], [1, 2, 3, null]], visits: [[0, 0], [4, 6]] });
+  // Of another agent there is its last table alone, and of a run without any too.
+  const last = { steps: [10], q: [[7, 8, 9, 0]], visits: null };
+  assert.deepEqual(snapshotsOf({ snapshots, agents }, 5, 10), last);
+  assert.deepEqual(snapshotsOf({ snapshots: null, agents }, 5, 10), last);
+});
+
+test("colours are shares of the largest state value, not of an action that nobody takes", () => {
+  assert.deepEqual(rowsOf([1, 2, 3, 4], 2), [[1, 2], [3, 4]]);
+  assert.equal(scaleOf([[-100, -2, 1, null], [0, 0, 0, 0]], 2), 2);
+  assert.equal(scaleOf([[0, 0, null, null]], 2), 1);
+});
