@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { Layout, brief, marksOf } from "../jaxq/view/static/layout.js";
 import { rowsOf, scaleOf, snapshotsOf } from "../jaxq/view/static/learning.js";
 import { floats } from "../jaxq/view/static/table.js";
 
@@ -27,4 +28,28 @@ test("colours are shares of the largest state value, not of an action that nobod
   assert.deepEqual(rowsOf([1, 2, 3, 4], 2), [[1, 2], [3, 4]]);
   assert.equal(scaleOf([[-100, -2, 1, null], [0, 0, 0, 0]], 2), 2);
   assert.equal(scaleOf([[0, 0, null, null]], 2), 1);
+});
+
+test("states lie in the cells that the world says, or row by row", () => {
+  const drawn = new Layout({ rows: 2, columns: 3, cells: ["S.#", "..G"] });
+  assert.deepEqual(drawn.place(4), [1, 1]);
+  assert.equal(drawn.state(1, 2), 5);
+  assert.equal(drawn.state(0, 3), undefined);
+  assert.equal(drawn.tiles[2], "#");
+  assert.equal(drawn.name(4), "row 2, column 2");
+  const placed = new Layout({ rows: 2, columns: 3, cells: [" E ", ". ."], at: [3, 1, 5], origin: [-1, 10] });
+  assert.deepEqual(placed.tiles, [".", "E", "."]);
+  assert.deepEqual(placed.place(2), [1, 2]);
+  assert.equal(placed.state(0, 1), 1);
+  assert.equal(placed.state(0, 0), undefined);
+  assert.equal(placed.name(2), "state 2, row 0, column 12");
+});
+
+test("four ways are arrows, other actions strips, and of many the best has the cell", () => {
+  const actions = (count) => Array.from({ length: count }, (_, a) => `action ${a}`);
+  assert.deepEqual(marksOf({ actions: actions(4) }).map(({ turn }) => turn), [0, 90, 180, 270]);
+  assert.equal(marksOf({ actions: actions(3), arrows: null }).length, 3);
+  assert.equal(marksOf({ actions: actions(7), arrows: null }).length, 1);
+  assert.equal(brief("action 12", 6), "a12");
+  assert.equal(brief("restart all", 6), "restar");
 });

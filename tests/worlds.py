@@ -172,3 +172,14 @@ class Probes(World):
 def maze() -> Any:
     """Six cells around a wall, -1 a step: what is not legal would look best, as it stays at 0."""
     return jaxq.envs.from_map(["S..", ".#G"], step_reward=-1.0, legal_moves_only=True, name="maze")
+
+
+def cross() -> Any:
+    """Five states on a cross: from its middle to its top and its right, which end, and down and back."""
+    ways = {s: {a: [(1.0, s, 0.0, True)] for a in range(3)} for s in range(5)}
+    ways[0] = {0: [(1.0, 1, 2.0, True)], 1: [(1.0, 2, -1.0, True)], 2: [(1.0, 3, 0.0, False)]}
+    ways[3] = {a: [(1.0, 0, -0.5, False)] for a in range(3)}
+    places = [(0, 0), (-1, 0), (0, 1), (1, 0), (0, -1)]
+    env = jaxq.envs.from_table(ways, coordinates=places, initial=0, name="cross")
+    env.action_names = ("rise", "turn", "go down")
+    return env

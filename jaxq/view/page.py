@@ -9,7 +9,7 @@ from typing import Any
 from jaxq.reports.page import digest, static
 
 # In the order in which they need each other.
-_SHARED = ("table.js", "scale.js", "dom.js", "theme.js", "grid.js")
+_SHARED = ("table.js", "scale.js", "dom.js", "theme.js", "layout.js", "grid.js")
 LESSON = (
     *(*_SHARED, "network.js", "surface.js", "chart.js", "training.js", "bellman.js", "lab.js"),
     *("deep.js", "questions.js", "quiz.js", "main.js"),

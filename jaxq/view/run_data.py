@@ -169,7 +169,7 @@ def _curves(run: Run, scores: np.ndarray) -> dict[str, Any] | None:
 def _action_names(population: LoadedPopulation, table: dict[str, Any] | None) -> list[str]:
     """Name the actions as the environment or the map does, or by their numbers."""
     env = population.trainer.env
-    if table is not None and table["world"] is not None:
+    if table is not None and table["world"] is not None and table["world"]["arrows"]:
         arrows = sorted(table["world"]["arrows"], key=lambda arrow: arrow["column"])
         return [arrow["name"] for arrow in arrows]
     names = getattr(env, "action_names", None)

@@ -2,11 +2,12 @@
 
 import { colour, highest } from "./scale.js";
 import { make } from "./dom.js";
+import { Layout } from "./layout.js";
 
 export class Surface {
   constructor(world, label) {
     this.world = world;
-    this.tiles = world.cells.join("");
+    this.layout = new Layout(world);
     this.turn = -0.65;
     this.tilt = 0.95;
     this.zoom = 1;
@@ -48,16 +49,18 @@ export class Surface {
   show(q, agent = this.agent, scale = 1) {
     const actions = this.world.actions.length;
     this.agent = agent;
-    const values = [...this.world.cells.join("")].map((tile, s) => this.tile(tile, s, scale) ?? highest(q.slice(s * actions, (s + 1) * actions)));
-    this.values = values.map((value, s) => (this.tiles[s] === "#" || value === null ? null : Math.max(-1, Math.min(1, value / scale))));
+    const { tiles } = this.layout;
+    const values = tiles.map((tile, s) => this.tile(tile, s, scale) ?? highest(q.slice(s * actions, (s + 1) * actions)));
+    this.values = values.map((value, s) => (tiles[s] === "#" || value === null ? null : Math.max(-1, Math.min(1, value / scale))));
     const known = values.filter((_, s) => this.values[s] !== null);
     this.canvas.setAttribute("aria-label", `${this.label} Highest ${Math.max(...known).toFixed(2)}, lowest ${Math.min(...known).toFixed(2)}.`);
     this.draw();
   }
 
-  /** What coming to a goal or a pit gives, where that is known; else the end of the scale. */
+  /** What coming to a goal, a pit or an end gives, where that is known; else the end of the scale. */
   tile(tile, s, scale) {
-    return { C: this.world.entering?.[s] ?? -scale, G: this.world.entering?.[s] ?? scale }[tile] ?? null;
+    const unknown = { C: -scale, G: scale, E: 0 }[tile];
+    return unknown === undefined ? null : this.world.entering?.[s] ?? unknown;
   }
 
   project(x, y, z) {
@@ -86,8 +89,9 @@ export class Surface {
   }
 
   block(value, s) {
-    const x = (s % this.world.columns) - (this.world.columns - 1) / 2;
-    const y = Math.floor(s / this.world.columns) - (this.world.rows - 1) / 2;
+    const [row, column] = this.layout.place(s);
+    const x = column - (this.world.columns - 1) / 2;
+    const y = row - (this.world.rows - 1) / 2;
     return { value, s, x, y, depth: this.project(x, y, 0).depth };
   }
 
