@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { costSummary, costWords, overBudget, running } from "../jaxq/view/static/costs.js";
 import { Layout, brief, marksOf } from "../jaxq/view/static/layout.js";
 import { rowsOf, scaleOf, snapshotsOf } from "../jaxq/view/static/learning.js";
 import { floats } from "../jaxq/view/static/table.js";
@@ -51,5 +52,17 @@ test("four ways are arrows, other actions strips, and of many the best has the c
   assert.equal(marksOf({ actions: actions(3), arrows: null }).length, 3);
   assert.equal(marksOf({ actions: actions(7), arrows: null }).length, 1);
   assert.equal(brief("action 12", 6), "a12");
-  assert.equal(brief("restart all", 6), "restar");
+  assert.equal(brief("restart all", 6), "resta…");
+});
+
+test("costs add up, and are told with their budgets", () => {
+  assert.deepEqual(running([1, null, 2.5]), [1, 1, 3.5]);
+  const costs = [{ name: "toll", mean: [2, 0], budget: [1, 1], iqm: 1, interval: [0, 2], within: 1 }, { name: "noise", mean: [0.5, 0.75], budget: null, iqm: 0.6, interval: [0.5, 0.75], within: null }];
+  assert.equal(overBudget(costs, 0), true);
+  assert.equal(overBudget(costs, 1), false);
+  assert.deepEqual(costWords({ costs, agents: {} }, 0), ["toll costs 2 per episode, budget 1", "noise costs 0.5 per episode"]);
+  assert.deepEqual(costWords({ costs: [], agents: { 3: { costs: [{ name: "toll", mean: 2 }] } } }, 3), ["toll costs 2 per episode played here"]);
+  assert.deepEqual(costWords({ costs: [], agents: {} }, 3), []);
+  assert.equal(costSummary(costs), " Cost per episode: toll 1 [0, 2] (1 of 2 agents within budget); noise 0.6 [0.5, 0.75].");
+  assert.equal(costSummary([]), "");
 });

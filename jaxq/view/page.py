@@ -15,8 +15,8 @@ LESSON = (
     *("deep.js", "questions.js", "quiz.js", "main.js"),
 )
 RUN = (
-    *(*_SHARED, "surface.js", "chart.js", "training.js", "plot.js", "population.js", "episode.js"),
-    *("expectations.js", "learning.js", "states.js", "replay.js", "run_main.js"),
+    *(*_SHARED, "surface.js", "chart.js", "training.js", "plot.js", "costs.js", "population.js"),
+    *("episode.js", "expectations.js", "learning.js", "states.js", "replay.js", "run_main.js"),
 )
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class|let))", re.MULTILINE)

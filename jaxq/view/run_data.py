@@ -18,6 +18,7 @@ from jaxq.reports.drawings import painter
 from jaxq.reports.runs import Run, read_run
 from jaxq.statistics import bootstrap_interval, iqm
 from jaxq.trained.loading import LoadedPopulation, load_population
+from jaxq.view.costs import cost_data, step_costs
 from jaxq.view.episodes import Episodes, Player
 from jaxq.view.numbers import evenly, number, numbers
 from jaxq.view.replays import replay_data
@@ -106,6 +107,7 @@ def _described(run: Run, scores: np.ndarray, warnings: list[str]) -> dict[str, A
         "scores": numbers(scores),
         "diverged": run.diverged,
         "curves": _curves(run, scores),
+        "costs": cost_data(run.costs),
     }
 
 
@@ -187,8 +189,9 @@ def _play(population: LoadedPopulation, agents: list[int], pictures: bool) -> di
         episodes = player(learned, key)
         frames = _frames(population, episodes, left)
         left -= sum(len(frame) for frame in frames["images"])
-        values = _values(episodes, discount)
-        played[str(index)] = _episode(episodes, discount) | values | {"frames": frames}
+        costs = step_costs(episodes, population.trainer.env.cost_names)
+        shown = _episode(episodes, discount) | _values(episodes, discount)
+        played[str(index)] = shown | {"frames": frames, "costs": costs}
     return played
 
 

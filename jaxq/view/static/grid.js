@@ -36,7 +36,10 @@ export class Grid {
     group.append(svg("rect", { x: -half, y: -half, width: 2 * half, height: 2 * half, rx: 10, class: "ground" }));
     if (TILES[tile]) {
       const text = { goal: "GOAL", pit: "PIT", wall: "", end: "END" }[TILES[tile]];
-      group.append(svg("text", { y: 8, class: "tile" }, text));
+      // What coming to an end gives says whether it is a good one.
+      const gives = tile === "E" ? this.world.entering[s] : null;
+      group.append(svg("text", { y: gives == null ? 8 : 0, class: "tile" }, text));
+      if (gives != null) group.append(" ", svg("text", { y: 26, class: "tile gives" }, short(gives)));
       return { group, arrows: [] };
     }
     const arrows = this.marks.map(({ d, turn, x, y, side, name }, a) => {

@@ -46,5 +46,6 @@ export function marksOf(world) {
 
 /** The beginning of an action's name, as much as there is room for. */
 export function brief(name, letters) {
-  return name.replace(/^action (?=\d+$)/, "a").slice(0, letters);
+  const short = name.replace(/^action (?=\d+$)/, "a");
+  return short.length > letters ? `${short.slice(0, letters - 1).trimEnd()}…` : short;
 }

@@ -69,7 +69,7 @@ export class Surface {
     const [ct, st] = [Math.cos(this.tilt), Math.sin(this.tilt)];
     const depth = v * st - z * ct;
     const size = (this.span * this.zoom) / (1 + 0.045 * -depth);
-    return { x: this.width / 2 + u * size, y: this.height * 0.58 + (v * ct - z * st) * size, depth: v };
+    return { x: this.width / 2 + u * size, y: this.middle + (v * ct - z * st) * size, depth: v };
   }
 
   draw() {
@@ -81,7 +81,9 @@ export class Surface {
     this.canvas.height = this.height * ratio;
     // It fits whichever way it is turned.
     const across = Math.hypot(this.world.columns, this.world.rows);
-    this.span = Math.min(this.width / (across * 1.13), this.height / (across * 0.7));
+    const deep = Math.min(0, ...this.values);
+    this.span = Math.min(this.width / (across * 1.13), this.height / (across * 0.7 - deep));
+    this.middle = this.height * (0.58 + 0.06 * deep);
     this.pen = this.canvas.getContext("2d");
     this.pen.scale(ratio, ratio);
     const columns = this.values.flatMap((value, s) => (value === null ? [] : [this.block(value, s)]));
