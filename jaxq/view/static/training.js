@@ -24,6 +24,7 @@ export function trainingView({ world, qStar, table }) {
 export function trainingPanel(world, { steps, q, exact, visits = null, scale = 1, begin = 1, walks = false }) {
   const grid = new Grid(world, "Q-values of the table: arrow keys move between cells");
   const surface = new Surface(world, "State values as a landscape; drag or arrow keys turn it, plus and minus zoom.");
+  surface.reserve(q, scale);
   const chart = new Chart("Largest distance of the table to the exact Q-values", "env steps →");
   const away = q.map((values) => distance(values, exact));
   const last = q.length - 1;
