@@ -92,7 +92,7 @@ def test_the_page_tells_costs_and_marks_who_is_over_budget(opened, data):
     page = opened(view_page(with_budgets(data, [0, 0, 0, 1, 1, 3])))
     assert "Cost per episode: toll" in page.inner_text("#lead")
     assert page.locator("#population .agentpoint.over").count() == 2
-    page.click('[data-agent="3"]')
+    page.select_option("#agent", "3")
     assert "toll costs 2 per episode, budget 1" in page.inner_text("#population .status")
     assert "noise costs 1 per episode" in page.inner_text("#population .status")
     page.select_option('[aria-label="What the horizontal axis shows"]', "cost of toll")
@@ -111,7 +111,7 @@ def test_one_budget_of_all_is_a_line(opened, data):
 
 def test_the_episode_adds_its_costs_up(opened, data):
     page = opened(view_page(data))
-    page.click('[data-agent="0"]')
+    page.select_option("#agent", "0")
     assert "noise cost 0.25, so far 0.25" in page.inner_text("#episode .status")
     page.focus("#step")
     page.keyboard.press("End")

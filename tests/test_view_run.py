@@ -261,16 +261,16 @@ def test_training_is_slid_over_and_played(opened, grid):
     page = opened(view_page(grid))
     status, first = "#training .status", "#training .grid .cell >> nth=0 >> text >> nth=0"
     assert "after 8,000 env steps" in page.inner_text(status)
-    last = page.inner_text(first)
+    last = page.text_content(first)
     page.focus("#snapshot")
     page.keyboard.press("Home")
     assert "after 0 env steps" in page.inner_text(status)
     assert "11 states not updated yet" in page.inner_text(status)
-    assert page.inner_text(first) == ".00"
+    assert page.text_content(first) == ".00"
     page.select_option('[aria-label="Speed of training"]', "4")
     page.click("#training >> text=Play")
     page.wait_for_selector(f'{status}:has-text("after 8,000 env steps")')
-    assert page.inner_text(first) == last
+    assert page.text_content(first) == last
     page.click("#training .cell >> nth=0")
     assert re.search(r"updated [\d,]+ times", page.inner_text("#training .gridbox .readout"))
 

@@ -105,7 +105,7 @@ def test_of_many_actions_the_best_alone_is_drawn(opened, data):
     table = data["table"] | {"world": world, "agents": wider, "exact": wider, "snapshots": None}
     page = opened(view_page(data | {"table": table, "actions": world["actions"]}))
     assert page.locator("#training .cell.free >> nth=0 >> path").count() == 1
-    assert page.locator("#training .cell.free >> nth=0 >> text").all_inner_texts() == ["a0", "2.00"]
+    assert page.locator("#training .cell.free >> nth=0 >> text").all_text_contents() == ["a0", "2.00"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -40,7 +40,7 @@ export function marksOf(world) {
   const height = 108 / count;
   return world.actions.map((_, a) => {
     const top = -54 + a * height;
-    return { d: `M-54 ${top + 1} H54 V${top + height - 1} H-54 Z`, turn: 0, x: 28, y: top + height / 2 + 6, side: -49 };
+    return { d: `M-54 ${top + 1} H54 V${top + height - 1} H-54 Z`, turn: 0, x: 25, y: top + height / 2 + 6, side: -49 };
   });
 }
 
