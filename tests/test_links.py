@@ -53,6 +53,7 @@ FILES = (
     "report/index.html", "report/learning_curves.svg",
     "report/episode.gif", "report/evaluation.json", "report/evaluation.json.new",
     ".lock", "config.json", "config.json.new", "metrics.jsonl", "metrics.jsonl.new",
+    "snapshots.npz", "snapshots.npz.new",
     "tracking", "tensorboard", "report", "checkpoints", "wandb", "mlflow.db",
 )  # fmt: skip
 

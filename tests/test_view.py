@@ -40,7 +40,7 @@ def test_numbers_in_the_page_are_the_engines(lesson, tmp_path):
         pytest.skip("needs node, which this machine lacks")
     (tmp_path / "lesson.json").write_text(json.dumps(lesson))
     done = subprocess.run(
-        [node, "--test", HERE / "view.test.mjs"],
+        [node, "--test", HERE / "view.test.mjs", HERE / "view_run.test.mjs"],
         env=os.environ | {"JAXQ_LESSON": str(tmp_path / "lesson.json")},
         capture_output=True,
         text=True,

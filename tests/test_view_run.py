@@ -1,6 +1,8 @@
 """The page of a run: its numbers, and how it behaves in a real browser."""
 
+import base64
 import json
+import re
 import shutil
 
 import numpy as np
@@ -9,6 +11,7 @@ import worlds
 
 import jaxq
 from jaxq.cli import main
+from jaxq.experiment.snapshots import NAME
 from jaxq.view import run_data, view_page
 from jaxq.view.episodes import Episodes
 from jaxq.view.tables import notes_on_states
@@ -34,6 +37,13 @@ def catch_run(tmp_path_factory):
     keywords = {"hidden_sizes": (8,), "batch_size": 8, "learning_starts": 64, "buffer_size": 500}
     settings = {"agents": 14, "steps": 600, "segments": 2, "keywords": keywords}
     return trained(path, "Catch-bsuite", "dqn", **settings)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    path = tmp_path_factory.mktemp("view") / "many"
+    settings = {"agents": 40, "steps": 1_000, "segments": 5}
+    return run_data(trained(path, "FrozenLake-v1", "q_learning", **settings))
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +174,8 @@ def without_drawing():
     ("env", "told"),
     [
         (lambda: jaxq.envs.make("FrozenLake-v1"), []),
+        (lambda: jaxq.envs.make("Cliff-grid"), []),
+        (lambda: jaxq.envs.make("WindyGrid-grid"), []),
         (without_drawing, ["No grid to draw: the values of all states are listed."]),
         (
             lambda: jaxq.envs.from_map(["S" + "." * 599, "." * 599 + "G"]),
@@ -173,6 +185,46 @@ def without_drawing():
 )
 def test_what_is_not_shown_of_states_is_told(env, told):
     assert notes_on_states(jaxq.Trainer(env(), jaxq.q_learning())) == told
+
+
+def test_snapshots_are_those_of_the_run(grid, grid_run):
+    kept = grid["table"]["snapshots"]
+    assert kept["steps"] == [0, 2_000, 4_000, 6_000, 8_000]
+    assert sorted(kept["agents"], key=int) == [str(agent) for agent in sorted(grid["ranked"])]
+    for agent, rows in kept["agents"].items():
+        q = np.frombuffer(base64.b64decode(rows["q"]), "<f4").reshape(5, 16, 4)
+        assert not q[0].any()
+        np.testing.assert_allclose(q[-1], grid["table"]["agents"][agent], rtol=1e-4, atol=1e-9)
+        visits = np.frombuffer(base64.b64decode(rows["visits"]), "<f4").reshape(5, 16)
+        assert visits.sum(axis=1).tolist() == kept["steps"]
+    assert grid["table"]["world"]["entering"]["15"] == 1.0
+    assert grid["table"]["world"]["entering"]["5"] == 0.0
+
+
+def test_snapshots_of_what_is_not_legal_are_empty(maze):
+    rows = maze["table"]["snapshots"]["agents"]["0"]
+    q = np.frombuffer(base64.b64decode(rows["q"]), "<f4").reshape(3, 6, 4)
+    legal = worlds.maze().legal[:, [arrow["column"] for arrow in maze["table"]["world"]["arrows"]]]
+    assert (np.isfinite(q) == legal).all()
+
+
+def test_snapshots_that_are_damaged_are_told(grid_run, tmp_path):
+    path = tmp_path / "run"
+    shutil.copytree(grid_run, path)
+    (path / NAME).write_bytes(b"nothing")
+    data = run_data(path)
+    assert data["table"]["snapshots"] is None
+    assert any("holds no snapshots of this run" in note for note in data["notes"])
+
+
+def test_agents_with_snapshots_are_among_those_shown(many):
+    assert len(many["scores"]) == 40
+    kept = [0, 13, 26, 39]
+    assert sorted(map(int, many["table"]["snapshots"]["agents"])) == kept
+    assert {*kept} <= {*many["ranked"]}
+    assert 12 <= len(many["ranked"]) <= 16
+    scores = [many["scores"][agent] for agent in many["ranked"]]
+    assert scores == sorted(scores, reverse=True)
 
 
 def test_states_that_cannot_be_counted_are_told(catch, grid):
@@ -203,6 +255,43 @@ def test_choosing_an_agent_changes_what_is_shown(opened, grid):
     assert page.inner_text("#episode") != before
     page.click(f'[data-agent="{grid["ranked"][0]}"]')
     assert page.inner_text("#episode") == before
+
+
+def test_training_is_slid_over_and_played(opened, grid):
+    page = opened(view_page(grid))
+    status, first = "#training .status", "#training .grid .cell >> nth=0 >> text >> nth=0"
+    assert "after 8,000 env steps" in page.inner_text(status)
+    last = page.text_content(first)
+    page.focus("#snapshot")
+    page.keyboard.press("Home")
+    assert "after 0 env steps" in page.inner_text(status)
+    assert "11 states not updated yet" in page.inner_text(status)
+    assert page.text_content(first) == ".00"
+    page.select_option('[aria-label="Speed of training"]', "4")
+    page.click("#training >> text=Play")
+    page.wait_for_selector(f'{status}:has-text("after 8,000 env steps")')
+    assert page.text_content(first) == last
+    page.click("#training .cell >> nth=0")
+    assert re.search(r"updated [\d,]+ times", page.inner_text("#training .gridbox .readout"))
+
+
+def test_agents_without_snapshots_show_their_last_table(opened, many):
+    page = opened(view_page(many))
+    kept = many["table"]["snapshots"]["agents"]
+    without = next(agent for agent in many["ranked"] if str(agent) not in kept)
+    page.select_option("#agent", str(without))
+    assert "No snapshots were kept of this agent" in page.inner_text("#training .note")
+    assert page.locator("#snapshot").count() == 0
+    page.click("#training >> text=agent 26")
+    assert "Agent 26" in page.inner_text("#population .status")
+    assert page.evaluate("document.activeElement.id") == "snapshot"
+
+
+def test_a_run_without_snapshots_shows_its_last_table(opened, grid):
+    page = opened(view_page(grid | {"table": grid["table"] | {"snapshots": None}}))
+    assert "kept no snapshots while it trained" in page.inner_text("#training .note")
+    assert "after 8,000 env steps" in page.inner_text("#training .status")
+    assert page.locator("#training .grid").count() == 1
 
 
 def test_the_episode_is_stepped_by_keyboard(opened, catch):

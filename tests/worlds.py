@@ -191,3 +191,24 @@ def chain():
     table[STATES] = {a: [(1.0, STATES, 0.0, True)] for a in range(ACTIONS)}
     legal[STATES] = True
     return jaxq.envs.from_table(table, initial=0, legal_actions=legal, max_steps=20, name="chain")
+
+
+def cross() -> Any:
+    """Five states on a cross: from its middle to its top and its right, which end, and down and back."""
+    ways = {s: {a: [(1.0, s, 0.0, True)] for a in range(3)} for s in range(5)}
+    ways[0] = {0: [(1.0, 1, 2.0, True)], 1: [(1.0, 2, -1.0, True)], 2: [(1.0, 3, 0.0, False)]}
+    ways[3] = {a: [(1.0, 0, -0.5, False)] for a in range(3)}
+    places = [(0, 0), (-1, 0), (0, 1), (1, 0), (0, -1)]
+    env = jaxq.envs.from_table(ways, coordinates=places, initial=0, name="cross")
+    env.action_names = ("rise", "turn", "go down")
+    return env
+
+
+def toll() -> Any:
+    """A bridge that pays 1 for a toll of 2, or a way around in two steps for 0.5 without."""
+    end = {a: [(1.0, 2, 0.0, True)] for a in range(2)}
+    ways = {0: {0: [(1.0, 2, 1.0, True)], 1: [(1.0, 1, 0.0, False)]}, 2: end}
+    ways[1] = {a: [(1.0, 2, 0.5, True)] for a in range(2)}
+    costs = {"toll": [[2.0, 0.0], [0.0, 0.0], [0.0, 0.0]], "noise": [[1.0, 0.25], [0.5, 0.5], [0, 0]]}
+    places = [(0, 0), (1, 0), (0, 1)]
+    return jaxq.envs.from_table(ways, costs=costs, coordinates=places, initial=0, name="toll")

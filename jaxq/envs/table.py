@@ -12,6 +12,7 @@ from flax import struct
 
 from jaxq import checks
 from jaxq.envs import toy_text
+from jaxq.envs.coordinates import checked_coordinates
 from jaxq.envs.costs import checked_costs
 from jaxq.envs.draws import draw, prepared
 from jaxq.envs.legal_actions import checked_mask
@@ -56,6 +57,7 @@ class TableEnvironment:
         costs: Costs of each action in each state, float64 `[S, A]` by name; empty where there are none.
         drawing: Of a grid world whose states are its cells row by row, a character for each cell,
             `[rows, columns]`; else `None`.
+        coordinates: Row and column of each state, int64 `[S, 2]`; `None` where none were given.
     """
 
     @in_32_bits()
@@ -72,6 +74,7 @@ class TableEnvironment:
         self.legal = legal
         self.costs = dict(costs or {})
         self.drawing: np.ndarray | None = None
+        self.coordinates: np.ndarray | None = None
         self.num_states, self.num_actions, num_outcomes = outcomes.probability.shape
         self.observation_spec = ObservationSpec((), jnp.dtype(jnp.int32), self.num_states)
         self.params = TableParams(max_steps_in_episode=jnp.int32(max_steps))
@@ -92,7 +95,8 @@ class TableEnvironment:
         max_steps = int(self.params.max_steps_in_episode)
         arguments = self.outcomes, self.initial, max_steps, self.name, self.legal, self.costs
         said = {name: value for name, value in vars(self).items() if name in NAMES}
-        return type(self), arguments, {"params": self.params, "drawing": self.drawing, **said}
+        drawn = {"drawing": self.drawing, "coordinates": self.coordinates}
+        return type(self), arguments, {"params": self.params, **drawn, **said}
 
     def __repr__(self) -> str:
         """Say what the environment is and how large it is."""
@@ -189,6 +193,7 @@ def from_table(
     legal_actions: Any = None,
     costs: Any = None,
     cost_names: Sequence[str] | None = None,
+    coordinates: Any = None,
     max_steps: int | None = None,
     name: str | None = None,
 ) -> TableEnvironment:
@@ -209,6 +214,9 @@ def from_table(
         costs: Costs of each action in each state beside its reward, `[S, A, K]`, or `[S, A]` by name as
             `jaxq.constrained_value_iteration` takes them; none if not given.
         cost_names: Names of the K costs, where they are one array.
+        coordinates: Where each state lies, `[S, 2]`: the row, counted downward, and the column, whole
+            numbers, and no two states in one cell. `jaxq view` then draws values as a grid and as a
+            landscape; learning does not see them.
         max_steps: Steps after which an episode is truncated; by default the gymnasium environment's
             limit, and 200 where it has none.
         name: What to call it; by default the gymnasium environment's id, else "table".
@@ -218,7 +226,8 @@ def from_table(
 
     Raises:
         InputTypeError: If the table has another form.
-        InputValueError: If it is empty, probabilities do not sum to 1, or a number is out of range.
+        InputValueError: If it is empty, probabilities do not sum to 1, a number is out of range, or two
+            states have the same coordinates.
 
     Example:
         >>> import jaxq
@@ -249,6 +258,7 @@ def from_table(
         checked_costs(costs, cost_names, shape),
     )
     env.drawing = defaults.drawing
+    env.coordinates = checked_coordinates(coordinates, shape[0])
     return env
 
 

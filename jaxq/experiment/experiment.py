@@ -32,6 +32,7 @@ from jaxq.experiment.highest_values import HighestValues
 from jaxq.experiment.impossible_values import DivergenceError, DivergenceMonitor, ValueMonitor
 from jaxq.experiment.plan import check_steps_done, describe, prepare
 from jaxq.experiment.runner import Checkpointer, MetricsWriter, begin, stop_requests, train
+from jaxq.experiment.snapshots import TableSnapshots
 from jaxq.experiment.starting import with_start
 from jaxq.hparams import schedules
 from jaxq.precision import in_32_bits
@@ -184,7 +185,7 @@ class Experiment:
             if is_primary():
                 callbacks += [MetricsWriter(self.directory), ValueMonitor(log.warn)]
                 callbacks += [self._trackers, display]
-            callbacks += [users, checkpointer]
+            callbacks += [TableSnapshots(log.warn), users, checkpointer]
             for callback in callbacks:
                 callback.on_start(run)
                 stack.callback(callback.on_end, run)

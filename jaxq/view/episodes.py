@@ -26,6 +26,7 @@ class Episodes(NamedTuple):
         terminated: bool `[T, M]`.
         truncated: bool `[T, M]`.
         played: Whether the step belongs to the episode, bool `[T, M]`.
+        cost: Costs of the steps, float32 `[T, M, K]`; `None` where there are none.
     """
 
     observation: np.ndarray
@@ -35,6 +36,7 @@ class Episodes(NamedTuple):
     terminated: np.ndarray
     truncated: np.ndarray
     played: np.ndarray
+    cost: np.ndarray | None = None
 
     def returns_that_followed(self, discount: float) -> np.ndarray:
         """Return discounted returns from each step on, `[T, M]`; NaN in episodes without an end."""
@@ -45,6 +47,10 @@ class Episodes(NamedTuple):
             total = np.where(self.played[time], self.reward[time] + discount * total, 0.0)
             found[time] = np.where(known & self.played[time], total, np.nan)
         return found
+
+    def costs_of_episodes(self) -> np.ndarray:
+        """Return what the episodes cost as far as they were played, `[M, K]`."""
+        return np.where(self.played[..., None], self.cost, 0.0).sum(axis=0)
 
     def td_errors(self, discount: float) -> np.ndarray:
         """Return TD errors of the steps, `[T, M]`; NaN where the next value is not known."""
@@ -74,9 +80,10 @@ class Player:
     def __call__(self, learned: Learned, key: jax.Array) -> Episodes:
         """Play an agent's episodes."""
         steps = jax.device_get(self._play(learned, key))
-        observation, action, reward, q, terminated, truncated, played = steps
+        observation, action, reward, q, terminated, truncated, played, cost = steps
         values = np.where(q == ILLEGAL, -np.inf, q) if self._has_values else None
-        return Episodes(observation, action, reward, values, terminated, truncated, played)
+        cost = cost if self._trainer.env.cost_names else None
+        return Episodes(observation, action, reward, values, terminated, truncated, played, cost)
 
     def _episodes(self, learned: Learned, key: jax.Array) -> tuple:
         env, agent = self._trainer.env, self._trainer.agent
@@ -99,7 +106,7 @@ class Player:
             seen = (inputs.observation, output.action, timestep.reward, q)
             ends = timestep.terminated, timestep.truncated
             game = env_state, next_input(inputs, output, timestep), ended | ends[0] | ends[1]
-            return game, (*seen, *ends, ~ended)
+            return game, (*seen, *ends, ~ended, timestep.cost)
 
         inputs = first_input(first, agent.initial_carry(episodes), legal)
         game = env_state, inputs, jnp.zeros(episodes, bool)

@@ -9,14 +9,14 @@ from typing import Any
 from jaxq.reports.page import digest, static
 
 # In the order in which they need each other.
-_SHARED = ("table.js", "scale.js", "dom.js", "theme.js", "grid.js")
+_SHARED = ("table.js", "scale.js", "dom.js", "theme.js", "layout.js", "grid.js")
 LESSON = (
     *(*_SHARED, "network.js", "surface.js", "chart.js", "training.js", "bellman.js", "lab.js"),
     *("deep.js", "questions.js", "quiz.js", "main.js"),
 )
 RUN = (
-    *(*_SHARED, "plot.js", "population.js", "episode.js", "expectations.js", "states.js", "replay.js"),
-    "run_main.js",
+    *(*_SHARED, "surface.js", "chart.js", "training.js", "plot.js", "costs.js", "population.js"),
+    *("episode.js", "expectations.js", "learning.js", "states.js", "replay.js", "run_main.js"),
 )
 _IMPORT = re.compile(r"^import .*?;\n", re.MULTILINE | re.DOTALL)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|const|class|let))", re.MULTILINE)

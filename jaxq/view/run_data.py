@@ -3,6 +3,7 @@
 import base64
 import io
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,11 @@ from jaxq.reports.drawings import painter
 from jaxq.reports.runs import Run, read_run
 from jaxq.statistics import bootstrap_interval, iqm
 from jaxq.trained.loading import LoadedPopulation, load_population
+from jaxq.view.costs import cost_data, step_costs
 from jaxq.view.episodes import Episodes, Player
 from jaxq.view.numbers import evenly, number, numbers
 from jaxq.view.replays import replay_data
+from jaxq.view.snapshots import kept_snapshots
 from jaxq.view.tables import notes_on_states, table_data
 
 PLAYED_AGENTS = 12
@@ -58,10 +61,12 @@ def run_data(directory: Path, trust_imports: bool = False) -> dict[str, Any]:
     if isinstance(population.trainer.env, LoggedEnvironment):
         note = "These agents learned from a log alone, which cannot be played."
         return _described(run, scores, [*population.warnings, note]) | _without_agents(run)
-    chosen = _spread_over(scores)
-    table = table_data(population, chosen)
+    snapshots, notes = kept_snapshots(directory, population)
+    chosen = _spread_over(scores, () if snapshots is None else snapshots.agents)
+    table = table_data(population, chosen, snapshots)
+    notes = [*population.warnings, *notes, *notes_on_states(population.trainer)]
     return {
-        **_described(run, scores, [*population.warnings, *notes_on_states(population.trainer)]),
+        **_described(run, scores, notes),
         "steps": population.steps,
         "leaves": _leaves(population),
         "actions": _action_names(population, table),
@@ -102,6 +107,7 @@ def _described(run: Run, scores: np.ndarray, warnings: list[str]) -> dict[str, A
         "scores": numbers(scores),
         "diverged": run.diverged,
         "curves": _curves(run, scores),
+        "costs": cost_data(run.costs),
     }
 
 
@@ -117,11 +123,12 @@ def _summary(scores: np.ndarray) -> dict[str, Any]:
     return {"iqm": number(iqm(scores)), "interval": numbers(bootstrap_interval(scores))}
 
 
-def _spread_over(scores: np.ndarray) -> list[int]:
-    """Choose agents from the best to the worst, both included."""
+def _spread_over(scores: np.ndarray, besides: Iterable[int]) -> list[int]:
+    """Choose agents from the best to the worst, both included, and some besides."""
     ranked = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
-    places = np.linspace(0, len(ranked) - 1, min(PLAYED_AGENTS, len(ranked)))
-    return [int(ranked[place]) for place in np.unique(np.round(places).astype(int))]
+    places = np.round(np.linspace(0, len(ranked) - 1, min(PLAYED_AGENTS, len(ranked)))).astype(int)
+    chosen = {*ranked[places].tolist(), *map(int, besides)}
+    return [agent for agent in ranked.tolist() if agent in chosen]
 
 
 def _settings(run: Run) -> list[list[str]]:
@@ -164,7 +171,7 @@ def _curves(run: Run, scores: np.ndarray) -> dict[str, Any] | None:
 def _action_names(population: LoadedPopulation, table: dict[str, Any] | None) -> list[str]:
     """Name the actions as the environment or the map does, or by their numbers."""
     env = population.trainer.env
-    if table is not None and table["world"] is not None:
+    if table is not None and table["world"] is not None and table["world"]["arrows"]:
         arrows = sorted(table["world"]["arrows"], key=lambda arrow: arrow["column"])
         return [arrow["name"] for arrow in arrows]
     names = getattr(env, "action_names", None)
@@ -182,8 +189,9 @@ def _play(population: LoadedPopulation, agents: list[int], pictures: bool) -> di
         episodes = player(learned, key)
         frames = _frames(population, episodes, left)
         left -= sum(len(frame) for frame in frames["images"])
-        values = _values(episodes, discount)
-        played[str(index)] = _episode(episodes, discount) | values | {"frames": frames}
+        costs = step_costs(episodes, population.trainer.env.cost_names)
+        shown = _episode(episodes, discount) | _values(episodes, discount)
+        played[str(index)] = shown | {"frames": frames, "costs": costs}
     return played
 
 

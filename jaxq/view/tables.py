@@ -10,33 +10,38 @@ import jaxq
 from jaxq.agents.protocol import first_input
 from jaxq.engine import Trainer
 from jaxq.envs.table import TableEnvironment
+from jaxq.experiment.snapshots import MOST_STATES, Snapshots
 from jaxq.hparams import leaves_of
 from jaxq.precision import in_32_bits
 from jaxq.trained.loading import LoadedPopulation
 from jaxq.view.episodes import has_values
 from jaxq.view.numbers import numbers
-
-MOST_STATES = 600
-_DIRECTIONS = {(-1, 0): "up", (0, 1): "right", (1, 0): "down", (0, -1): "left"}
+from jaxq.view.snapshots import snapshot_data
+from jaxq.view.worlds import why_not_drawn, world_of
 
 
 @in_32_bits()
-def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any] | None:
+def table_data(
+    population: LoadedPopulation, agents: list[int], snapshots: Snapshots | None = None
+) -> dict[str, Any] | None:
     """Return the values of all states of an environment that is a table.
 
     Args:
         population: The agents of a run.
         agents: Numbers of those to show.
+        snapshots: What was kept while it trained, if anything was.
 
     Returns:
-        The world, each agent's values, and the exact Q* of its discount, null of actions that are not
-        legal; `None` where states cannot be counted or are too many to look at.
+        The world, each agent's values, the exact Q* of its discount, null of actions that are not
+        legal, and the snapshots of a world that is drawn; `None` where states cannot be counted or are
+        too many to look at.
     """
     env = population.trainer.env
     if _not_listed(population.trainer):
         return None
-    world = _grid(env)
-    order = [action["column"] for action in world["arrows"]] if world else list(range(env.num_actions))
+    world = world_of(env)
+    arrows = world["arrows"] if world else None
+    order = [arrow["column"] for arrow in arrows] if arrows else list(range(env.num_actions))
     discounts = {index: _discount(population, index) for index in agents}
     exact = {
         discount: np.asarray(jaxq.value_iteration(env, discount=discount))
@@ -52,6 +57,7 @@ def table_data(population: LoadedPopulation, agents: list[int]) -> dict[str, Any
         "world": world,
         "exact": {str(index): rows(exact[discount]) for index, discount in discounts.items()},
         "agents": {str(index): rows(values) for index, values in _values(population, agents).items()},
+        "snapshots": snapshot_data(snapshots, order, env.legal) if world and snapshots else None,
     }
 
 
@@ -67,7 +73,8 @@ def notes_on_states(trainer: Trainer) -> list[str]:
     why = _not_listed(trainer)
     if why:
         return [why]
-    return [] if _grid(trainer.env) else ["No grid to draw: the values of all states are listed."]
+    why = why_not_drawn(trainer.env)
+    return [f"{why}: the values of all states are listed."] if why else []
 
 
 def _not_listed(trainer: Trainer) -> str | None:
@@ -97,41 +104,3 @@ def _values(population: LoadedPopulation, agents: list[int]) -> dict[int, np.nda
     inputs = first_input(states, trainer.agent.initial_carry(states.size))
     q_values = jax.jit(lambda learner: trainer.agent.q_values(learner, inputs)[0])
     return {index: np.asarray(q_values(population.agent(index).learner)) for index in agents}
-
-
-def _grid(env: TableEnvironment) -> dict[str, Any] | None:
-    """Describe a grid world whose four actions point four ways; `None` of any other."""
-    if env.drawing is None or env.num_actions != 4:
-        return None
-    arrows = _arrows(env)
-    if arrows is None:
-        return None
-    cells = ["".join(_TILES.get(str(tile), ".") for tile in row) for row in env.drawing]
-    return {
-        "rows": len(cells),
-        "columns": len(cells[0]),
-        "cells": cells,
-        "actions": [arrow["name"] for arrow in arrows],
-        "arrows": arrows,
-        "start": int(np.argmax(env.initial)),
-    }
-
-
-# Holes of the frozen lake end an episode as a cliff does.
-_TILES = {"#": "#", "G": "G", "C": "C", "H": "C", "S": "S"}
-
-
-def _arrows(env: TableEnvironment) -> list[dict[str, Any]] | None:
-    """Say for up, right, down and left which action goes there on average, from the model itself."""
-    columns, outcomes = env.drawing.shape[1], env.outcomes
-    state, reached = np.arange(env.num_states)[:, None, None], outcomes.next_state
-    moved = np.stack([reached // columns - state // columns, reached % columns - state % columns])
-    # What slips to both sides cancels; what is left is where the action points.
-    towards = (outcomes.probability * moved).sum(axis=(1, 3))
-    names = {}
-    for action in range(env.num_actions):
-        reach = {name: np.array(way) @ towards[:, action] for way, name in _DIRECTIONS.items()}
-        names[max(reach, key=reach.__getitem__)] = action
-    if set(names) != set(_DIRECTIONS.values()):
-        return None
-    return [{"name": name, "column": names[name]} for name in _DIRECTIONS.values()]

@@ -2,17 +2,17 @@
 
 import { svg } from "./dom.js";
 
-const [WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM] = [640, 200, 46, 14, 12, 34];
+const FRAME = { width: 640, height: 200, left: 46, right: 14, top: 12, bottom: 34 };
 
 export class Chart {
   constructor(label, xLabel) {
-    this.element = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", role: "img", "aria-label": label });
+    this.element = svg("svg", { viewBox: `0 0 ${FRAME.width} ${FRAME.height}`, class: "chart", role: "img", "aria-label": label });
     this.label = label;
     this.line = svg("path", { class: "line" });
     this.area = svg("path", { class: "area" });
     this.cursor = svg("circle", { r: 6, class: "cursor" });
     this.axes = svg("g", { class: "axes" });
-    const name = svg("text", { x: WIDTH - RIGHT, y: HEIGHT - 4, class: "name" }, xLabel);
+    const name = svg("text", { x: FRAME.width - FRAME.right, y: FRAME.height - 4, class: "name" }, xLabel);
     this.element.append(this.axes, this.area, this.line, this.cursor, name);
   }
 
@@ -20,8 +20,8 @@ export class Chart {
     const top = Math.max(...ys, 0.1) * 1.05;
     const last = Math.max(xs.at(-1), 1);
     // The beginning is where most happens, so the axis is drawn by square roots.
-    this.x = (value) => LEFT + Math.sqrt(value / last) * (WIDTH - LEFT - RIGHT);
-    this.y = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
+    this.x = (value) => FRAME.left + Math.sqrt(value / last) * (FRAME.width - FRAME.left - FRAME.right);
+    this.y = (value) => FRAME.height - FRAME.bottom - (value / top) * (FRAME.height - FRAME.top - FRAME.bottom);
     const points = xs.map((x, i) => `${this.x(x).toFixed(1)} ${this.y(ys[i]).toFixed(1)}`);
     const path = `M${points.join(" L")}`;
     this.line.setAttribute("d", path);
@@ -33,12 +33,13 @@ export class Chart {
   }
 
   ticks(top, last) {
+    const digits = top < 1 ? 2 : top < 100 ? 1 : 0;
     const across = [0, 0.5, 1].map((share) => share * (top / 1.05)).flatMap((value) => [
-      svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: this.y(value), y2: this.y(value) }),
-      svg("text", { x: LEFT - 8, y: this.y(value) + 5, class: "end" }, value.toFixed(1)),
+      svg("line", { x1: FRAME.left, x2: FRAME.width - FRAME.right, y1: this.y(value), y2: this.y(value) }),
+      svg("text", { x: FRAME.left - 8, y: this.y(value) + 5, class: "end" }, value.toFixed(digits)),
     ]);
     const along = [0, 0.05, 0.25].map((share) => Math.round(share * last)).map((value) =>
-      svg("text", { x: this.x(value), y: HEIGHT - BOTTOM + 20, class: "mid" }, value.toLocaleString("en")));
+      svg("text", { x: this.x(value), y: FRAME.height - FRAME.bottom + 20, class: "mid" }, value.toLocaleString("en")));
     return [...across, ...along];
   }
 }

@@ -1,6 +1,7 @@
 // One greedy episode of an agent: what it saw, what every action was worth to it, and what came.
 
 import { byId, button, make, player, slider, svg } from "./dom.js";
+import { costPlot } from "./costs.js";
 import { Grid } from "./grid.js";
 import { Plot, extent, readable } from "./plot.js";
 import { colour } from "./scale.js";
@@ -23,7 +24,7 @@ export function episodeView(data) {
   const place = byId("episode");
   const world = data.table?.world;
   return (agent) => {
-    const { reward, action, q, td, observation, frames, discount, ended } = data.agents[agent];
+    const { reward, action, q, td, observation, frames, discount, ended, costs } = data.agents[agent];
     const last = reward.length - 1;
     const picture = make("img", { class: "frame", alt: "" });
     const grid = world && new Grid(world, "The agent on its grid, and what each move is worth to it");
@@ -34,6 +35,7 @@ export function episodeView(data) {
     const value = q && new Plot("Expected return along the episode", "step →", "max Q");
     const scale = q && extent(q.flat());
     const times = reward.map((_, i) => i);
+    const spent = costPlot(costs, costs.map((_, k) => data.costs[k]?.budget?.[agent]));
     if (value) value.range([0, Math.max(last, 1)], extent(best)).line(times, best).say(`from ${readable(best[0])} to ${readable(best.at(-1))}`);
     if (grid) {
       const values = data.table.agents[agent].flat();
@@ -49,9 +51,10 @@ export function episodeView(data) {
       if (grid && observation) grid.place(observation[now][0]);
       if (observation && !grid) seen.textContent = `Observation: ${observation[now].map(readable).join(", ")}`;
       if (q) choices.replaceChildren(...bars(data.actions, q[now], action[now], scale));
-      if (value) value.cursor(now);
+      value?.cursor(now);
+      spent?.cursor(now);
       const total = reward.slice(0, now + 1).reduce((sum, r) => sum + r, 0);
-      const parts = [`step ${now} of ${last}: `, make("strong", {}, data.actions[action[now]]), `, reward ${readable(reward[now])}, return so far ${readable(total)}`];
+      const parts = [`step ${now} of ${last}: `, make("strong", {}, data.actions[action[now]]), `, reward ${readable(reward[now])}, return so far ${readable(total)}${spent ? spent.at(now) : ""}`];
       if (td && td[now] != null) parts.push(`, TD error ${readable(td[now])}`);
       if (now === last) parts.push(ended ? "; the episode ends here" : "; the page stops here, the episode goes on");
       status.replaceChildren(...parts);
@@ -66,7 +69,7 @@ export function episodeView(data) {
       make("div", { class: "pair" },
         make("div", {}, grid ? grid.element : frames.images.length ? picture : "", grid ? "" : seen),
         make("div", {}, make("h3", {}, q ? "What each action is worth to it" : "This agent has no action values"), choices,
-          value ? make("h3", {}, `Expected return, discount ${readable(discount)}`) : "", value ? value.element : "")));
+          value ? make("h3", {}, `Expected return, discount ${readable(discount)}`) : "", value ? value.element : "", spent ? spent.element : "")));
     show(0);
     return () => play.stop();
   };

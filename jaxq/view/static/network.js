@@ -1,11 +1,12 @@
 // The DQN in the page: unpacks weights, predicts, and makes one gradient step.
 
+import { floats } from "./table.js";
+
 /** Base64 of float32, little-endian, to layers { kernel [in * out], bias [out] }. */
 export function unpack(text, sizes) {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
+  const numbers = floats(text);
   let place = 0;
-  const take = (count) => Float64Array.from({ length: count }, () => view.getFloat32(4 * place++, true));
+  const take = (count) => Float64Array.from({ length: count }, () => numbers[place++]);
   return sizes.slice(1).map((width, i) => ({ kernel: take(sizes[i] * width), bias: take(width) }));
 }
 

@@ -1,12 +1,15 @@
 // State values as a landscape that can be turned and zoomed, on a canvas of its own.
 
-import { maxOf } from "./table.js";
-import { colour } from "./scale.js";
+import { colour, highest } from "./scale.js";
 import { make } from "./dom.js";
+import { Layout } from "./layout.js";
 
 export class Surface {
   constructor(world, label) {
     this.world = world;
+    this.layout = new Layout(world);
+    // The lowest and the highest value of each state, of all that are to be shown.
+    this.reach = this.layout.tiles.map(() => [0, 0]);
     this.turn = -0.65;
     this.tilt = 0.95;
     this.zoom = 1;
@@ -44,23 +47,65 @@ export class Surface {
     this.draw();
   }
 
-  show(q, agent = this.agent) {
+  /** Keep room for all values that are to be shown, so that nothing jumps between them. */
+  reserve(tables, scale = 1) {
+    for (const q of tables) {
+      this.heights(q, scale).forEach((value, s) => {
+        const [low, high] = this.reach[s];
+        this.reach[s] = [Math.min(low, value), Math.max(high, value)];
+      });
+    }
+  }
+
+  /** State values as shares of `scale`, null where there is nothing to stand on. */
+  heights(q, scale) {
     const actions = this.world.actions.length;
+    return this.layout.tiles.map((tile, s) => {
+      const value = this.tile(tile, s, scale) ?? highest(q.slice(s * actions, (s + 1) * actions));
+      return tile === "#" || value === null ? null : Math.max(-1, Math.min(1, value / scale));
+    });
+  }
+
+  /** Show state values, and where the agent is, if it is anywhere. */
+  show(q, agent = this.agent, scale = 1) {
     this.agent = agent;
-    this.values = this.world.cells.join("").split("").map((tile, s) =>
-      ({ "#": null, C: -1, G: 1 })[tile] !== undefined ? { "#": null, C: -1, G: 1 }[tile] : maxOf(q, s, actions));
-    const known = this.values.filter((value) => value !== null);
+    this.values = this.heights(q, scale);
+    const known = this.values.filter((value) => value !== null).map((value) => value * scale);
     this.canvas.setAttribute("aria-label", `${this.label} Highest ${Math.max(...known).toFixed(2)}, lowest ${Math.min(...known).toFixed(2)}.`);
     this.draw();
   }
 
-  project(x, y, z) {
+  /** What coming to a goal, a pit or an end gives, where that is known; else the end of the scale. */
+  tile(tile, s, scale) {
+    const unknown = { C: -scale, G: scale, E: 0 }[tile];
+    return unknown === undefined ? null : this.world.entering?.[s] ?? unknown;
+  }
+
+  /** Where a point is seen from here, for cells of size 1. */
+  view(x, y, z) {
     const [c, s] = [Math.cos(this.turn), Math.sin(this.turn)];
     const [u, v] = [x * c - y * s, x * s + y * c];
     const [ct, st] = [Math.cos(this.tilt), Math.sin(this.tilt)];
-    const depth = v * st - z * ct;
-    const size = (this.span * this.zoom) / (1 + 0.045 * -depth);
-    return { x: this.width / 2 + u * size, y: this.height * 0.58 + (v * ct - z * st) * size, depth: v };
+    const near = 1 / (1 - 0.045 * (v * st - z * ct));
+    return { across: u * near, down: (v * ct - z * st) * near, depth: v };
+  }
+
+  project(x, y, z) {
+    const { across, down, depth } = this.view(x, y, z);
+    const size = this.span * this.zoom;
+    return { x: this.width / 2 + across * size, y: this.height / 2 + (down - this.middle) * size, depth };
+  }
+
+  /** Sizes cells so that all that is to be shown fits whichever way it is turned, and finds its middle. */
+  fit() {
+    const ends = this.reach.flatMap(([low, high], s) => {
+      const { x, y } = this.block(0, s);
+      return [low, high].map((z) => this.view(x, y, 1.3 * z).down);
+    });
+    const [top, bottom] = [Math.min(...ends) - 0.4, Math.max(...ends) + 0.4];
+    this.middle = (top + bottom) / 2;
+    const across = Math.hypot(this.world.columns, this.world.rows);
+    this.span = Math.min(this.width / (across * 1.13), this.height / (1.04 * (bottom - top)));
   }
 
   draw() {
@@ -70,7 +115,7 @@ export class Surface {
     if (!this.width || !this.values) return;
     this.canvas.width = this.width * ratio;
     this.canvas.height = this.height * ratio;
-    this.span = Math.min(this.width / (this.world.columns * 1.3), this.height / (this.world.rows * 1.15));
+    this.fit();
     this.pen = this.canvas.getContext("2d");
     this.pen.scale(ratio, ratio);
     const columns = this.values.flatMap((value, s) => (value === null ? [] : [this.block(value, s)]));
@@ -78,9 +123,10 @@ export class Surface {
   }
 
   block(value, s) {
-    const x = (s % this.world.columns) - (this.world.columns - 1) / 2;
-    const y = Math.floor(s / this.world.columns) - (this.world.rows - 1) / 2;
-    return { value, s, x, y, depth: this.project(x, y, 0).depth };
+    const [row, column] = this.layout.place(s);
+    const x = column - (this.world.columns - 1) / 2;
+    const y = row - (this.world.rows - 1) / 2;
+    return { value, s, x, y, depth: this.view(x, y, 0).depth };
   }
 
   drawBlock({ value, s, x, y }) {

@@ -1,5 +1,14 @@
 // The tabular update, the same as the engine's, and an agent that retrains with it in the page.
 
+/** Base64 of float32, little-endian, to numbers; what is not finite is null. */
+export function floats(text) {
+  const view = new DataView(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)).buffer);
+  return Array.from({ length: view.byteLength / 4 }, (_, i) => {
+    const value = view.getFloat32(4 * i, true);
+    return Number.isFinite(value) ? value : null;
+  });
+}
+
 export function maxOf(q, state, actions) {
   let best = -Infinity;
   for (let a = 0; a < actions; a++) best = Math.max(best, q[state * actions + a]);
