@@ -32,6 +32,8 @@ UNMASKED = {
     **dict.fromkeys(["dqn, 3 environments, a step per 2", "dqn, a mix"], "CartPole-v1"),
     **dict.fromkeys(["sarsa, boltzmann, 3 environments", "double expected Sarsa"], "FrozenLake-misc"),
 }
+# Compiled once more for one agent alone: one of each kind.
+LOOPED = ["dqn", "rainbow", "iqn", "pqn", "r2d2", "bootstrapped_dqn", "constrained_dqn", "q_learning"]
 SMALL = {
     "pqn": {"buffer_size": 40, "batch_size": 20, "train_interval": 10, "learning_starts": 0}
     | {"target_interval": None},
@@ -127,6 +129,7 @@ def test_a_run_in_pieces_is_the_same_run(trainer, population):
     same(whole, pieces)
 
 
+@pytest.mark.parametrize("trainer", LOOPED, indirect=True)
 def test_vmap_equals_a_loop(trainer, population):
     """A population is vmapped over chunks; each of its agents is what a trainer makes alone."""
     keys = jax.random.split(jax.random.key(3), 5)
@@ -188,9 +191,8 @@ def test_metrics_are_finite_and_per_agent(trained):
     assert (metrics.episodes > 0).all()
 
 
-def test_no_illegal_action_is_taken(trainer, population, trained):
-    if not trainer.env.has_legal_actions:
-        pytest.skip("all actions are legal")
+@pytest.mark.parametrize("trainer", [case for case in CASES if case not in UNMASKED], indirect=True)
+def test_no_illegal_action_is_taken(population, trained):
     state, _ = trained
     # What is illegal pays 10.
     assert state.actors.max_abs_reward.max() <= 1
