@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import optimize, sparse
+import scipy
 
 from jaxq import checks
 from jaxq.dynamic_programming import greedy_policy, value_iteration
@@ -47,7 +47,7 @@ class _Constraints(NamedTuple):
     `most` is infinite, but zero for actions that are not legal, which are never taken.
     """
 
-    flow: sparse.csr_array
+    flow: "scipy.sparse.csr_array"
     initial: np.ndarray
     cost: np.ndarray
     budget: np.ndarray
@@ -151,8 +151,10 @@ def _constraints(env: TableEnvironment, costs: Any, budgets: Any, discount: Any)
     weight = (probability * ~terminated).reshape(len(pairs), -1)
     shape = env.num_states, len(pairs)
     column = np.repeat(pairs, weight.shape[1])
-    arriving = sparse.csr_array((weight.ravel(), (next_state.ravel(), column)), shape=shape)
-    leaving = sparse.csr_array((np.ones(len(pairs)), (pairs // env.num_actions, pairs)), shape=shape)
+    arriving = scipy.sparse.csr_array((weight.ravel(), (next_state.ravel(), column)), shape=shape)
+    leaving = scipy.sparse.csr_array(
+        (np.ones(len(pairs)), (pairs // env.num_actions, pairs)), shape=shape
+    )
     legal = np.ones(len(pairs), bool) if env.legal is None else env.legal.ravel()
     most = np.where(legal, np.inf, 0)
     return _Constraints(leaving - float(discount) * arriving, env.initial, cost, budget, most)
@@ -183,7 +185,7 @@ def _solve(objective: np.ndarray, constraints: _Constraints) -> Any | None:
     """Minimize, and return the solver's result, or `None` where nothing meets the constraints."""
     flow, initial, cost, budget, most = constraints
     bounds = np.stack([np.zeros_like(most), most], axis=1)
-    result = optimize.linprog(objective, cost, budget, flow, initial, bounds, method="highs")
+    result = scipy.optimize.linprog(objective, cost, budget, flow, initial, bounds, method="highs")
     infeasible = 2
     if result.status == infeasible:
         return None
@@ -197,7 +199,7 @@ def _least_excess(constraints: _Constraints, names: list[str]) -> str:
     flow, initial, cost, budget, most = constraints
     num_states, num_pairs = flow.shape
     widened = _Constraints(
-        sparse.hstack([flow, sparse.csr_array((num_states, 1))], format="csr"),
+        scipy.sparse.hstack([flow, scipy.sparse.csr_array((num_states, 1))], format="csr"),
         initial,
         np.hstack([cost, -np.ones((len(cost), 1))]),
         budget,

@@ -9,8 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from scipy.sparse import linalg
+import scipy
 
 from jaxq import checks
 from jaxq.envs.table import TableEnvironment
@@ -161,7 +160,7 @@ def policy_evaluation(env: TableEnvironment, policy: Any, discount: float = 0.99
     num_states = len(model.going_on)
     weight = (policy[:, :, None] * model.going_on).ravel()
     row = np.repeat(np.arange(num_states), weight.size // num_states)
-    transitions = sparse.csc_array(
+    transitions = scipy.sparse.csc_array(
         (weight, (row, model.next_state.ravel())), shape=(num_states, num_states)
     )
     reward = (policy * model.reward).sum(axis=1)
@@ -170,10 +169,10 @@ def policy_evaluation(env: TableEnvironment, policy: Any, discount: float = 0.99
         # Where nothing is paid any more the value is zero, and the system would be singular.
         solved = ~model.resting(policy > 0, every=True)
         model.check_finite(policy > 0, ~solved)
-    system = sparse.eye_array(num_states, format="csc") - model.discount * transitions
+    system = scipy.sparse.eye_array(num_states, format="csc") - model.discount * transitions
     value = np.zeros(num_states)
     if solved.any():
-        value[solved] = linalg.spsolve(system[solved][:, solved].tocsc(), reward[solved])
+        value[solved] = scipy.sparse.linalg.spsolve(system[solved][:, solved].tocsc(), reward[solved])
     return model.q(value)
 
 

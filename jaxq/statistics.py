@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from jaxq import checks
 
@@ -52,7 +52,7 @@ def iqm(scores: Any) -> float:
         500.0
     """
     scores = _finite(scores)
-    return float(stats.trim_mean(scores, 0.25)) if scores.size else float("nan")
+    return float(scipy.stats.trim_mean(scores, 0.25)) if scores.size else float("nan")
 
 
 def bootstrap_interval(
@@ -271,7 +271,7 @@ def mann_whitney(x: Any, y: Any) -> float:
     if np.ptp(np.concatenate([x, y])) == 0:
         # All orders of equal scores are one; the normal approximation divides zero by zero.
         return 1.0
-    return float(stats.mannwhitneyu(x, y).pvalue)
+    return float(scipy.stats.mannwhitneyu(x, y).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:
@@ -315,7 +315,7 @@ def _bootstrap(
     if min(sample.shape[-1] for sample in samples) < 2:
         nothing = np.full(samples[0].shape[:-1], np.nan)[()]
         return nothing, nothing
-    result = stats.bootstrap(
+    result = scipy.stats.bootstrap(
         samples,
         statistic,
         n_resamples=resamples,
@@ -329,13 +329,13 @@ def _bootstrap(
 
 
 def _iqm(values: np.ndarray, axis: int) -> np.ndarray:
-    return stats.trim_mean(values, 0.25, axis=axis)
+    return scipy.stats.trim_mean(values, 0.25, axis=axis)
 
 
 def _improvement(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
     """Return P(X > Y) from the ranks of all scores, which is the mean over pairs without making them."""
     n, m = x.shape[axis], y.shape[axis]
-    ranks = stats.rankdata(np.concatenate([x, y], axis=axis), axis=axis)
+    ranks = scipy.stats.rankdata(np.concatenate([x, y], axis=axis), axis=axis)
     of_x = np.take(ranks, np.arange(n), axis=axis)
     return (of_x.sum(axis=axis) - n * (n + 1) / 2) / (n * m)
 

@@ -1,7 +1,7 @@
 """Small MDPs that show one thing, or nothing in particular."""
 
 import numpy as np
-from scipy import special
+import scipy
 
 from jaxq import checks
 from jaxq.envs.table import TableEnvironment, from_table
@@ -33,7 +33,7 @@ def maximization_bias(
         raise checks.InputValueError(f"num_actions must be even, got {num_actions}; num_actions=10")
     num_outcomes = checks.whole_number("num_outcomes", num_outcomes, minimum=2)
     checks.in_range("mean", mean, -np.inf, np.inf)
-    quantiles = special.ndtri((np.arange(num_outcomes) + 0.5) / num_outcomes)
+    quantiles = scipy.special.ndtri((np.arange(num_outcomes) + 0.5) / num_outcomes)
     quantiles = (quantiles - quantiles[::-1]) / 2  # exactly symmetric, so that the mean is exact
     rewards = mean + quantiles / np.sqrt(np.mean(quantiles**2))
     right, left = [(1.0, 2, 0.0, True)], [(1.0, 1, 0.0, False)]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import stats
+import scipy
 
 from jaxq.agents.protocol import PolicyInput
 from jaxq.engine import Trainer
@@ -114,13 +114,13 @@ def _path(steps: Steps, names: tuple[str, ...], samples: int) -> tuple[PathStep,
 def _mean(values: np.ndarray) -> Estimate:
     """Estimate a mean by Student's t; of an interval without width that of numbers all the same."""
     values = values.astype(np.float64)
-    mean, error = float(values.mean()), float(stats.sem(values))
-    half = error * float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1))
+    mean, error = float(values.mean()), float(scipy.stats.sem(values))
+    half = error * float(scipy.stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1))
     return Estimate(mean, mean - half, mean + half)
 
 
 def _probability(happened: np.ndarray) -> Estimate:
     """Estimate a probability by Wilson's interval."""
-    test = stats.binomtest(int(happened.sum()), len(happened))
+    test = scipy.stats.binomtest(int(happened.sum()), len(happened))
     low, high = test.proportion_ci(_CONFIDENCE, method="wilson")
     return Estimate(float(happened.mean()), float(low), float(high))
