@@ -16,7 +16,7 @@ def test_an_example_runs_and_prints_its_result(path, tmp_path):
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
         # Compiled fast rather than well, as all tests are.
         env={**os.environ, "JAX_DISABLE_MOST_OPTIMIZATIONS": "true"},
