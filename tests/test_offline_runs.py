@@ -9,6 +9,7 @@ from test_contract import same
 
 import jaxq
 from jaxq import cli
+from jaxq.configuration import read_config
 from jaxq.view import run_data
 
 SMALL = {"hidden_sizes": (16,), "batch_size": 16}
@@ -108,6 +109,16 @@ def test_data_is_mixed_into_what_an_agent_does(log, tmp_path):
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     rows = [json.loads(line) for line in lines]
     assert sum(sum(row["agents"]["episodes"]) for row in rows) > 0
+
+
+def test_a_repeated_run_may_learn_from_another_log(log, tmp_path):
+    run, other = tmp_path / "run", tmp_path / "other.npz"
+    jaxq.Experiment(configured(log), run).run()
+    with np.load(log) as columns:
+        np.savez(other, **{name: columns[name] for name in columns} | {"reward": -columns["reward"]})
+    again = read_config(run / "config.json", {"offline": other})
+    assert again.offline == str(other)
+    assert again.offline_digest == configured(other).offline_digest != configured(log).offline_digest
 
 
 def test_actions_that_the_behaviour_hardly_takes_are_no_divergence(log, tmp_path):
