@@ -8,9 +8,9 @@ import jax.numpy as jnp
 from jaxq.agents.budgets import Multipliers
 from jaxq.agents.protocol import LearningStatistics, PolicyInput
 from jaxq.agents.table_agent import Rule, TableAgent, TableLearner, step_size
+from jaxq.agents.table_reads import read_once
 from jaxq.agents.world_model import Step
 from jaxq.hparams import Hparams
-from jaxq.kernels.materialized import materialized_together
 from jaxq.learning import mask_illegal, priced_target, priced_values
 from jaxq.types import PyTree, Transition
 
@@ -79,7 +79,7 @@ class ConstrainedTableAgent(TableAgent):
         error = target - learner.q[:, step.s_tm1, step.a_tm1]
         visits = learner.visits[0, step.s_tm1, step.a_tm1] + 1
         q_tm1 = self._values(learner, step.s_tm1)[step.a_tm1]
-        error, visits, q_tm1 = materialized_together(error, visits, q_tm1)
+        error, visits, q_tm1 = read_once(error, visits, q_tm1)
         learner = learner._replace(
             q=learner.q.at[:, step.s_tm1, step.a_tm1].add(step_size(hparams, visits) * error),
             visits=learner.visits.at[0, step.s_tm1, step.a_tm1].set(visits),

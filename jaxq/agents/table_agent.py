@@ -9,9 +9,9 @@ import jax.numpy as jnp
 
 from jaxq.agents.exploration import choose
 from jaxq.agents.protocol import Agent, LearningStatistics, PolicyInput, PolicyOutput
+from jaxq.agents.table_reads import read_once
 from jaxq.agents.world_model import Step, empty_model, no_step, observe, recall
 from jaxq.hparams import Hparams
-from jaxq.kernels.materialized import materialized_together
 from jaxq.learning import Bootstrap, expected_bootstrap, greedy_bootstrap, mask_illegal, td_target
 from jaxq.types import PyTree, StateNumbers, Transition
 
@@ -217,7 +217,7 @@ class TableAgent(Agent):
         visits = learner.visits[entry] + step.real
         q_tm1 = learner.q[:, step.s_tm1].mean(axis=0)
         # Tables are written in place only where all that is read of them is read before.
-        error, visits, taken = materialized_together(error, visits, q_tm1[step.a_tm1])
+        error, visits, taken = read_once(error, visits, q_tm1[step.a_tm1])
         rate = step_size(hparams, visits)
         if not self.recipe.traces:
             learner = learner._replace(q=learner.q.at[entry].add(rate * error))

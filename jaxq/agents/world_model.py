@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxq.kernels.materialized import materialized_together
+from jaxq.agents.table_reads import read_once
 from jaxq.types import PyTree
 
 
@@ -79,7 +79,7 @@ def empty_model(num_states: int, num_actions: int, legal_shape: PyTree) -> World
 def observe(model: WorldModel, step: Step) -> WorldModel:
     """Remember what a step led to."""
     entry = step.s_tm1, step.a_tm1
-    before, s_t = materialized_together(model.s_t[entry], step.s_t)
+    before, s_t = read_once(model.s_t[entry], step.s_t)
     new = before < 0
     # A pair that is not new is written once more where the next new one will be.
     pair = step.s_tm1 * model.s_t.shape[1] + step.a_tm1

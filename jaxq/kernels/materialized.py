@@ -1,7 +1,5 @@
 """Arrays worked out once, where XLA would work them out for each use."""
 
-import itertools
-
 import jax
 import jax.numpy as jnp
 
@@ -26,26 +24,6 @@ def materialized(x: jax.Array) -> jax.Array:
         The same; of negative zero, zero.
     """
     return by_platform(materialized_reference, x, cpu=_summed, cuda=jax.lax.optimization_barrier)
-
-
-def materialized_together(*numbers: jax.Array) -> tuple[jax.Array, ...]:
-    """Return arrays as they are, worked out once and all of them before anything uses one.
-
-    What was read of a table and is used twice, in what is written to it and in something else, XLA reads
-    twice, maybe after the write; so it copies the whole table first. A step of Q-learning on a table of
-    7,337 states took 93 microseconds, of which two were not spent on copies.
-
-    Args:
-        numbers: Arrays `[]` or `[N]` of one type.
-
-    Returns:
-        The same.
-    """
-    sizes = [x.size for x in numbers]
-    together = materialized(jnp.concatenate([x.reshape(-1) for x in numbers]))
-    ends = itertools.accumulate(sizes)
-    parts = [together[end - size : end] for size, end in zip(sizes, ends, strict=True)]
-    return tuple(part.reshape(x.shape) for part, x in zip(parts, numbers, strict=True))
 
 
 def _summed(x: jax.Array) -> jax.Array:
