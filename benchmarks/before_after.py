@@ -8,7 +8,6 @@ of its own, the two versions alternately; a ratio above 1 is a gain. Compiled pr
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from peer_venvs import PEERS
+from peer_venvs import measure
 from report import option_parser, report, spread, versions
 
 ROOT = Path(__file__).parents[1]
@@ -65,26 +64,17 @@ def checked_out(revision: str, directory: str) -> Path:
 
 
 def trained(root: Path, case: Case) -> dict[str, float]:
-    """Train a case with the version in a directory.
-
-    Raises:
-        RuntimeError: If the process fails, with the end of what it said.
-    """
+    """Train a case with the version in a directory."""
     words = case.env_id, case.recipe, case.agents, case.steps, json.dumps(case.keywords)
-    command = [sys.executable, str(PEERS / "jaxq_recipe.py"), *map(str, words)]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    result = subprocess.run(command, capture_output=True, text=True, env=environment)
-    if result.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr[-4_000:]}")
-    return json.loads(result.stdout.splitlines()[-1])
+    return measure(sys.executable, "jaxq_recipe.py", *words, source=root)
 
 
 def compared(case: Case, before: Path, repeats: int) -> str:
     """Train a case alternately with both versions, and write what came out as the cells of a row."""
     rows = [(trained(before, case), trained(ROOT, case)) for _ in range(repeats)]
     cells = []
-    for measure, better in (("steps_per_second", 1), ("compile_seconds", -1)):
-        old, new = ([pair[side][measure] for pair in rows] for side in (0, 1))
+    for name, better in (("steps_per_second", 1), ("compile_seconds", -1)):
+        old, new = ([pair[side][name] for pair in rows] for side in (0, 1))
         ratio = statistics.median((b / a) ** better for a, b in zip(old, new, strict=True))
         digits = ",.0f" if better == 1 else ",.1f"
         cells += [spread(old, digits), spread(new, digits), f"{ratio:.2f}"]

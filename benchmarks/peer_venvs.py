@@ -1,6 +1,7 @@
 """Peers: measured in processes of their own, with versions of their own where they need them."""
 
 import json
+import os
 import subprocess
 import tempfile
 import venv
@@ -34,14 +35,23 @@ def python_of(peer: str, directory: Path | None = None) -> Path:
     return python
 
 
-def measure(python: Path | str, script: str, *arguments: Any) -> dict[str, Any]:
+def measure(
+    python: Path | str, script: str, *arguments: Any, source: Path | None = None
+) -> dict[str, Any]:
     """Run a script of `peers/` in a process of its own, and return what its last line says.
+
+    Args:
+        python: The interpreter.
+        script: Name of the script.
+        arguments: What it is told.
+        source: A directory whose packages come before those that are installed.
 
     Raises:
         RuntimeError: If the process fails, with the end of what it said.
     """
     command = [str(part) for part in (python, PEERS / script, *arguments)]
-    result = subprocess.run(command, capture_output=True, text=True)
+    environment = os.environ if source is None else {**os.environ, "PYTHONPATH": str(source)}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment)
     if result.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{result.stderr[-4_000:]}")
     return json.loads(result.stdout.splitlines()[-1])
