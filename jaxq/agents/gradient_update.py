@@ -291,14 +291,15 @@ class GradientUpdate:
     def _weight(self, batch: Trajectory, mask: jax.Array) -> jax.Array:
         """Return how much each step counts, `[N]`, or each for each member, `[K, N]`."""
         length = mask.shape[0] // batch.weight.shape[0]
-        weight = jnp.repeat(batch.weight, length) if length > 1 else batch.weight
-        weight = mask * weight
+
+        def of_steps(runs: jax.Array) -> jax.Array:
+            return jnp.repeat(runs, length, axis=-1) if length > 1 else runs
+
+        weight = mask * of_steps(batch.weight)
         if not self.q_function.members:
             return weight
         # A run of steps is learned from by those that learn from its first one.
-        members = batch.extras.mask.T.astype(jnp.float32)
-        members = jnp.repeat(members, length, axis=1) if length > 1 else members
-        return members * weight[None]
+        return of_steps(batch.extras.mask.T.astype(jnp.float32)) * weight[None]
 
     def _auxiliary(
         self, loss: Callable[..., jax.Array], hparams: Hparams, batch: Trajectory, q: jax.Array
