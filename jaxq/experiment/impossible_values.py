@@ -16,7 +16,7 @@ from jaxq.callbacks import Callback, Run
 from jaxq.engine import AGENT_AXES, AgentState, Metrics, Population, Trainer
 from jaxq.engine.state import RESERVED
 from jaxq.experiment.distributed import gathered
-from jaxq.networks.constrained import UNLIKELY
+from jaxq.networks.constrained import is_left_out
 from jaxq.progress import Progress
 from jaxq.types import PyTree
 
@@ -216,8 +216,7 @@ def _values(trainer: Trainer, agent: AgentState) -> list[jax.Array]:
         q, _ = trainer.agent.q_values(agent.learner, inputs)
     except checks.InputTypeError:
         return []
-    left_out = (q <= UNLIKELY) & (q >= 2 * UNLIKELY)
-    return [jnp.where(left_out, 0.0, q)]
+    return [jnp.where(is_left_out(q), 0.0, q)]
 
 
 def _reinitialized(trainer: Trainer, diverged: jax.Array, agent: AgentState) -> AgentState:

@@ -43,6 +43,11 @@ def leave_out_unlikely(q: jax.Array, logits: jax.Array, threshold: jax.Array) ->
     return jnp.where(ratio >= threshold, q, UNLIKELY * (2 - ratio))
 
 
+def is_left_out(q: jax.Array) -> jax.Array:
+    """Tell which values `[...]` are those that `leave_out_unlikely` gives in the place of others."""
+    return (q <= UNLIKELY) & (q >= 2 * UNLIKELY)
+
+
 class ConstrainedNetwork(nn.Module):
     """A torso with two heads, one for values and one for the behaviour.
 
