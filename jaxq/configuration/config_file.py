@@ -10,7 +10,7 @@ from jaxq.agents import Agent, Algorithm
 from jaxq.configuration.config import FIELDS, TABLES, Config
 from jaxq.configuration.configuring import check_apart, check_tables, checked
 from jaxq.configuration.groups import ALL, split
-from jaxq.configuration.logged_data import read_logged
+from jaxq.configuration.logged_data import logged_fields
 from jaxq.configuration.objects import WHATS, check_imports, imported, is_plain, name_of, plain
 from jaxq.storage.access import decoded
 from jaxq.storage.json_values import brief, json_of, mapping, names_of, object_of
@@ -107,9 +107,7 @@ def _changed(config: Config, given: dict[str, Any]) -> dict[str, Config]:
         which = "best" if "start" in given else config.start_agent
         config = dataclasses.replace(config, start_agent=which, start_digest=None)
     if "offline" in given:
-        # It was of the data then.
-        config = dataclasses.replace(config, offline_digest=read_logged(given["offline"])[1])
-        given = {**given, "offline": str(Path(given["offline"]).resolve())}
+        given = {**given, **logged_fields(given["offline"])}
     imports = {**config.imports, **given.get("imports", {})}
     fields = {"agents": config.agents, **given, **tables, "imports": imports}
     return split(fields, lambda **fields: checked(dataclasses.replace(config, **fields)))

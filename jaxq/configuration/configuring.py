@@ -3,14 +3,13 @@
 import dataclasses
 import inspect
 import math
-from pathlib import Path
 from typing import Any
 
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
 from jaxq.agents.keywords import RENAMED
 from jaxq.configuration.config import FIELDS, TABLES, Config
-from jaxq.configuration.logged_data import LOG, check_logged, read_logged, recipe_keywords
+from jaxq.configuration.logged_data import LOG, check_logged, logged_fields, recipe_keywords
 from jaxq.configuration.objects import (
     check_environment,
     is_algorithm,
@@ -77,8 +76,7 @@ def configure(
     trained, defaults = keywords, {}
     with errors.collect():
         if offline is not None:
-            others["offline_digest"] = read_logged(offline)[1]
-            others["offline"] = str(Path(offline).resolve())
+            others |= logged_fields(offline)
             trained = recipe_keywords(keywords, offline, others.get("offline_share", 1.0))
     with errors.collect():
         named = name_of(environment) if is_environment(environment) else environment

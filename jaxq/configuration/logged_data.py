@@ -34,6 +34,12 @@ def read_logged(path: Any) -> tuple[Dataset, str]:
     return _read(file, found.st_mtime_ns, found.st_size)
 
 
+def logged_fields(path: Any) -> dict[str, str]:
+    """Return what a new configuration says of its logged data; raises as `read_logged` does."""
+    digest = read_logged(path)[1]
+    return {"offline": str(Path(path).resolve()), "offline_digest": digest}
+
+
 @functools.lru_cache(maxsize=2)
 def _read(file: Path, changed: int, size: int) -> tuple[Dataset, str]:
     with file.open("rb") as stream:
