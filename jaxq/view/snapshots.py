@@ -27,9 +27,8 @@ def kept_snapshots(directory: Path, population: LoadedPopulation) -> tuple[Snaps
         found = read_snapshots(directory / NAME, len(population.returns), shape)
     except InputValueError as error:
         return None, [f"{str(error)[:200]}."]
-    if found is not None:
-        found = found.until(population.steps)
-    return (found if found is not None and len(found.steps) > 1 else None), []
+    found = None if found is None else found.until(population.steps)
+    return (found if found and len(found.steps) > 1 else None), []
 
 
 def snapshot_data(snapshots: Snapshots, order: list[int], legal: np.ndarray | None) -> dict[str, Any]:
