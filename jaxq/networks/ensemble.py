@@ -1,5 +1,6 @@
 """Ensembles: several networks of one architecture, each with a fixed random prior."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -60,8 +61,7 @@ class Ensemble(nn.Module):
         member = self.member.clone(parent=None)
 
         def initial(key: jax.Array) -> PyTree:
-            keys = jax.random.split(key, self.num_members)
-            return jax.vmap(lambda key: params_of(member.init(key, observation)))(keys)
+            return fresh_weights(lambda key: member.init(key, observation), key, self.num_members)
 
         def values(params: PyTree, rngs: dict[str, jax.Array]) -> Any:
             return member.apply({"params": params}, observation, rngs=rngs)
@@ -117,12 +117,21 @@ def plus(output: Any, scale: float, prior: Any) -> Any:
     return output + scale * prior
 
 
-def params_of(variables: PyTree) -> PyTree:
-    """Return the weights of a member.
+def fresh_weights(init: Callable[[jax.Array], PyTree], key: jax.Array, num_members: int) -> PyTree:
+    """Return the weights of K networks, leaves `[K, ...]`.
+
+    Args:
+        init: Makes the variables of one, given a PRNG key.
+        key: PRNG key of all.
+        num_members: K.
 
     Raises:
-        InputValueError: If it has other variables.
+        InputValueError: If they have variables other than `params`.
     """
+    return jax.vmap(lambda key: _params(init(key)))(jax.random.split(key, num_members))
+
+
+def _params(variables: PyTree) -> PyTree:
     others = sorted(set(variables) - {"params"})
     if others:
         raise checks.InputValueError(

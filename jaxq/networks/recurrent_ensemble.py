@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxq import checks
-from jaxq.networks.ensemble import MEMBERS, PRIORS, params_of, plus, random_streams
+from jaxq.networks.ensemble import MEMBERS, PRIORS, fresh_weights, plus, random_streams
 from jaxq.networks.recurrent import RecurrentQNetwork
 from jaxq.types import PyTree
 
@@ -107,9 +107,9 @@ class RecurrentEnsemble(nn.Module):
 
         def initial(key: jax.Array) -> PyTree:
             def one(key: jax.Array) -> PyTree:
-                return params_of(member.init(key, carry[..., 0, :], *inputs, method=method))
+                return member.init(key, carry[..., 0, :], *inputs, method=method)
 
-            return jax.vmap(one)(jax.random.split(key, count))
+            return fresh_weights(one, key, count)
 
         def call(params: PyTree, carry: jax.Array, rngs: dict[str, jax.Array]) -> Any:
             return member.apply({"params": params}, carry, *inputs, rngs=rngs, method=method)
