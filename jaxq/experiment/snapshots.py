@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,6 +106,18 @@ def read_snapshots(file: Path, num_agents: int, shape: tuple[int, int]) -> Snaps
     return found
 
 
+def values_of_states(trainer: Trainer, learner: Any) -> jax.Array:
+    """Return what an agent's actions are worth in all states of a table, `[S, A]`.
+
+    Args:
+        trainer: Trains it, in an environment that is a table.
+        learner: What it has learned.
+    """
+    states = jnp.arange(trainer.env.num_states, dtype=trainer.env.observation_spec.dtype)
+    inputs = first_input(states, trainer.agent.initial_carry(states.size))
+    return trainer.agent.q_values(learner, inputs)[0]
+
+
 class TableSnapshots(Callback):
     """Keeps what a few agents, spread over the population, think of all states of a small table.
 
@@ -188,10 +201,8 @@ def _can_be_asked(values: Callable, learner: Any) -> bool:
 
 def _values(trainer: Trainer, learner: Any, agents: np.ndarray) -> tuple[jax.Array, jax.Array]:
     """Return action values `[n, S, A]` and visits `[n, S]` of some of the agents."""
-    states = jnp.arange(trainer.env.num_states, dtype=trainer.env.observation_spec.dtype)
-    inputs = first_input(states, trainer.agent.initial_carry(states.size))
     some = jax.tree.map(lambda leaf: leaf[agents], learner)
-    q = jax.vmap(lambda one: trainer.agent.q_values(one, inputs)[0])(some)
+    q = jax.vmap(partial(values_of_states, trainer))(some)
     visits = jnp.zeros(q.shape[:2])
     if isinstance(some, TableLearner):
         visits = some.visits.sum(axis=(1, 3))

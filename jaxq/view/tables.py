@@ -1,16 +1,15 @@
 """Action values of every state, where they can be counted: a grid where there is one, or a list."""
 
+import functools
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxq
-from jaxq.agents.protocol import first_input
 from jaxq.engine import Trainer
 from jaxq.envs.table import TableEnvironment
-from jaxq.experiment.snapshots import MOST_STATES, Snapshots
+from jaxq.experiment.snapshots import MOST_STATES, Snapshots, values_of_states
 from jaxq.hparams import leaves_of
 from jaxq.precision import in_32_bits
 from jaxq.trained.loading import LoadedPopulation
@@ -99,8 +98,5 @@ def _discount(population: LoadedPopulation, index: int) -> float:
 
 def _values(population: LoadedPopulation, agents: list[int]) -> dict[int, np.ndarray]:
     """Return the values of agents in all states, `[S, A]`."""
-    trainer = population.trainer
-    states = jnp.arange(trainer.env.num_states, dtype=trainer.env.observation_spec.dtype)
-    inputs = first_input(states, trainer.agent.initial_carry(states.size))
-    q_values = jax.jit(lambda learner: trainer.agent.q_values(learner, inputs)[0])
+    q_values = jax.jit(functools.partial(values_of_states, population.trainer))
     return {index: np.asarray(q_values(population.agent(index).learner)) for index in agents}
