@@ -84,3 +84,12 @@ def test_a_key_whose_draws_fuse_can_be_asked_for_draws_apart():
     apart = unrolled_threefry(unrolled_threefry(KEYS["typed"]), apart=True)
     assert str(jax.random.key_impl(apart)) == "jaxq_threefry2x32_apart"
     assert_array_equal(jax.random.bits(apart, (3,)), jax.random.bits(KEYS["typed"], (3,)))
+
+
+def test_on_cpu_the_rounds_are_compiled_in_two_halves(mine):
+    """LLVM's time grows threefold with every round that a loop which it vectorizes has."""
+    drawn = jax.jit(lambda key: jax.random.bits(mine(key), (9,)))
+    for platform, halves in {"cpu": 1, "cuda": 0}.items():
+        program = drawn.trace(KEYS["typed"]).lower(lowering_platforms=(platform,)).as_text()
+        apart = platform == "cuda" and mine.keywords["apart"]
+        assert program.count("optimization_barrier") == halves + apart, platform

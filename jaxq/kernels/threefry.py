@@ -1,8 +1,8 @@
 """Threefry with its rounds written out: the random numbers of JAX's default generator, drawn faster.
 
 On CPU, JAX runs threefry's rounds in a loop, which compiles fast where much is drawn at once. A step of
-a small agent draws little, and often; there the rounds written out become one fused operation. Elsewhere
-JAX writes them out itself, so that there is nothing to dispatch.
+a small agent draws little, and often; there the rounds written out become two fused operations.
+Elsewhere JAX writes them out itself.
 """
 
 import math
@@ -13,6 +13,7 @@ import jax
 import jax.extend
 import jax.numpy as jnp
 
+from jaxq.kernels.dispatch import on_cpu
 from jaxq.kernels.materialized import materialized
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -60,13 +61,26 @@ def _hash(key: jax.Array, high: jax.Array, low: jax.Array) -> tuple[jax.Array, j
     """Mix a key `[2]` with a 64-bit count, given as two words, in the 20 rounds of threefry-2x32."""
     words = key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(_PARITY)
     x, y = high + words[0], low + words[1]
-    for group in range(5):
-        for rotation in _ROTATIONS[group % 2]:
-            x = x + y
-            y = x ^ ((y << jnp.uint32(rotation)) | (y >> jnp.uint32(32 - rotation)))
-        x = x + words[(group + 1) % 3]
-        y = y + words[(group + 2) % 3] + jnp.uint32(group + 1)
+    for round_ in range(20):
+        group, turn = divmod(round_, 4)
+        if round_ == 10:
+            x, y = _halfway(x, y)
+        rotation = _ROTATIONS[group % 2][turn]
+        x = x + y
+        y = x ^ ((y << jnp.uint32(rotation)) | (y >> jnp.uint32(32 - rotation)))
+        if turn == 3:
+            x = x + words[(group + 1) % 3]
+            y = y + words[(group + 2) % 3] + jnp.uint32(group + 1)
     return x, y
+
+
+def _halfway(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """End an operation of XLA's, and begin the next one.
+
+    Each round uses the one before in three places. From jaxlib 0.11 on, LLVM walks every path through
+    what it vectorizes, and of all 20 rounds in one loop it does not come to the end of 3^20 paths.
+    """
+    return on_cpu(lambda *words: jax.lax.optimization_barrier(words), lambda *words: words, x, y)
 
 
 def _counted(key: jax.Array, shape: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
