@@ -36,7 +36,14 @@ from incident_players import (  # noqa: E402
     log,
     played,
 )
-from report import RESULTS, option_parser, processor, report, versions  # noqa: E402
+from report import (  # noqa: E402
+    RESULTS,
+    accelerator,
+    option_parser,
+    processor,
+    report,
+    versions,
+)
 
 from jaxq.envs import Incident, IncidentTable, incident_params, incident_table, stack_frames  # noqa: E402
 from jaxq.envs.incident.policies import POLICIES, omniscient_repairer  # noqa: E402
@@ -171,7 +178,7 @@ def measure(options: argparse.Namespace, measures: dict[str, Callable[[], Any]])
     for name in [name for name in names if options.only is not None or name not in kept]:
         began = time.perf_counter()
         seeds = np.asarray(measures[name]()).tolist()
-        kept[name] = {"steps": options.steps, "seeds": seeds, "machine": processor()}
+        kept[name] = {"steps": options.steps, "seeds": seeds, "machine": accelerator() or processor()}
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
         if options.write:
             KEPT.write_text(json.dumps(kept) + "\n")
