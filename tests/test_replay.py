@@ -12,6 +12,7 @@ from jaxq.replay import (
     SequenceReplay,
     UniformReplay,
     packing,
+    reading,
     ring,
     shuffled_minibatches,
 )
@@ -165,7 +166,7 @@ def test_what_a_step_led_to_is_read_back(num_rows, length):
     memory, history = ring.empty(spec, num_rows, ENVS), []
     add_rows = jax.jit(lambda memory, rows, at: ring.write(spec, memory, rows, at))
     one_step = 1, jnp.float32(0.5)
-    read = jax.jit(lambda *places: ring.run_steps(spec, *places, *one_step))
+    read = jax.jit(lambda *places: reading.run_steps(spec, *places, *one_step))
     for at in range(0, 4 * num_rows, length):
         rows = rows_from(at, length)
         terminated, truncated = random.random((2, length, ENVS)) < 0.15

@@ -14,7 +14,7 @@ from jaxq import checks
 from jaxq.agents import Agent
 from jaxq.engine.state import AgentState
 from jaxq.replay import ReplayState
-from jaxq.replay.ring import Ring
+from jaxq.replay.ring import by_environment
 from jaxq.types import PyTree
 
 DATA = "data"
@@ -61,6 +61,6 @@ def state_shardings(template: AgentState, mesh: Mesh) -> AgentState:
     actors = everywhere(template.actors, DATA)._replace(carry=everywhere(template.actors.carry))
     memory = everywhere(template.memory)
     if isinstance(memory, ReplayState):
-        ring: Ring = everywhere(template.memory.ring, None, DATA)
-        memory = memory._replace(ring=ring._replace(slot_used=NamedSharding(mesh, P(DATA))))
+        shardings = NamedSharding(mesh, P(None, DATA)), NamedSharding(mesh, P(DATA))
+        memory = memory._replace(ring=by_environment(template.memory.ring, *shardings))
     return everywhere(template)._replace(actors=actors, memory=memory)

@@ -1,4 +1,4 @@
-"""Packing: boolean observations stored as bits, eight of them in a byte."""
+"""Packing: boolean observations and masks stored as bits, eight of them in a byte."""
 
 import math
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxq.kernels.bits import unpack_bits
-from jaxq.types import ObservationSpec
+from jaxq.types import ObservationSpec, PyTree
 
 
 def stored_spec(spec: ObservationSpec) -> ObservationSpec:
@@ -36,6 +36,16 @@ def unpack(spec: ObservationSpec, stored: jax.Array) -> jax.Array:
     if not _packs(spec):
         return stored
     return unpack_bits(stored, math.prod(spec.shape)).reshape(*stored.shape[:-1], *spec.shape)
+
+
+def pack_masks(masks: PyTree) -> PyTree:
+    """Pack masks `[..., A]` into bits, `[..., ceil(A / 8)]`; `()` stays as it is."""
+    return jax.tree.map(lambda leaf: jnp.packbits(leaf, axis=-1), masks)
+
+
+def unpack_masks(bits: PyTree) -> PyTree:
+    """Unpack bits into masks `[..., 8 * ceil(A / 8)]`."""
+    return jax.tree.map(lambda leaf: jnp.unpackbits(leaf, axis=-1).astype(bool), bits)
 
 
 def _packs(spec: ObservationSpec) -> bool:

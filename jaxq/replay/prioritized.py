@@ -6,7 +6,7 @@ import jax
 
 from jaxq.hparams import Hparams
 from jaxq.precision import in_32_bits
-from jaxq.replay import ring
+from jaxq.replay import reading, ring
 from jaxq.replay.protocol import ReplayState
 from jaxq.replay.rings import PrioritizedRing
 from jaxq.replay.starts import PrioritizedStarts
@@ -70,7 +70,7 @@ class PrioritizedReplay(PrioritizedRing):
             Schaul et al., 2016, section 3.4 (weights), appendix B.2.1 (one draw from each part).
         """
         row, env, weight = self.starts.draw(key, state.priorities, self.batch_size, hparams.importance)
-        steps = ring.n_step_steps(
+        steps = reading.n_step_steps(
             self.spec, state.ring, row, env, rows_written, self.n_step, hparams.discount
         )
         return steps._replace(weight=weight)

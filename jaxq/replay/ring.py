@@ -1,4 +1,4 @@
-"""The ring that replays share: the last rows of E environments, written in place, read by number.
+"""The ring that replays share: the last rows of E environments, written in place.
 
 What a step led to is what the next step of its environment begins from, so it is stored once. The
 exceptions are the newest row, which has no next one yet, and episodes that were cut off: the row after
@@ -10,12 +10,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxq import checks
-from jaxq.kernels.random_index import random_index
-from jaxq.learning.returns import n_step_return, n_step_sums
-from jaxq.replay.packing import pack, stored_spec, unpack
-from jaxq.types import ObservationSpec, PyTree, Trajectory, Transition
+from jaxq.replay.packing import pack, pack_masks, stored_spec
+from jaxq.types import ObservationSpec, PyTree, Transition
 
 BLOCK = 16
 """Rows of an environment that share one place for the end of an episode that was cut off among them."""
@@ -95,7 +94,7 @@ def empty(
     """
     stored, rows = stored_spec(spec), (num_rows, num_envs)
     bits = jax.tree.map(lambda leaf: -(-leaf.shape[0] // 8), legal_actions)
-    places = _places(num_rows) + 1
+    places = places_of(num_rows) + 1
     return Ring(
         observation=jnp.zeros(rows + stored.shape, stored.dtype),
         final_observations=jnp.zeros((places, num_envs, *stored.shape), stored.dtype),
@@ -133,7 +132,7 @@ def write(spec: ObservationSpec, ring: Ring, rows: Transition, rows_written: jax
             f"the rows written at once must divide num_rows, so that none wraps around, got {length} "
             f"into {num_rows}; for example num_rows={-(-num_rows // length) * length}"
         )
-    following = pack(spec, rows.next_observation), _bits(rows.next_legal_actions)
+    following = pack(spec, rows.next_observation), pack_masks(rows.next_legal_actions)
     finals, slot_used, ending = _cut_off(ring, rows, following, rows_written)
     finals = jax.tree.map(
         lambda old, new: jax.lax.dynamic_update_slice_in_dim(old, new[-1:], old.shape[0] - 1, axis=0),
@@ -153,23 +152,48 @@ def write(spec: ObservationSpec, ring: Ring, rows: Transition, rows_written: jax
         reward=over(ring.reward, rows.reward),
         ending=over(ring.ending, ending),
         extras=jax.tree.map(over, ring.extras, rows.extras),
-        legal_actions=jax.tree.map(over, ring.legal_actions, _bits(rows.legal_actions)),
+        legal_actions=jax.tree.map(over, ring.legal_actions, pack_masks(rows.legal_actions)),
         final_legal_actions=finals[1],
         cost=jax.tree.map(over, ring.cost, rows.cost),
     )
 
 
-def _bits(legal_actions: PyTree) -> PyTree:
-    """Pack masks `[..., A]` into bits."""
-    return jax.tree.map(lambda leaf: jnp.packbits(leaf, axis=-1), legal_actions)
+def by_environment(ring: Ring, of_rows: Any, of_environments: Any) -> Ring:
+    """Put for each array of a ring what belongs to its axes.
+
+    Args:
+        ring: The ring, or what its arrays look like.
+        of_rows: For arrays `[R, E, ...]` and `[F + 1, E, ...]`.
+        of_environments: For those `[E]`.
+    """
+    found: Ring = jax.tree.map(lambda _: of_rows, ring)
+    return found._replace(slot_used=of_environments)
 
 
-def _masks(bits: PyTree) -> PyTree:
-    """Unpack bits into masks `[..., 8 * ceil(A / 8)]`."""
-    return jax.tree.map(lambda leaf: jnp.unpackbits(leaf, axis=-1).astype(bool), bits)
+class Stored(NamedTuple):
+    """What lies in the ring of an agent, NumPy arrays `[rows * E]`."""
+
+    action: np.ndarray
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
 
 
-def _places(num_rows: int) -> int:
+def stored(rings: Any, agent: int, num_rows: int) -> Stored:
+    """Read what the first rows of one agent's ring hold, without observations.
+
+    Args:
+        rings: Those of many agents, leaves `[N, R, E, ...]`; or the dictionary that a checkpoint gives.
+        agent: Number of the agent.
+        num_rows: Rows that have been written, at most R.
+    """
+    arrays = rings if isinstance(rings, dict) else rings._asdict()
+    names = "action", "reward", "ending"
+    action, reward, ending = (np.ravel(arrays[name][agent][:num_rows]) for name in names)
+    return Stored(action, reward, ending == TERMINATED, ending >= TRUNCATED)
+
+
+def places_of(num_rows: int) -> int:
     """Return how many blocks may have rows in the ring: all of it, and those of a block half over."""
     return -(-num_rows // BLOCK) + 1
 
@@ -178,7 +202,7 @@ def _cut_off(
     ring: Ring, rows: Transition, following: PyTree, rows_written: jax.Array
 ) -> tuple[PyTree, jax.Array, jax.Array]:
     """Keep where episodes were cut off: what was seen there, `slot_used`, and how each row ended."""
-    places = _places(ring.reward.shape[0])
+    places = places_of(ring.reward.shape[0])
 
     def keep(carry: tuple, row: tuple) -> tuple[tuple, jax.Array]:
         finals, slot_used, number = carry
@@ -189,7 +213,7 @@ def _cut_off(
 
         def kept(finals: jax.Array, seen: jax.Array) -> jax.Array:
             old = jax.lax.dynamic_index_in_dim(finals, place, keepdims=False)
-            new = jnp.where(_like(truncated & ~slot_used, old), seen, old)
+            new = jnp.where(like(truncated & ~slot_used, old), seen, old)
             return jax.lax.dynamic_update_index_in_dim(finals, new, place, axis=0)
 
         ending = terminated * TERMINATED + truncated * jnp.where(slot_used, LOST, TRUNCATED)
@@ -205,172 +229,6 @@ def _cut_off(
     return finals, slot_used, ending
 
 
-class _Following(NamedTuple):
-    """What steps led to, and whether that is known."""
-
-    observation: jax.Array
-    legal_actions: PyTree
-    known: jax.Array
-
-
-def _following(
-    spec: ObservationSpec, ring: Ring, row: jax.Array, env: jax.Array, rows_written: jax.Array
-) -> _Following:
-    num_rows = ring.reward.shape[0]
-    places, age = _places(num_rows), (rows_written - 1 - row) % num_rows
-    newest = age == 0
-    ending = ring.ending[row, env]
-    place = jnp.where(newest, places, ((rows_written - 1 - age) // BLOCK) % places)
-
-    def led_to(stored: jax.Array, finals: jax.Array) -> jax.Array:
-        inside, outside = stored[(row + 1) % num_rows, env], finals[place, env]
-        return jnp.where(_like(newest | (ending == TRUNCATED), inside), outside, inside)
-
-    return _Following(
-        unpack(spec, led_to(ring.observation, ring.final_observations)),
-        _masks(jax.tree.map(led_to, ring.legal_actions, ring.final_legal_actions)),
-        newest | (ending != LOST),
-    )
-
-
-def uniform_starts(
-    key: jax.Array, batch_size: int, rows_written: jax.Array, ring: Ring, span: int
-) -> tuple[jax.Array, jax.Array]:
-    """Draw where B windows of `span` rows begin, uniformly and with replacement.
-
-    Every stored transition with `span - 1` later ones of its environment behind it is equally likely,
-    so no window reaches over the write head, from the newest row into the oldest.
-
-    Args:
-        key: PRNG key.
-        batch_size: Number of windows B.
-        rows_written: Rows written so far, int32 `[]`, at least `span`.
-        ring: The ring.
-        span: Rows of a window, in [1, R].
-
-    Returns:
-        Row, in [0, R), and environment, in [0, E), of each window's start, int32 `[B]` both.
-    """
-    num_rows, num_envs = ring.reward.shape
-    stored = jnp.minimum(rows_written, num_rows)
-    draw = random_index(key, batch_size, (stored - span + 1) * num_envs)
-    age, env = jnp.divmod(draw, num_envs)
-    return (rows_written - stored + age) % num_rows, env
-
-
-def windows(row: jax.Array, num_rows: int, span: int) -> jax.Array:
-    """List the rows of windows that begin at `row` `[B]`, around the ring's end, int32 `[B, span]`."""
-    return (row[:, None] + jnp.arange(span)[None]) % num_rows
-
-
-def n_step_steps(
-    spec: ObservationSpec,
-    ring: Ring,
-    row: jax.Array,
-    env: jax.Array,
-    rows_written: jax.Array,
-    n_step: int,
-    discount: jax.Array,
-) -> Trajectory:
-    """Read steps that span up to n of the environment's, none over the end of its episode.
-
-    Args:
-        spec: What one observation looks like.
-        ring: The ring.
-        row: Row of each one's first step, int32 `[B]`, with n - 1 later ones behind it.
-        env: Its environment, int32 `[B]`.
-        rows_written: Rows written so far, int32 `[]`.
-        n_step: Steps n that a transition spans at most.
-        discount: gamma, `[]`, in [0, 1].
-
-    Returns:
-        Runs of one step, leaves `[B, 1, ...]`, with weights of one.
-    """
-    num_rows = ring.reward.shape[0]
-    steps = windows(row, num_rows, n_step), env[:, None]
-    ending = ring.ending[steps]
-    result = jax.vmap(n_step_return, in_axes=(0, 0, 0, None))(
-        ring.reward[steps], ending == TERMINATED, ending >= TRUNCATED, discount
-    )
-    cost = jax.tree.map(
-        lambda leaf: jax.vmap(n_step_sums, in_axes=(0, 0, None))(leaf[steps], result.last, discount),
-        ring.cost,
-    )
-    last = (row + result.last) % num_rows
-    following = _following(spec, ring, last, env, rows_written)
-    steps = Trajectory(
-        observation=unpack(spec, ring.observation[row, env]),
-        action=ring.action[row, env],
-        reward=result.r_t,
-        discount=result.discount_t,
-        terminated=ring.ending[last, env] == TERMINATED,
-        truncated=ring.ending[last, env] >= TRUNCATED,
-        next_observation=following.observation,
-        mask=following.known,
-        extras=(),
-        weight=(),
-        legal_tm1=_masks(jax.tree.map(lambda leaf: leaf[row, env], ring.legal_actions)),
-        legal_t=following.legal_actions,
-        cost=cost,
-    )
-    steps = jax.tree.map(lambda leaf: leaf[:, None], steps)
-    return _placed(steps, ring, row, env)
-
-
-def run_steps(
-    spec: ObservationSpec,
-    ring: Ring,
-    row: jax.Array,
-    env: jax.Array,
-    rows_written: jax.Array,
-    length: int,
-    discount: jax.Array,
-) -> Trajectory:
-    """Read runs of consecutive steps of one environment, over the ends of episodes.
-
-    Args:
-        spec: What one observation looks like.
-        ring: The ring.
-        row: Row of each run's first step, int32 `[B]`, with T - 1 later ones behind it.
-        env: Its environment, int32 `[B]`.
-        rows_written: Rows written so far, int32 `[]`.
-        length: Steps T of a run.
-        discount: gamma, `[]`, in [0, 1].
-
-    Returns:
-        The runs, leaves `[B, T, ...]`, with weights of one.
-    """
-    rows = windows(row, ring.reward.shape[0], length)
-    place = rows, env[:, None]
-    ending = ring.ending[place]
-    following = _following(spec, ring, *place, rows_written)
-    steps = Trajectory(
-        observation=unpack(spec, ring.observation[place]),
-        action=ring.action[place],
-        reward=ring.reward[place],
-        discount=discount * (1.0 - (ending == TERMINATED)),
-        terminated=ending == TERMINATED,
-        truncated=ending >= TRUNCATED,
-        next_observation=following.observation,
-        mask=following.known,
-        extras=(),
-        weight=(),
-        legal_tm1=_masks(jax.tree.map(lambda leaf: leaf[place], ring.legal_actions)),
-        legal_t=following.legal_actions,
-        cost=jax.tree.map(lambda leaf: leaf[place], ring.cost),
-    )
-    return _placed(steps, ring, row, env)
-
-
-def _placed(steps: Trajectory, ring: Ring, row: jax.Array, env: jax.Array) -> Trajectory:
-    """Add what the agent kept beside the first step of each run, and where the run begins."""
-    return steps._replace(
-        extras=jax.tree.map(lambda leaf: leaf[row, env], ring.extras),
-        weight=jnp.ones(row.shape),
-        index=row * ring.reward.shape[1] + env,
-    )
-
-
-def _like(condition: jax.Array, leaf: jax.Array) -> jax.Array:
+def like(condition: jax.Array, leaf: jax.Array) -> jax.Array:
     """Give a condition `[...]` the rank of a leaf `[..., ...]`."""
     return condition.reshape(*condition.shape, *[1] * (leaf.ndim - condition.ndim))

@@ -7,7 +7,7 @@ import jax
 from jaxq import checks
 from jaxq.hparams import Hparams
 from jaxq.precision import in_32_bits
-from jaxq.replay import ring
+from jaxq.replay import reading, ring
 from jaxq.replay.protocol import ReplayState
 from jaxq.replay.rings import PrioritizedRing, RingReplay
 from jaxq.replay.starts import PrioritizedStarts
@@ -61,8 +61,8 @@ class SequenceReplay(RingReplay):
             The windows, leaves `[B, L, ...]`; `extras` are those of each window's first row, leaves
             `[B, ...]`: the recurrent state to begin from.
         """
-        row, env = ring.uniform_starts(key, self.batch_size, rows_written, state.ring, self.length)
-        return ring.run_steps(
+        row, env = reading.uniform_starts(key, self.batch_size, rows_written, state.ring, self.length)
+        return reading.run_steps(
             self.spec, state.ring, row, env, rows_written, self.length, hparams.discount
         )
 
@@ -125,7 +125,7 @@ class PrioritizedSequenceReplay(PrioritizedRing):
             The windows as `SequenceReplay.sample` returns them, weighted.
         """
         row, env, weight = self.starts.draw(key, state.priorities, self.batch_size, hparams.importance)
-        steps = ring.run_steps(
+        steps = reading.run_steps(
             self.spec, state.ring, row, env, rows_written, self.length, hparams.discount
         )
         return steps._replace(weight=weight)

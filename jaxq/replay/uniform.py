@@ -6,7 +6,7 @@ import jax
 
 from jaxq.hparams import Hparams
 from jaxq.precision import in_32_bits
-from jaxq.replay import ring
+from jaxq.replay import reading, ring
 from jaxq.replay.protocol import ReplayState
 from jaxq.replay.rings import RingReplay
 from jaxq.types import Trajectory
@@ -57,7 +57,7 @@ class UniformReplay(RingReplay):
         Returns:
             Runs of one step, leaves `[B, 1, ...]`.
         """
-        row, env = ring.uniform_starts(key, self.batch_size, rows_written, state.ring, self.n_step)
-        return ring.n_step_steps(
+        row, env = reading.uniform_starts(key, self.batch_size, rows_written, state.ring, self.n_step)
+        return reading.n_step_steps(
             self.spec, state.ring, row, env, rows_written, self.n_step, hparams.discount
         )

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxq.replay.protocol import ReplayState
-from jaxq.replay.ring import TERMINATED, TRUNCATED
+from jaxq.replay.ring import stored
 from jaxq.trained.loading import LoadedPopulation
 from jaxq.view.numbers import evenly, numbers
 
@@ -26,25 +26,18 @@ def replay_data(population: LoadedPopulation, agents: list[int]) -> dict[str, An
     replays, template = population.replays, population.trainer.template.memory
     if replays is None or not isinstance(template, ReplayState):
         return None
-    ring, shape = _ring(replays), template.ring.action.shape
-    rows = min(population.steps // shape[1], shape[0])
-    number = population.trainer.env.num_actions
-    found = {}
+    capacity, num_envs = template.ring.action.shape
+    rows = min(population.steps // num_envs, capacity)
+    rings = replays["ring"] if isinstance(replays, dict) else replays.ring
+    number, found = population.trainer.env.num_actions, {}
     for agent in agents:
-        names = "action", "reward", "ending"
-        action, reward, ending = (ring[name][agent][:rows].ravel() for name in names)
+        action, reward, terminated, truncated = stored(rings, agent, rows)
         found[str(agent)] = {
-            "filled": rows * shape[1],
-            "capacity": shape[0] * shape[1],
+            "filled": rows * num_envs,
+            "capacity": capacity * num_envs,
             "actions": np.bincount(action, minlength=number).tolist(),
-            "terminated": int((ending == TERMINATED).sum()),
-            "cut": int((ending >= TRUNCATED).sum()),
+            "terminated": int(terminated.sum()),
+            "cut": int(truncated.sum()),
             "rewards": numbers(reward[evenly(reward.size, POINTS)]),
         }
     return found
-
-
-def _ring(replays: Any) -> dict[str, np.ndarray]:
-    """Return the ring's arrays by name; what a checkpoint gives back may be dictionaries."""
-    ring = replays["ring"] if isinstance(replays, dict) else replays.ring
-    return ring if isinstance(ring, dict) else ring._asdict()
