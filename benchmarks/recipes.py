@@ -67,7 +67,7 @@ def measure(name: str, agents: int, steps: int) -> dict[str, float]:
     """Train a population of a recipe, and count what it does."""
     keywords = OWN_PACE.get(name, COMMON) | ({} if name == "pqn" else REPLAY)
     trainer = jaxq.Trainer(jaxq.envs.make("CartPole-v1"), getattr(jaxq, name)(**keywords))
-    program = jax.make_jaxpr(trainer.run_agent)(trainer.template, jnp.int32(1))
+    program = jax.make_jaxpr(trainer.loop.run)(trainer.template, jnp.int32(1))
     counted = operations(program.jaxpr) / trainer.iteration_steps
     population = jaxq.Population(trainer, agents)
     began = time.perf_counter()

@@ -66,7 +66,7 @@ def test_every_discrete_environment_steps_inside_a_scan(id):
         assert part.dtype == spec.dtype
         trainer = jaxq.Trainer(env, jaxq.dqn(**jaxq.preset(id).keywords))
         state = trainer.template
-        assert jax.eval_shape(trainer.run_agent, state, jnp.int32(1))[0] == state
+        assert jax.eval_shape(trainer.loop.run, state, jnp.int32(1))[0] == state
     assert timestep.reward.dtype == jnp.float32
     assert timestep.terminated.dtype == timestep.truncated.dtype == bool
     assert not (timestep.terminated & timestep.truncated).any()

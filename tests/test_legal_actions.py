@@ -283,6 +283,6 @@ def test_grid_worlds_may_allow_moves_that_lead_somewhere_only():
 def test_environments_without_masks_carry_none(cartpole, small):
     trainer = jaxq.Trainer(cartpole, jaxq.dqn(**small()))
     assert trainer.template.memory.ring.legal_actions == ()
-    program = str(jax.make_jaxpr(trainer.run_agent)(trainer.template, jnp.int32(1)))
+    program = str(jax.make_jaxpr(trainer.loop.run)(trainer.template, jnp.int32(1)))
     assert "-1.0000000150474662e+30" not in program
     assert "1e+30" not in program

@@ -346,8 +346,9 @@ def test_populations_of_a_trainer_share_their_programs(trainer, monkeypatch):
     def fail(*_):
         raise AssertionError("traced again")
 
-    for name in ("init_agent", "run_agent", "play_agent"):
-        monkeypatch.setattr(trainer, name, fail)
+    monkeypatch.setattr(trainer, "play_agent", fail)
+    for name in ("init", "run"):
+        monkeypatch.setattr(trainer.loop, name, fail)
     second = jaxq.Population(trainer, 1, chunk=2)
     state, _ = second.run(second.init(jax.random.key(0)), 8)
     second.evaluate(state, jax.random.key(1), num_episodes=2)

@@ -36,9 +36,10 @@ class RunningSum(NamedTuple):
     error: PyTree
 
     @classmethod
-    def zero(cls, shapes: PyTree) -> "RunningSum":
+    def zero(cls, like: PyTree) -> "RunningSum":
         """Begin with zeros of these shapes and types."""
-        return cls(zeros(shapes), zeros(shapes))
+        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
+        return cls(zeros, zeros)
 
     def plus(self, new: PyTree) -> "RunningSum":
         """Add numbers of the same structure."""
@@ -51,11 +52,6 @@ class RunningSum(NamedTuple):
 def _error(total: jax.Array, before: jax.Array, term: jax.Array) -> jax.Array:
     # What is infinite stays infinite, and has no error.
     return jnp.where(jnp.isfinite(total), (total - before) - term, jnp.zeros_like(total))
-
-
-def zeros(shapes: PyTree) -> PyTree:
-    """Make zeros of these shapes and types."""
-    return jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
 
 
 def metrics(totals: Totals, iterations: jax.Array, epsilon: jax.Array) -> Metrics | CostMetrics:

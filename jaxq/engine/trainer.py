@@ -10,11 +10,9 @@ from jax.sharding import Mesh
 from jaxq import checks
 from jaxq.agents import Agent, Algorithm
 from jaxq.agents.protocol import (
-    LearningStatistics,
     PolicyInput,
     check_agent,
     first_input,
-    inherited,
 )
 from jaxq.engine.devices import (
     SavedMesh,
@@ -25,10 +23,9 @@ from jaxq.engine.devices import (
     saved_mesh,
 )
 from jaxq.engine.evaluation import EpisodeOutcomes, greedy_episodes, with_costs
-from jaxq.engine.foreign_parts import check_traces, is_foreign
+from jaxq.engine.foreign_parts import is_foreign
 from jaxq.engine.memory_use import check_episodes_fit, episode_bytes, num_bytes, working_bytes
 from jaxq.engine.programs import Program
-from jaxq.engine.rollout import EpisodeTotals, RolloutContext, rollout, start
 from jaxq.engine.segments import run_in_segments
 from jaxq.engine.splitting import DATA, batch_splitter, check_divides, state_shardings
 from jaxq.engine.state import (
@@ -43,15 +40,11 @@ from jaxq.engine.state import (
     describe,
     env_params_like,
 )
-from jaxq.engine.totals import RunningSum, Totals, metrics, zeros
+from jaxq.engine.training_loop import TrainingLoop
 from jaxq.hparams import Hparams, validated
 from jaxq.kernels.threefry import unrolled_threefry
 from jaxq.precision import in_32_bits
-from jaxq.types import Environment, PyTree, Transition, cost_shape
-
-# Iterations whose keys are drawn at once, and how many keys that may be.
-MOST_ITERATIONS = 32
-MOST_KEYS = 1024
+from jaxq.types import Environment, PyTree
 
 
 class Trainer:
@@ -68,6 +61,7 @@ class Trainer:
         hparams: Its hyperparameters as arrays, to start from.
         iteration_steps: Env steps of the agent in one iteration.
         warmup_steps: Env steps that `init` fills the replay with.
+        loop: What it does, on checked arguments.
         mesh: Devices that the agent is split over, or `None`.
 
     Args:
@@ -104,16 +98,12 @@ class Trainer:
         self.hparams = validated(self.agent.hparams, self.agent.hparams)
         self.iteration_steps = self.agent.iteration_steps
         self.warmup_steps = self.agent.warmup_steps
-        self._num_envs = self.agent.num_envs
-        rows = self.iteration_steps // self._num_envs
-        self._collects = self.agent.collects
-        self._num_keys = 1 + rows * (1 + self._num_envs) * self._collects
-        self._block = min(max(MOST_KEYS // self._num_keys, 1), MOST_ITERATIONS)
+        self.loop = TrainingLoop(env, self.agent)
         if is_foreign(algorithm):
-            self._check_traces()
+            self.loop.check_traces()
         where = None if self.mesh is None else state_shardings(self.template, self.mesh)
-        self._init = Program(self.init_agent, out_shardings=where)
-        self._run = Program(self.run_agent, out_shardings=(where, None))
+        self._init = Program(self.loop.init, out_shardings=where)
+        self._run = Program(self.loop.run, out_shardings=(where, None))
         self._evaluate = Program(self.evaluate_agent, static_argnums=(2, 3))
         self._play = Program(self.play_agent, static_argnums=(2, 3, 4))
         self._q_values = Program(self._q_values_of)
@@ -284,14 +274,14 @@ class Trainer:
     def template(self) -> AgentState:
         """The shapes and types of an agent's state."""
         arguments = (jax.random.key(0), self.hparams, self.env.params)
-        return jax.eval_shape(self.init_agent, *arguments)
+        return jax.eval_shape(self.loop.begin, *arguments)
 
     @functools.cached_property
     @in_32_bits()
     def working_bytes(self) -> int:
         """An estimate of what training one agent takes beside its state."""
-        num_keys = self._block * self._num_keys
-        return working_bytes(self.agent.update_rows, self.template, self._policy_of, num_keys)
+        rows, num_keys = self.agent.update_rows, self.loop.keys_at_once
+        return working_bytes(rows, self.template, self._policy_of, num_keys)
 
     @functools.cached_property
     def episode_bytes(self) -> int:
@@ -301,64 +291,6 @@ class Trainer:
             jax.random.key(0),
         )
         return episode_bytes(self.template, game, self._policy_of)
-
-    def init_agent(
-        self, key: jax.Array, hparams: Hparams, env_params: PyTree, donor: PyTree = None
-    ) -> AgentState:
-        """Do what `init` does, on checked arguments."""
-        # Training folds in step counts, which stay below these.
-        own = unrolled_threefry(key, apart=True)
-        network_key = jax.random.fold_in(own, RESERVED)
-        actors_key = jax.random.fold_in(own, RESERVED + 1)
-        learner, memory = self.agent.init(network_key, hparams)
-        if donor is not None:
-            learner = inherited(learner, donor)
-        state = AgentState(
-            key=key,
-            hparams=hparams,
-            env_params=env_params,
-            actors=start(self.env, env_params, self.agent, actors_key),
-            memory=memory,
-            learner=learner,
-            steps=jnp.int32(0),
-        )
-
-        def collect(state: AgentState, _: None) -> tuple[AgentState, None]:
-            return self._collect(state, self._iteration_keys(key, state.steps)[1:])[0], None
-
-        length = self.warmup_steps // self.iteration_steps
-        return jax.lax.scan(collect, state, length=length)[0] if length else state
-
-    def run_agent(self, state: AgentState, iterations: jax.Array) -> tuple[AgentState, Metrics]:
-        """Do what `run` does, for a number of whole iterations."""
-
-        def unfinished(carry: tuple) -> jax.Array:
-            return carry[0] < iterations
-
-        def block(carry: tuple) -> tuple:
-            done, state, sums = carry
-            # Keys are drawn for many iterations at once: one by one, the dispatch of the generator's
-            # many small operations takes longer than a whole step of a small agent.
-            steps = state.steps + jnp.arange(self._block) * self.iteration_steps
-            keys = jax.vmap(self._iteration_keys, in_axes=(None, 0))(state.key, steps)
-
-            def iteration(number: jax.Array, carry: tuple[AgentState, Totals]) -> tuple:
-                state, totals = carry
-                state, new = self._iterate(state, keys[number])
-                return state, jax.tree.map(jnp.add, totals, new)
-
-            length = jnp.minimum(self._block, iterations - done)
-            state, totals = jax.lax.fori_loop(0, length, iteration, (state, zeros(shapes)))
-            return done + length, state, sums.plus(totals)
-
-        shapes = jax.eval_shape(
-            lambda state: self._iterate(state, self._iteration_keys(state.key, state.steps))[1], state
-        )
-        # The number of iterations is data, so that a run of another length is no other program.
-        begin = jnp.int32(0), state, RunningSum.zero(shapes)
-        _, state, sums = jax.lax.while_loop(unfinished, block, begin)
-        epsilon = self.agent.exploration_rate(state.hparams, state.steps)
-        return state, metrics(sums.total, iterations, epsilon)
 
     def evaluate_agent(
         self, state: AgentState, key: jax.Array, num_episodes: int, max_steps: int
@@ -381,15 +313,6 @@ class Trainer:
             outcomes,
         )
 
-    def _check_traces(self) -> None:
-        """Check parts of the user's own before anything is compiled."""
-        arguments = self.hparams, self.env.params
-
-        def iterate(state: AgentState) -> AgentState:
-            return self._iterate(state, self._iteration_keys(state.key, state.steps))[0]
-
-        check_traces(self.agent.name, lambda: self.init_agent(jax.random.key(0), *arguments), iterate)
-
     def _q_values_of(self, learner: PyTree, observation: jax.Array) -> jax.Array:
         return self.agent.q_values(learner, self._first_input(observation))[0]
 
@@ -398,35 +321,6 @@ class Trainer:
 
     def _first_input(self, observation: jax.Array) -> PolicyInput:
         return first_input(observation, self.agent.initial_carry(observation.shape[0]))
-
-    def _iteration_keys(self, key: jax.Array, steps: jax.Array) -> jax.Array:
-        """Return the keys of the iteration after `steps` env steps: one to learn, the others to act."""
-        return jax.random.split(jax.random.fold_in(unrolled_threefry(key), steps), self._num_keys)
-
-    def _iterate(self, state: AgentState, keys: jax.Array) -> tuple[AgentState, Totals]:
-        state, newest, episodes = self._collect(state, keys[1:]) if self._collects else self._pass(state)
-        learner, memory, statistics = self.agent.learn(
-            keys[0], state.learner, state.memory, state.hparams, newest, state.steps
-        )
-        statistics = LearningStatistics(*[jnp.asarray(x, jnp.float32) for x in statistics])
-        return state._replace(learner=learner, memory=memory), Totals(episodes, statistics)
-
-    def _pass(self, state: AgentState) -> tuple[AgentState, None, EpisodeTotals]:
-        """Let the time of one iteration pass without acting."""
-        cost = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), cost_shape(self.env))
-        none = EpisodeTotals(jnp.int32(0), jnp.float32(0), jnp.int32(0), cost)
-        return state._replace(steps=state.steps + self.iteration_steps), None, none
-
-    def _collect(
-        self, state: AgentState, keys: jax.Array
-    ) -> tuple[AgentState, Transition, EpisodeTotals]:
-        """Act for one iteration, and remember what happened."""
-        context = RolloutContext(self.env, state.env_params, self.agent, state.learner, state.hparams)
-        keys = keys.reshape(-1, 1 + self._num_envs, *keys.shape[1:])
-        actors, newest, episodes = rollout(context, state.actors, keys, state.steps)
-        memory = self.agent.observe(state.memory, newest, state.steps)
-        steps = state.steps + self.iteration_steps
-        return state._replace(actors=actors, memory=memory, steps=steps), newest, episodes
 
 
 def _trainer(env: Environment, algorithm: Algorithm, mesh: SavedMesh | None) -> Trainer:

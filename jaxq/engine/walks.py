@@ -94,8 +94,9 @@ class Walks:
         return self._evaluate[play]
 
     def _init_agents(self, chunks: jax.Array, *arguments: Any) -> AgentState:
-        init = jax.vmap(self._trainer.init_agent, out_axes=AGENT_AXES)
-        shapes = jax.eval_shape(init, *arguments)._replace(steps=None)
+        loop = self._trainer.loop
+        init, begin = (jax.vmap(make, out_axes=AGENT_AXES) for make in (loop.init, loop.begin))
+        shapes = jax.eval_shape(begin, *arguments)._replace(steps=None)
         empty = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         agents = self._walk(
             chunks, lambda inputs, _: init(*inputs)._replace(steps=None), arguments, empty
@@ -106,7 +107,7 @@ class Walks:
         self, chunks: jax.Array, agents: AgentState, iterations: jax.Array
     ) -> tuple[AgentState, Metrics]:
         steps, count = agents.steps, agents.key.shape[0]
-        run = jax.vmap(self._trainer.run_agent, in_axes=(AGENT_AXES, None), out_axes=(AGENT_AXES, 0))
+        run = jax.vmap(self._trainer.loop.run, in_axes=(AGENT_AXES, None), out_axes=(AGENT_AXES, 0))
 
         def train(_: None, part: tuple[AgentState, Metrics]) -> tuple[AgentState, Metrics]:
             agents, metrics = run(part[0]._replace(steps=steps), iterations)
