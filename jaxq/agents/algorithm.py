@@ -13,11 +13,12 @@ from jaxq.agents.bootstraps import ARGUMENTS as RULE_ARGUMENTS
 from jaxq.agents.budgets import Budgets
 from jaxq.agents.components import arguments, declared_leaves, require
 from jaxq.agents.deep_agent import DeepAgent
-from jaxq.agents.gradient_update import GradientUpdate, check_optimizer
+from jaxq.agents.gradient_update import GradientUpdate
 from jaxq.agents.network import EnsembleOf, Network
 from jaxq.agents.optimizers import Optimizer
+from jaxq.agents.own_parts import check_network, check_optimizer
 from jaxq.agents.protocol import Agent
-from jaxq.agents.q_function import check_network, make_q_function
+from jaxq.agents.q_function import make_q_function
 from jaxq.agents.representations import PARTS as VALUE_PARTS
 from jaxq.agents.returns import Sequences
 from jaxq.agents.update_schedule import Iteration, UpdateSchedule

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from jaxq import checks
 from jaxq.agents import auxiliary, bootstraps
 from jaxq.agents.budgets import Multipliers
 from jaxq.agents.components import arguments
@@ -346,40 +345,6 @@ class GradientUpdate:
 
 PICKED = ("q_online_t", "q_target_t")
 """What a rule knows of the step that a return goes to, not of the one it begins with."""
-
-
-def check_optimizer(update: GradientUpdate, hparams: Hparams) -> None:
-    """Check that an optimizer of the user's own keeps the shapes of weights and of its state.
-
-    Args:
-        update: What it is a part of.
-        hparams: The agent's hyperparameters.
-
-    Raises:
-        InputValueError: If it does not, or needs more than gradients and weights.
-    """
-
-    def stepped(learner: LearnerState, hparams: Hparams) -> tuple[PyTree, Any]:
-        transform = update.q_function.each(update.optimizer(hparams).update)
-        updates, opt_state = transform(learner.params, learner.opt_state, learner.params)
-        return optax.apply_updates(learner.params, updates), opt_state
-
-    try:
-        learner = jax.eval_shape(update.init, jax.random.key(0), hparams)
-        after = jax.eval_shape(stepped, learner, hparams)
-        same = jax.tree.map(_shape, after) == jax.tree.map(_shape, (learner.params, learner.opt_state))
-        reason = None if same else "after a step weights or state have other shapes, types or parts"
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-    if reason is not None:
-        raise checks.InputValueError(
-            f"the optimizer must take a gradient, its state and the weights, and return both as they "
-            f"were: {reason}; for example optimizer=lambda hparams: optax.sgd(hparams.learning_rate)"
-        )
-
-
-def _shape(leaf: jax.ShapeDtypeStruct) -> tuple:
-    return leaf.shape, leaf.dtype
 
 
 def _flat(leaf: jax.Array) -> jax.Array:

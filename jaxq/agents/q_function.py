@@ -8,7 +8,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxq import checks
 from jaxq.agents.network import EnsembleOf, Network
 from jaxq.hparams import Hparams
 from jaxq.kernels.threefry import unrolled_threefry
@@ -328,43 +327,6 @@ def _shared(networks: tuple, wrap: Callable[[nn.Module], nn.Module]) -> tuple:
     """Wrap three networks, of which those that are one stay one."""
     wrapped = {id(network): wrap(network) for network in networks}
     return tuple(wrapped[id(network)] for network in networks)
-
-
-def check_network(env: Environment, q_function: QFunction, sizes: tuple[int, ...]) -> None:
-    """Check that a network or torso of the user's own fits the environment.
-
-    Args:
-        env: The environment.
-        q_function: The network with its value representation.
-        sizes: Sizes of the batches that it will be given.
-
-    Raises:
-        InputValueError: If it does not, with what it gives.
-    """
-    spec = env.observation_spec
-
-    def values(params: PyTree, observation: jax.Array) -> jax.Array:
-        size = observation.shape[0]
-        previous = jnp.zeros(size, jnp.int32), jnp.zeros(size)
-        return q_function.step(params, q_function.initial_carry(size), observation, previous)[0]
-
-    for size in dict.fromkeys(sizes):
-        batch = jax.ShapeDtypeStruct((size, *spec.shape), spec.dtype)
-        members = (q_function.members,) if q_function.members else ()
-        try:
-            variables = jax.eval_shape(q_function.init, jax.random.key(0), Hparams())
-            q = jax.eval_shape(values, variables, batch)
-            others = sorted(set(variables) - {"params"})
-            shape = list(q.shape[len(members) :])
-            got = f"variables {others} beside its params" if others else f"{q.dtype}{shape}"
-        except Exception as error:
-            got = f"an error: {(str(error) or type(error).__name__).splitlines()[0]}"
-        expected = f"float32[{size}, {env.num_actions}]"
-        if got != expected:
-            raise checks.InputValueError(
-                f"the network must map observations {jnp.dtype(batch.dtype)}{list(batch.shape)} of "
-                f"{env.name} to action values {expected}, for batches of any size, got {got}"
-            )
 
 
 def _in_a_row(early: jax.Array, late: jax.Array) -> jax.Array:
