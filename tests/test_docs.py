@@ -121,8 +121,9 @@ def test_figures_of_the_readme_stand_in_the_results():
             assert re.search(rf"(?<![\d.,]){re.escape(figure)}(?![\d]|[.,]\d)", result), (figure, row[1])
 
 
-def test_the_picture_is_small():
-    assert (ROOT / "docs" / "training.svg").stat().st_size < 2_000_000
+@pytest.mark.parametrize("name", ["training.svg", "lesson.gif"])
+def test_pictures_are_small(name):
+    assert (ROOT / "docs" / name).stat().st_size < 2_000_000
 
 
 def test_the_version_is_told_in_one_place():
