@@ -148,7 +148,7 @@ def test_a_second_run_traces_nothing(population, trainer, trained, monkeypatch):
         raise AssertionError("traced again")
 
     state, _ = trained
-    monkeypatch.setattr(trainer, "_iterate", fail)
+    monkeypatch.setattr(trainer.loop, "_iterate", fail)
     population.run(state, 400)
     population.run(state, 160)
 
