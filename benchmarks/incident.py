@@ -26,6 +26,8 @@ import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from incident_players import (  # noqa: E402
+    BUDGETED,
+    BUDGETS,
     COLUMNS,
     EPISODES,
     LIMIT,
@@ -33,6 +35,7 @@ from incident_players import (  # noqa: E402
     agent,
     baseline,
     behaviour,
+    constrained,
     log,
     played,
 )
@@ -51,7 +54,6 @@ from jaxq.envs.incident.policies import POLICIES, omniscient_repairer  # noqa: E
 FRAMES, DISCOUNT = 4, 0.97
 KEPT = RESULTS / "incident.json"  # means of each seed
 DEEP = {"hidden_sizes": (64, 64), "learning_rate": 1e-3, "discount": DISCOUNT}
-BUDGET = {"needless_action": 1.0}  # of an episode, on average
 # Exploration costs many times the budget: a price that rises fast with it takes long to come down.
 PRICE_STEP = 1e-4
 LOGS = {"runbook": 0.2, "random legal": 1.0}  # by whom, and with which share of random actions
@@ -162,8 +164,9 @@ def contenders(seeds: int, steps: int) -> dict[str, Callable[[], np.ndarray]]:
     rows[f"dqn, {FRAMES} frames"] = functools.partial(online, "dqn", frames=FRAMES)
     rows["rainbow"] = functools.partial(online, "rainbow")
     rows["r2d2"] = functools.partial(online, "r2d2")
-    budget = {"budgets": BUDGET, "multiplier_learning_rate": PRICE_STEP}
-    rows["constrained_dqn"] = functools.partial(online, "constrained_dqn", **budget)
+    for budget in BUDGETS:
+        within = {"budgets": {BUDGETED: budget}, "multiplier_learning_rate": PRICE_STEP}
+        rows[constrained(budget)] = functools.partial(online, "constrained_dqn", **within)
     for rule in LOGS:
         for recipe in OFFLINE:
             row = functools.partial(offline, recipe, rule, seeds, steps)
@@ -194,14 +197,16 @@ def machines(kept: dict[str, Any]) -> list[str]:
     return [f"on {machine}: {', '.join(names)}" for machine, names in others.items()]
 
 
-def budget_line(rows: np.ndarray) -> str:
-    """Say how many seeds kept within the budget."""
-    ((name, budget),) = BUDGET.items()
-    spent = rows[:, COLUMNS.index(name)]
-    return (
-        f"constrained_dqn has a budget of {budget:g} {name} an episode, and "
-        f"{int((spent <= budget).sum())} of {len(spent)} seeds keep within it."
-    )
+def budget_lines(kept: dict[str, Any]) -> list[str]:
+    """Say how many seeds kept within each budget."""
+    lines = []
+    for budget in [budget for budget in BUDGETS if constrained(budget) in kept]:
+        spent = np.array(kept[constrained(budget)]["seeds"])[:, COLUMNS.index(BUDGETED)]
+        lines.append(
+            f"Within a budget of {budget:g} {BUDGETED} an episode: {int((spent <= budget).sum())} of "
+            f"{len(spent)} seeds, which spend {cell(spent)}."
+        )
+    return lines
 
 
 def main() -> None:
@@ -225,9 +230,7 @@ def main() -> None:
         cells = " | ".join(cell(np.array(column)) for column in zip(*kept[name]["seeds"], strict=True))
         steps = "" if name in baselines(options.seeds) else f"{kept[name]['steps']:,}"
         table.append(f"| {name} | {steps} | {cells} |")
-    if "constrained_dqn" in kept:
-        table += ["", budget_line(np.array(kept["constrained_dqn"]["seeds"]))]
-    table += ["", *kept.get("small", {}).get("seeds", [])]
+    table += ["", *budget_lines(kept), "", *kept.get("small", {}).get("seeds", [])]
     method = [
         f"`Incident-v0` with {SERVICES} services: means over whole episodes of at most {LIMIT} steps,",
         f"{EPISODES} for each of {options.seeds} seeds, with the 95% interval of the mean over seeds.",

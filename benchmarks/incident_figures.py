@@ -6,17 +6,17 @@ python benchmarks/incident_figures.py [--write]
 import json
 
 import numpy as np
-from incident_players import COLUMNS
+from incident_players import BUDGETED, BUDGETS, COLUMNS, constrained
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from report import RESULTS, option_parser
 
 KEPT = RESULTS / "incident.json"  # means of each seed, by row and column
 BASELINES = ("never act", "random legal", "always restart", "runbook", "omniscient repairer")
-AGENTS = ("r2d2", "dqn, 4 frames", "dqn", "constrained_dqn")
+CONSTRAINED = tuple(constrained(budget) for budget in BUDGETS)
+AGENTS = ("r2d2", "rainbow", "dqn, 4 frames", "dqn", *CONSTRAINED)
 OFFLINE = ("behaviour_cloning", "conservative_dqn", "bcq")
 LOGS = {"runbook": "log of runbook, 20% random", "random legal": "log of random legal, 100% random"}
-BUDGETED, BUDGET = "needless_action", 1.0
 BASELINE_COLOR, AGENT_COLOR = "0.6", "C0"
 
 
@@ -126,21 +126,24 @@ def offline(kept: Kept) -> Figure:
 
 def budget(kept: Kept) -> Figure:
     """What each seed spends of what there is a budget for, and what it gets."""
-    figure = Figure(figsize=(5, 3.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(6, 3.4), dpi=150, layout="constrained")
     axes = figure.subplots()
-    for number, name in enumerate(kept.present(("runbook", "dqn", "constrained_dqn"))):
+    budgets, colors = dict(zip(CONSTRAINED, BUDGETS, strict=True)), iter(("0.6", "C1", "C0", "C2", "C4"))
+    for name in kept.present(("runbook", "dqn", *CONSTRAINED)):
         spent, returns = kept.seeds(name, BUDGETED), kept.seeds(name, "return")
-        within = int((spent <= BUDGET).sum())
-        label = f"{name}: {within} of {len(spent)} within the budget"
-        axes.scatter(spent, returns, s=14, label=label, color=("0.6", "C1", "C0")[number])
-    axes.axvline(BUDGET, color="0.3", linestyle=":", linewidth=1)
-    axes.annotate("budget", (BUDGET, 0.02), (3, 0), xycoords=("data", "axes fraction"),
-                  textcoords="offset points", fontsize=7)  # fmt: skip
+        label, color = name, next(colors)
+        if name in budgets:
+            label += f": {int((spent <= budgets[name]).sum())} of {len(spent)} within it"
+            axes.axvline(budgets[name], color=color, linestyle=":", linewidth=1)
+        axes.scatter(spent, returns, s=14, label=label, color=color)
     axes.tick_params(labelsize=8)
+    axes.set_xscale("symlog", linthresh=0.05)
+    ticks = (0, 0.05, 0.1, 0.2, 0.5, 1, 2)
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.set_xlim(left=0)
-    axes.set_xlabel("needless actions of an episode, mean of each seed", fontsize=8)
+    axes.set_xlabel("needless actions of an episode, mean of each seed; dotted: budgets", fontsize=8)
     axes.set_ylabel("return, mean of each seed", fontsize=8)
-    axes.legend(fontsize=7, frameon=False)
+    axes.legend(fontsize=7, framealpha=1, edgecolor="none")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 

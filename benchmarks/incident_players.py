@@ -17,6 +17,12 @@ from jaxq.learning import mix_uniform, sample_action
 SERVICES, EPISODES = 5, 200
 LIMIT = 50  # steps after which an episode is truncated
 COLUMNS = ("return", "recovered", "steps to recovery", "price", *Incident.cost_names, "illegal")
+BUDGETED, BUDGETS = "needless_action", (1.0, 0.2, 0.05)  # of an episode, on average
+
+
+def constrained(budget: float) -> str:
+    """Name the row of an agent with a budget."""
+    return f"constrained_dqn, budget {budget:g}"
 
 
 class Player(NamedTuple):
