@@ -275,9 +275,9 @@ def _of_value(environment: str, family: str, trained: Mapping[str, Any]) -> dict
     if environment == "MountainCar-v0" and costly:
         found["train_interval"] = 6
     # Some agents of these unlearned everything behind a fast target network.
-    if environment == "CartPole-v1" and (
-        ensemble or value == "quantile" or trained.get("munchausen") is True
-    ):
+    if environment == "CartPole-v1" and ensemble:
+        found |= {"target_rate": 0.005, "learning_rate": 2.5e-4}
+    elif environment == "CartPole-v1" and (value == "quantile" or trained.get("munchausen") is True):
         found["target_rate"] = 0.02
     return found
 
