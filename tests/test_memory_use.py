@@ -14,7 +14,9 @@ from jaxq.engine.memory_use import MemoryUse, check_fits, num_bytes, readable
 from jaxq.engine.spreading import Spread, default_chunk, spread_memory
 
 MIB = 2**20
-LATER_XLA = jax.__version_info__ >= (0, 11)
+TOO_LARGE = pytest.mark.xfail(
+    jax.__version_info__ >= (0, 11), reason="JAX takes less from 0.11 on than is estimated", strict=True
+)
 
 
 def analysis_of(population):
@@ -56,7 +58,7 @@ def all_devices():
     ("id", "algorithm", "size"),
     [
         ("CartPole-v1", jaxq.dqn(), 32),
-        ("CartPole-v1", jaxq.pqn(), 64),
+        pytest.param("CartPole-v1", jaxq.pqn(), 64, marks=TOO_LARGE),
         ("Breakout-MinAtar", jaxq.dqn(buffer_size=50_000, hidden_sizes=(128,)), 4),
         ("FrozenLake-v1", jaxq.q_learning(), 2_048),
     ],
@@ -65,9 +67,7 @@ def all_devices():
 def test_the_estimate_is_near_what_the_compiler_says(id, algorithm, size, mesh):
     trainer = jaxq.Trainer(jaxq.envs.make(id), algorithm)
     population = jaxq.Population(trainer, size, mesh=mesh())
-    # From JAX 0.11 on less is held at once of a window.
-    most = 1.35 if LATER_XLA and algorithm.name == "pqn" else 1.15
-    assert 0.85 < population.memory().total / compiled_bytes(population) < most
+    assert population.memory().total == pytest.approx(compiled_bytes(population), rel=0.15)
 
 
 @pytest.mark.optimized
@@ -157,6 +157,7 @@ def test_a_population_too_large_for_the_machine_is_refused_at_once(cartpole):
     jaxq.Population(trainer, fits - fits % 64)
 
 
+@TOO_LARGE
 @pytest.mark.optimized
 def test_an_episode_takes_no_more_than_is_estimated(cartpole):
     trainer = jaxq.Trainer(cartpole, jaxq.dqn())
@@ -164,7 +165,7 @@ def test_an_episode_takes_no_more_than_is_estimated(cartpole):
     compiled = trainer._evaluate.lower(trainer.template, key, 1_000, 100).compile()
     analysis = compiled.memory_analysis()
     taken = analysis.temp_size_in_bytes + analysis.output_size_in_bytes
-    assert taken < 1_000 * trainer.episode_bytes < (4.5 if LATER_XLA else 2.5) * taken
+    assert taken < 1_000 * trainer.episode_bytes < 2.5 * taken
 
 
 def test_an_evaluation_too_large_for_the_machine_is_refused_with_what_would_fit(cartpole, small):
