@@ -100,7 +100,7 @@ class Trainer:
         self.warmup_steps = self.agent.warmup_steps
         self.loop = TrainingLoop(env, self.agent)
         if is_foreign(algorithm):
-            self.loop.check_traces()
+            self.loop.check_traces(self.hparams)
         where = None if self.mesh is None else state_shardings(self.template, self.mesh)
         self._init = Program(self.loop.init, out_shardings=where)
         self._run = Program(self.loop.run, out_shardings=(where, None))

@@ -99,9 +99,9 @@ class TrainingLoop:
         epsilon = self.agent.exploration_rate(state.hparams, state.steps)
         return state, metrics(sums.total, iterations, epsilon)
 
-    def check_traces(self) -> None:
+    def check_traces(self, hparams: Hparams) -> None:
         """Check parts of the user's own before anything is compiled."""
-        arguments = jax.random.key(0), self.agent.hparams, self.env.params
+        arguments = jax.random.key(0), hparams, self.env.params
 
         def iterate(state: AgentState) -> AgentState:
             return self._iterate(state, self._iteration_keys(state.key, state.steps))[0]
