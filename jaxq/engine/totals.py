@@ -38,7 +38,7 @@ class RunningSum(NamedTuple):
     @classmethod
     def zero(cls, like: PyTree) -> "RunningSum":
         """Begin with zeros of these shapes and types."""
-        zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
+        zeros = jax.tree.map(jnp.zeros_like, like)
         return cls(zeros, zeros)
 
     def plus(self, new: PyTree) -> "RunningSum":

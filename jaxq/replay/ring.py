@@ -179,17 +179,16 @@ class Stored(NamedTuple):
     truncated: np.ndarray
 
 
-def stored(rings: Any, agent: int, num_rows: int) -> Stored:
+def stored(rings: Ring, agent: int, num_rows: int) -> Stored:
     """Read what the first rows of one agent's ring hold, without observations.
 
     Args:
-        rings: Those of many agents, leaves `[N, R, E, ...]`; or the dictionary that a checkpoint gives.
+        rings: Those of many agents, leaves `[N, R, E, ...]`.
         agent: Number of the agent.
         num_rows: Rows that have been written, at most R.
     """
-    arrays = rings if isinstance(rings, dict) else rings._asdict()
-    names = "action", "reward", "ending"
-    action, reward, ending = (np.ravel(arrays[name][agent][:num_rows]) for name in names)
+    kept = rings.action, rings.reward, rings.ending
+    action, reward, ending = (np.ravel(leaf[agent][:num_rows]) for leaf in kept)
     return Stored(action, reward, ending == TERMINATED, ending >= TRUNCATED)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from jaxq.replay.protocol import ReplayState
-from jaxq.replay.ring import stored
+from jaxq.replay.ring import Ring, stored
 from jaxq.trained.loading import LoadedPopulation
 from jaxq.view.numbers import evenly, numbers
 
@@ -28,7 +28,8 @@ def replay_data(population: LoadedPopulation, agents: list[int]) -> dict[str, An
         return None
     capacity, num_envs = template.ring.action.shape
     rows = min(population.steps // num_envs, capacity)
-    rings = replays["ring"] if isinstance(replays, dict) else replays.ring
+    # What a checkpoint gives back may be dictionaries.
+    rings = Ring(**replays["ring"]) if isinstance(replays, dict) else replays.ring
     number, found = population.trainer.env.num_actions, {}
     for agent in agents:
         action, reward, terminated, truncated = stored(rings, agent, rows)
