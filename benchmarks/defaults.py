@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import RESULTS, accelerator, option_parser, processor, report, versions
+from report import RESULTS, computes_on, option_parser, report, versions
 
 # Env steps of an agent, and the best mean return that is known (an optimum where there is one).
 SWEPT = {
@@ -137,7 +137,7 @@ def measure(name: str, environment: str, agents: int) -> dict[str, Any]:
         "scores": np.round(scores, 4).tolist(),
         "normalized": np.round((scores - low) / (best - low), 4).tolist(),
         "seconds": round(time.perf_counter() - began, 1),
-        "machine": accelerator() or processor(),
+        "machine": computes_on(),
     }
 
 

@@ -41,7 +41,7 @@ from incident_players import (  # noqa: E402
 )
 from report import (  # noqa: E402
     RESULTS,
-    accelerator,
+    computes_on,
     option_parser,
     processor,
     report,
@@ -181,7 +181,7 @@ def measure(options: argparse.Namespace, measures: dict[str, Callable[[], Any]])
     for name in [name for name in names if options.only is not None or name not in kept]:
         began = time.perf_counter()
         seeds = np.asarray(measures[name]()).tolist()
-        kept[name] = {"steps": options.steps, "seeds": seeds, "machine": accelerator() or processor()}
+        kept[name] = {"steps": options.steps, "seeds": seeds, "machine": computes_on()}
         print(f"{name}: {time.perf_counter() - began:.0f} s", flush=True)
         if options.write:
             KEPT.write_text(json.dumps(kept) + "\n")

@@ -13,7 +13,7 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from report import RESULTS, accelerator, option_parser, processor, report, versions
+from report import RESULTS, computes_on, option_parser, report, versions
 from scores import EPISODES, train
 
 from jaxq.agents import DEEP
@@ -46,7 +46,7 @@ def measure(environment: str, recipe: str, agents: int, jobs: int) -> dict:
         "scores": [round(float(score), 3) for score in result.scores],
         "steps": result.steps,
         "seconds": round(result.seconds, 1) if jobs == 1 else None,
-        "machine": accelerator() or processor(),
+        "machine": computes_on(),
     }
 
 

@@ -59,6 +59,11 @@ def accelerator() -> str:
     return "" if jax.default_backend() == "cpu" else jax.devices()[0].device_kind
 
 
+def computes_on() -> str:
+    """Name what JAX computes on: the accelerator, or the processor where there is none."""
+    return accelerator() or processor()
+
+
 def versions(*packages: str) -> str:
     """List packages with the versions installed beside this script."""
     return ", ".join(f"{package} {metadata.version(package)}" for package in packages)
